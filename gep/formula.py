@@ -1,0 +1,79 @@
+"""Formulas: arithmetic on scalars, whose parameter names are their wiring.
+
+A formula knows nothing of arrays, missing values, units, files, prices or languages. The engine calls it once per
+pixel (or zone, or price) with values in the vocabulary's units, and only where none is missing. It may use `math`
+and the constants of its module, nothing else: it is compiled.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+F = TypeVar("F", bound=Callable[..., float])
+Over = Literal["month", "half_month"]
+
+STEPS: dict[Over, int] = {"month": 12, "half_month": 24}
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """One way to compute a quantity.
+
+    `over` formulas are called once a step; `empirical` ones hold only in the vocabulary's own units.
+    """
+
+    quantity: str
+    name: str
+    func: Callable[..., float]
+    params: tuple[str, ...]
+    source: str
+    clause: str
+    over: Over | None
+    empirical: bool
+
+    @property
+    def text(self) -> str:
+        """The formula as it is written, which the run's identity covers."""
+        return inspect.getsource(self.func)
+
+    @property
+    def summary(self) -> str:
+        """The first line of its documentation."""
+        return (inspect.getdoc(self.func) or "").partition("\n")[0]
+
+
+_registry: dict[str, dict[str, Formula]] = {}
+
+
+def yields(
+    quantity: str,
+    *,
+    source: str,
+    clause: str = "",
+    over: Over | None = None,
+    empirical: bool = False,
+) -> Callable[[F], F]:
+    """Register a scalar function as a method of `quantity`, from `source` (an id of sources.csv) and its clause."""
+
+    def register(func: F) -> F:
+        methods = _registry.setdefault(quantity, {})
+        if func.__name__ in methods:
+            raise ValueError(f"{quantity} has two methods named {func.__name__}")
+        params = tuple(inspect.signature(func).parameters)
+        methods[func.__name__] = Formula(quantity, func.__name__, func, params, source, clause, over, empirical)
+        return func
+
+    return register
+
+
+def methods(quantity: str) -> dict[str, Formula]:
+    """The registered formulas that yield a quantity, by name (import `gep.services` first)."""
+    return dict(_registry.get(quantity, {}))
+
+
+def formulas() -> list[Formula]:
+    """Every registered formula."""
+    return [formula for methods in _registry.values() for formula in methods.values()]

@@ -1,0 +1,166 @@
+"""The grid everything is sampled on: shape, transform, CRS; its windows; the exact area of its cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+# Cell areas of projected grids are interpolated from the areal scale at points this far apart: the scale bends by
+# (distance/earth radius)² / 8, here 1.2e-8.
+_LATTICE_M = 2000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A block of cells: `rows` × `cols` from (`row`, `col`)."""
+
+    row: int
+    col: int
+    rows: int
+    cols: int
+
+    def grow(self, halo: int, within: Grid) -> Window:
+        """The window with `halo` more cells on each side, cut at the grid's edge."""
+        top, left = max(self.row - halo, 0), max(self.col - halo, 0)
+        bottom, right = min(self.row + self.rows + halo, within.rows), min(self.col + self.cols + halo, within.cols)
+        return Window(top, left, bottom - top, right - left)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Rows × columns of cells, north up: `x0`, `y0` is the outer corner of the first cell, `dy` is positive downward.
+
+    `crs` is WKT or an authority code, as rasterio gives it. Rotated rasters are refused where they are opened.
+    """
+
+    rows: int
+    cols: int
+    x0: float
+    y0: float
+    dx: float
+    dy: float
+    crs: str
+
+    @property
+    def transform(self) -> tuple[float, float, float, float, float, float]:
+        """The affine coefficients (a, b, c, d, e, f) from (col, row) to (x, y)."""
+        return (self.dx, 0.0, self.x0, 0.0, -self.dy, self.y0)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north."""
+        return (self.x0, self.y0 - self.rows * self.dy, self.x0 + self.cols * self.dx, self.y0)
+
+    @property
+    def geographic(self) -> bool:
+        """Whether coordinates are degrees."""
+        return bool(_crs(self.crs).is_geographic)
+
+    def windows(self, rows: int, cols: int) -> Iterator[Window]:
+        """Blocks of at most `rows` × `cols`, row by row; a generator, so memory stays constant."""
+        for row in range(0, self.rows, rows):
+            for col in range(0, self.cols, cols):
+                yield Window(row, col, min(rows, self.rows - row), min(cols, self.cols - col))
+
+    def count(self, rows: int, cols: int) -> int:
+        """How many blocks `windows` yields."""
+        return math.ceil(self.rows / rows) * math.ceil(self.cols / cols)
+
+    def window(self) -> Window:
+        """The whole grid as one window."""
+        return Window(0, 0, self.rows, self.cols)
+
+    def xs(self, window: Window) -> Floats:
+        """Centre x of the window's columns, the same bits whatever the window."""
+        return np.asarray(self.x0 + (np.arange(window.col, window.col + window.cols) + 0.5) * self.dx)
+
+    def ys(self, window: Window) -> Floats:
+        """Centre y of the window's rows, the same bits whatever the window."""
+        return np.asarray(self.y0 - (np.arange(window.row, window.row + window.rows) + 0.5) * self.dy)
+
+    def areas(self, window: Window) -> Floats:
+        """Area of each cell on the ellipsoid, m², shape (rows, cols)."""
+        if self.geographic:
+            return np.repeat(self._row_areas(window)[:, None], window.cols, axis=1)
+        return self._cell_size_m2() / self._lattice(window, 0)
+
+    def latitudes(self, window: Window) -> Floats:
+        """Latitude of each cell centre, degrees, shape (rows, cols)."""
+        if self.geographic:
+            return np.repeat(self.ys(window)[:, None], window.cols, axis=1)
+        return self._lattice(window, 1)
+
+    def metres(self, window: Window) -> tuple[Floats, float]:
+        """Width of the cells of each row and their height, metres on the ellipsoid (projected grids: nominal)."""
+        if not self.geographic:
+            unit = _crs(self.crs).axis_info[0].unit_conversion_factor
+            return np.full(window.rows, self.dx * unit), self.dy * unit
+        a, e2 = _ellipsoid(self.crs)
+        phi = np.radians(self.ys(window))
+        width = np.radians(self.dx) * a * np.cos(phi) / np.sqrt(1 - e2 * np.sin(phi) ** 2)
+        middle = math.radians(self.y0 - self.rows * self.dy / 2)
+        return width, math.radians(self.dy) * a * (1 - e2) / (1 - e2 * math.sin(middle) ** 2) ** 1.5
+
+    def _row_areas(self, window: Window) -> Floats:
+        """Area between two parallels and two meridians, from the ellipsoid's authalic integral."""
+        a, e2 = _ellipsoid(self.crs)
+        edges = self.y0 - np.arange(window.row, window.row + window.rows + 1) * self.dy
+        q = _authalic(np.sin(np.radians(edges)), math.sqrt(e2))
+        return np.asarray(a * a * (1 - e2) * math.radians(self.dx) * (q[:-1] - q[1:]))
+
+    def _cell_size_m2(self) -> float:
+        unit = _crs(self.crs).axis_info[0].unit_conversion_factor
+        return float(self.dx * self.dy * unit * unit)
+
+    def _lattice(self, window: Window, which: int) -> Floats:
+        """Areal scale (0) or latitude (1) at cell centres, bilinear between points fixed to the grid's origin."""
+        unit = _crs(self.crs).axis_info[0].unit_conversion_factor
+        step = max(1, int(_LATTICE_M / (max(self.dx, self.dy) * unit)))
+        top, left = window.row // step, window.col // step
+        rows = np.arange(top, (window.row + window.rows - 1) // step + 2) * step
+        cols = np.arange(left, (window.col + window.cols - 1) // step + 2) * step
+        points = _scales(self.crs, self.x0 + (cols + 0.5) * self.dx, self.y0 - (rows + 0.5) * self.dy)[which]
+        r, c = np.arange(window.row, window.row + window.rows), np.arange(window.col, window.col + window.cols)
+        i, j, fr, fc = r // step - top, c // step - left, (r % step / step)[:, None], (c % step / step)[None, :]
+        upper = points[i][:, j] * (1 - fc) + points[i][:, j + 1] * fc
+        lower = points[i + 1][:, j] * (1 - fc) + points[i + 1][:, j + 1] * fc
+        return np.asarray(upper * (1 - fr) + lower * fr)
+
+
+def _authalic(s: Floats, e: float) -> Floats:
+    """∫ cos φ / (1 − e² sin² φ)² dφ as a function of sin φ (Snyder 1987, eq. 3-12 over 2(1 − e²))."""
+    if e == 0:
+        return s
+    return np.asarray(s / (2 * (1 - (e * s) ** 2)) + np.log((1 + e * s) / (1 - e * s)) / (4 * e))
+
+
+@cache
+def _crs(crs: str) -> Any:
+    from pyproj import CRS
+
+    return CRS.from_user_input(crs)
+
+
+@cache
+def _ellipsoid(crs: str) -> tuple[float, float]:
+    """Semi-major axis in metres and squared eccentricity."""
+    geod = _crs(crs).get_geod()
+    return float(geod.a), float(geod.es)
+
+
+def _scales(crs: str, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
+    """Areal scale and latitude at the crossings of xs and ys."""
+    from pyproj import Proj
+
+    project = Proj(_crs(crs))
+    x, y = np.meshgrid(xs, ys)
+    lon, lat = project(x, y, inverse=True)
+    return np.asarray(project.get_factors(lon, lat).areal_scale), np.asarray(lat)

@@ -1,0 +1,93 @@
+"""Units at the door: the one pint registry, with the units of Chinese statistics.
+
+>>> factor("0.1 mm/year", "mm/year")
+0.1
+>>> factor("亿元", "元")
+100000000.0
+>>> factor("亿m³", "m³")
+100000000.0
+>>> convert("degC", "kelvin")
+(1.0, 273.15)
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pint
+
+_DEFINITIONS = (
+    "CNY = [currency] = 元 = yuan",
+    "亩 = 10000 / 15 * meter ** 2 = _ = mu",
+    "person = [person] = 人",
+    "visit = [visit] = 人次",
+    "head = [head] = 头",
+)
+# 万 and 亿 count: as pint prefixes they would be raised to the unit's power (亿m³ would be 1e24 m³).
+_SPELLINGS = {
+    "万": "1e4*", "亿": "1e8*", "·": "*", "²": "**2", "³": "**3", "％": "percent", "%": "percent", "℃": "degC", "°C": "degC",
+    "平方公里": "km**2", "平方千米": "km**2", "公顷": "ha", "hm2": "ha", "立方米": "m**3", "千瓦时": "kWh", "千米": "km", "公里": "km",
+    "毫米": "mm", "厘米": "cm", "吨": "t", "千克": "kg", "公斤": "kg", "米": "m", "年": "year", "天": "day", "元": "CNY", "亩": "mu",
+}  # fmt: skip
+_SPELLED = re.compile("|".join(sorted(map(re.escape, _SPELLINGS), key=len, reverse=True)))
+
+
+class UnitError(ValueError):
+    """A unit that cannot be read, or that does not measure what is wanted."""
+
+
+@cache
+def registry() -> pint.UnitRegistry[Any]:
+    """The one registry of the program."""
+    import pint  # a quarter of a second, which `gep --help` should not pay
+
+    made: pint.UnitRegistry[Any] = pint.UnitRegistry()
+    made.load_definitions(_DEFINITIONS)
+    return made
+
+
+@cache
+def parse(unit: str) -> Any:
+    """A unit, or a multiple of one (`0.1 mm/year`, `万元`), as a pint quantity.
+
+    Raises UnitError for text that is not a unit.
+    """
+    text = _SPELLED.sub(lambda m: _SPELLINGS[m[0]], unit.strip())
+    try:
+        bare = re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", text)
+        return registry().Quantity(1.0, text) if bare else registry().Quantity(registry().parse_expression(text))
+    except Exception as error:  # pint raises a dozen kinds, tokenizer and attribute errors among them
+        raise UnitError(f"{unit!r} is not a unit") from error
+
+
+@cache
+def convert(have: str, want: str) -> tuple[float, float]:
+    """Scale and offset that take numbers in `have` to numbers in `want`.
+
+    Raises UnitError if either cannot be read or they measure different things.
+    """
+    import pint
+
+    given, wanted = parse(have), parse(want)
+    try:
+        zero = registry().Quantity(0.0, given.units).to(wanted.units).magnitude
+        one = registry().Quantity(given.magnitude, given.units).to(wanted.units).magnitude
+    except pint.DimensionalityError as error:
+        raise UnitError(f"{have!r} cannot be converted to {want!r}") from error
+    return _tidy((one - zero) / wanted.magnitude), _tidy(zero / wanted.magnitude)
+
+
+def factor(have: str, want: str) -> float:
+    """What a number in `have` is multiplied by to be a number in `want`; no offset is allowed."""
+    scale, offset = convert(have, want)
+    if offset:
+        raise UnitError(f"{have!r} and {want!r} have different zeros; a factor cannot convert them")
+    return scale
+
+
+def _tidy(number: float) -> float:
+    """The same number without the last bits that pint's chain of factors leaves behind."""
+    return float(f"{number:.15g}")

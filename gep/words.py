@@ -1,0 +1,56 @@
+"""Every sentence a user reads, in Chinese and English.
+
+`locale/<module>.toml` holds the texts of one module, both languages side by side::
+
+    [problem.layer-file-missing]
+    zh = "图层文件不存在：{path}。请……"
+    en = "The layer file {path} does not exist. …"
+    [word.total]
+    zh = "合计"
+    en = "total"
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+from gep.errors import Fact, Problem
+
+Lang = Literal["zh", "en"]
+LANGS: tuple[Lang, ...] = ("zh", "en")
+
+Texts = dict[str, dict[str, str]]
+
+
+@cache
+def texts(section: Literal["problem", "word"]) -> Texts:
+    """All texts of a section, by key, each with both languages; a key stands in one file only."""
+    found: Texts = {}
+    for file in sorted((resources.files("gep") / "locale").iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".toml"):
+            for key, pair in tomllib.loads(file.read_text("utf-8")).get(section, {}).items():
+                if key in found:
+                    raise ValueError(f"{file.name}: the {section} {key!r} stands in two files")
+                found[key] = pair
+    return found
+
+
+def say(key: str, lang: Lang, **facts: Fact) -> str:
+    """The text of a word or sentence, with facts filled in; KeyError if it does not exist."""
+    return texts("word")[key][lang].format(**facts)
+
+
+def problem(found: Problem, lang: Lang) -> str:
+    """One problem as a sentence: the place, what is wrong, and what to do."""
+    return f"{found.where}: {texts('problem')[found.code][lang].format(**found.facts)}"
+
+
+def default_lang() -> Lang:
+    """The user's language from the environment: zh for a Chinese locale, else en."""
+    named = next((v for n in ("LC_ALL", "LC_MESSAGES", "LANG") if (v := os.environ.get(n))), None)
+    return "zh" if (named or locale.getlocale()[0] or "").lower().startswith(("zh", "chinese")) else "en"
