@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Cell areas of projected grids are interpolated from the areal scale at points this far apart: the scale bends by
-# (distance/earth radius)² / 8, here 1.2e-8.
+# Cell areas of projected grids are interpolated from the areal scale at points this far apart: on a conformal grid the
+# scale bends by at most (distance/earth radius)² / 4 between them, here 2.5e-8.
 _LATTICE_M = 2000.0
+
+_THREAD = threading.local()
+_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ class Grid:
         if not self.geographic:
             unit = _crs(self.crs).axis_info[0].unit_conversion_factor
             return np.full(window.rows, self.dx * unit), self.dy * unit
-        a, e2 = _ellipsoid(self.crs)
+        a, e2 = ellipsoid(self.crs)
         phi = np.radians(self.ys(window))
         width = np.radians(self.dx) * a * np.cos(phi) / np.sqrt(1 - e2 * np.sin(phi) ** 2)
         middle = math.radians(self.y0 - self.rows * self.dy / 2)
@@ -111,9 +115,9 @@ class Grid:
 
     def _row_areas(self, window: Window) -> Floats:
         """Area between two parallels and two meridians, from the ellipsoid's authalic integral."""
-        a, e2 = _ellipsoid(self.crs)
+        a, e2 = ellipsoid(self.crs)
         edges = self.y0 - np.arange(window.row, window.row + window.rows + 1) * self.dy
-        q = _authalic(np.sin(np.radians(edges)), math.sqrt(e2))
+        q = authalic(np.sin(np.radians(edges)), math.sqrt(e2))
         return np.asarray(a * a * (1 - e2) * math.radians(self.dx) * (q[:-1] - q[1:]))
 
     def _cell_size_m2(self) -> float:
@@ -127,16 +131,19 @@ class Grid:
         top, left = window.row // step, window.col // step
         rows = np.arange(top, (window.row + window.rows - 1) // step + 2) * step
         cols = np.arange(left, (window.col + window.cols - 1) // step + 2) * step
-        points = _scales(self.crs, self.x0 + (cols + 0.5) * self.dx, self.y0 - (rows + 0.5) * self.dy)[which]
+        x, y = self.x0 + (cols + 0.5) * self.dx, self.y0 - (rows + 0.5) * self.dy
+        points = _scales(self.crs, np.asarray(x, np.float64), np.asarray(y, np.float64))[which]
         r, c = np.arange(window.row, window.row + window.rows), np.arange(window.col, window.col + window.cols)
         i, j, fr, fc = r // step - top, c // step - left, (r % step / step)[:, None], (c % step / step)[None, :]
-        upper = points[i][:, j] * (1 - fc) + points[i][:, j + 1] * fc
-        lower = points[i + 1][:, j] * (1 - fc) + points[i + 1][:, j + 1] * fc
-        return np.asarray(upper * (1 - fr) + lower * fr)
+        across = points[:, j] * (1 - fc) + points[:, j + 1] * fc
+        return np.asarray(across[i] * (1 - fr) + across[i + 1] * fr)
 
 
-def _authalic(s: Floats, e: float) -> Floats:
-    """∫ cos φ / (1 − e² sin² φ)² dφ as a function of sin φ (Snyder 1987, eq. 3-12 over 2(1 − e²))."""
+def authalic(s: Floats, e: float) -> Floats:
+    """∫ cos φ / (1 − e² sin² φ)² dφ as a function of s = sin φ (Snyder 1987, eq. 3-12 over 2(1 − e²)).
+
+    Times a²(1 − e²) and a difference of longitude in radians, its differences are areas on the ellipsoid in m².
+    """
     if e == 0:
         return s
     return np.asarray(s / (2 * (1 - (e * s) ** 2)) + np.log((1 + e * s) / (1 - e * s)) / (4 * e))
@@ -150,17 +157,26 @@ def _crs(crs: str) -> Any:
 
 
 @cache
-def _ellipsoid(crs: str) -> tuple[float, float]:
-    """Semi-major axis in metres and squared eccentricity."""
+def ellipsoid(crs: str) -> tuple[float, float]:
+    """Semi-major axis in metres and squared eccentricity of a CRS (WKT or authority code)."""
     geod = _crs(crs).get_geod()
     return float(geod.a), float(geod.es)
 
 
+def _project(crs: str) -> Any:
+    """The thread's own projection: pyproj's are not to be shared, and making one swaps the warning filters of all."""
+    made: dict[str, Any] = _THREAD.__dict__.setdefault("projections", {})
+    if crs not in made:
+        from pyproj import Proj
+
+        with _LOCK:
+            made[crs] = Proj(_crs(crs))
+    return made[crs]
+
+
 def _scales(crs: str, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
     """Areal scale and latitude at the crossings of xs and ys."""
-    from pyproj import Proj
-
-    project = Proj(_crs(crs))
+    project = _project(crs)
     x, y = np.meshgrid(xs, ys)
     lon, lat = project(x, y, inverse=True)
     return np.asarray(project.get_factors(lon, lat).areal_scale), np.asarray(lat)

@@ -55,11 +55,11 @@ class Quantity:
 def quantities() -> Mapping[str, Quantity]:
     """Every quantity by name; ValueError if a row is malformed or a name stands twice."""
     found: dict[str, Quantity] = {}
-    with (resources.files("gep") / "vocabulary.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["name"] in found:
-                raise ValueError(f"vocabulary.csv: {row['name']} stands twice")
-            found[row["name"]] = _quantity(row)
+    text = (resources.files("gep") / "vocabulary.csv").read_text("utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        if row["name"] in found:
+            raise ValueError(f"vocabulary.csv: {row['name']} stands twice")
+        found[row["name"]] = _quantity(row)
     return MappingProxyType(found)
 
 

@@ -1,0 +1,5 @@
+"""`python -m gep`: the command line."""
+
+from gep.cli import main
+
+main()

@@ -1,0 +1,347 @@
+"""The command line: parse, call one function, print."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gep import words
+from gep.errors import GepError
+from gep.words import LANGS, Lang
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STACK = click.Path(path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class _Language(click.Command):
+    """A command that takes `--lang` wherever it stands, and lists problems instead of a traceback."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.params.append(click.Option(["--lang"], type=click.Choice(LANGS), expose_value=False, callback=_set_lang))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GepError as error:
+            _list_problems(error)
+            ctx.exit(1)
+
+
+class _Group(click.Group):
+    command_class = _Language
+
+
+_Group.group_class = _Group
+
+
+def _set_lang(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        ctx.find_root().obj = value
+
+
+def _lang() -> Lang:
+    """The language asked for, else the environment's."""
+    found: Lang = click.get_current_context().find_root().obj or words.default_lang()
+    return found
+
+
+def _list_problems(error: GepError) -> None:
+    lang = _lang()
+    click.echo(words.say("problems", lang, count=len(error.problems)), err=True)
+    for found in error.problems:
+        click.echo(f"  [{found.code}] {words.problem(found, lang)}", err=True)
+
+
+def _json(data: Any) -> None:
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2, sort_keys=True))
+
+
+def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """QUANTITY=METHOD options as a mapping."""
+    for value in values:
+        if value.count("=") != 1:
+            raise click.BadParameter(f"{value!r}: QUANTITY=METHOD")
+    return dict((value.split("=")[0], value.split("=")[1]) for value in values)
+
+
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_method = click.option("--method", "methods", multiple=True, callback=_pairs, metavar="QUANTITY=METHOD")
+_coefficients = click.option("--coefficients", type=FOLDER, help="A folder of tables that override the shipped ones.")
+_choices = _options(
+    click.argument("stack", type=STACK),
+    click.option("--profile", help="A standard: see `gep profiles`."),
+    click.option("--year", "years", multiple=True),
+    _method,
+    _coefficients,
+)
+_running = _options(
+    click.option("--out", type=FOLDER, default=Path("out"), show_default=True),
+    click.option("--ledger", help="A database to append to; default OUT/ledger.sqlite."),
+    click.option("--maps/--no-maps", default=True, show_default=True),
+    click.option("--workers", type=click.IntRange(1), help="Threads; default the number of processors."),
+    click.option("--scheduler", help="Address of a dask scheduler to run on instead of threads."),
+    click.option("--block", type=click.IntRange(16), help="Side of a window in cells; default from the inputs."),
+    click.option("--json", "as_json", is_flag=True),
+)
+_ledger = click.option("--ledger", "database", required=True, help="An SQLite file or a database URL.")
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on a terminal, a line at each tenth otherwise; both on stderr."""
+    terminal, shown = sys.stderr.isatty(), -1
+
+    def show(label: str, done: int, of: int) -> None:
+        nonlocal shown
+        tenth = 10 * done // max(of, 1)
+        if terminal:
+            click.echo(f"\r{label} {'█' * tenth}{'·' * (10 - tenth)} {done}/{of}", nl=done == of, err=True)
+        elif tenth != shown and done:
+            click.echo(f"{label} {done}/{of}", err=True)
+        shown = tenth
+
+    yield show
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gep")
+def main() -> None:
+    """Ecosystem product value 生态产品总值: from rasters to a ledger."""
+
+
+def _request(stack: Path, profile: str | None, years: tuple[str, ...], methods: dict[str, str], folder: Path | None) -> Any:
+    from gep.prepare import Request
+
+    return Request(stack, profile, years, methods, folder)
+
+
+@main.command()
+@_choices
+@click.option("--closure", is_flag=True, help="Print the factor that would close the water balance.")
+@click.option("--partial", is_flag=True, help="Do not count services that cannot be resolved as problems.")
+@click.option("--json", "as_json", is_flag=True)
+def check(
+    stack: Path, profile: str | None, years: tuple[str, ...], methods: dict[str, str], coefficients: Path | None,
+    *, closure: bool, partial: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """List every problem of a stack before work begins."""
+    from gep import account, summary
+
+    request = _request(stack, profile, years, methods, coefficients)
+    checked = account.check(request, partial=partial)
+    if closure:
+        rows = account.closure(checked)
+        return _json([row.as_dict() for row in rows]) if as_json else click.echo(summary.closure(rows, _lang()))
+    return _json(summary.checked_dict(checked)) if as_json else click.echo(summary.checked(checked, _lang()))
+
+
+@main.command(name="account")
+@_choices
+@_running
+@click.option("--partial", is_flag=True, help="Account what can be accounted; record each service left out.")
+def account_command(
+    stack: Path, profile: str | None, years: tuple[str, ...], methods: dict[str, str], coefficients: Path | None,
+    **options: Any,
+) -> None:  # fmt: skip
+    """From a stack to a ledger of physical quantities and yuan."""
+    _account(_request(stack, profile, years, methods, coefficients), **options)
+
+
+@main.command()
+@click.option("--out", type=FOLDER, default=Path("demo"), show_default=True)
+@click.option("--stack", type=STACK, help="The bundled stack, where it is not in the checkout.")
+@click.option("--json", "as_json", is_flag=True)
+def demo(out: Path, stack: Path | None, *, as_json: bool) -> None:
+    """The bundled stack of four counties, end to end."""
+    from gep import account
+
+    _account(_request(account.bundled(stack), None, (), {}, None), out=out, partial=True, as_json=as_json)
+
+
+def _account(request: Any, *, as_json: bool, **options: Any) -> None:
+    from gep import account, summary
+
+    with _progress() as show:
+        outcome = account.account(request, account.Options(**options), show)
+    if as_json:
+        _json(summary.outcome_dict(outcome))
+    else:
+        click.echo(summary.outcome(outcome, _lang()))
+
+
+@main.command(name="map")
+@click.argument("quantity")
+@_choices
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("--workers", type=click.IntRange(1))
+def map_command(
+    quantity: str, stack: Path, profile: str | None, years: tuple[str, ...], methods: dict[str, str],
+    coefficients: Path | None, **options: Any,
+) -> None:  # fmt: skip
+    """Any pixel quantity of the graph as a map."""
+    from gep import account
+
+    with _progress() as show:
+        path = account.single_map(_request(stack, profile, years, methods, coefficients), quantity, progress=show, **options)
+    click.echo(str(path))
+
+
+@main.command()
+@click.argument("name")
+@click.argument("stack", type=STACK, required=False)
+@click.option("--at", metavar="LON,LAT")
+@click.option("--year")
+@click.option("--profile")
+@_method
+@_coefficients
+@click.option("--ledger", "database")
+@click.option("--zone")
+@click.option("--code", is_flag=True, help="Print the text of the block function.")
+def explain(name: str, stack: Path | None, *, methods: dict[str, str], **options: Any) -> None:
+    """Where a number comes from: formula, clause, inputs, coefficients, price."""
+    from gep import explain as explaining
+
+    if options["database"]:
+        if not options["zone"] or not options["year"]:
+            raise click.UsageError("--ledger needs --zone and --year")
+        click.echo(explaining.in_ledger(options["database"], name, options["zone"], options["year"], _lang()))
+    elif stack is None:
+        click.echo(explaining.in_general(name, _lang()))
+    else:
+        years = (options["year"],) if options["year"] else ()
+        request = _request(stack, options["profile"], years, methods, options["coefficients"])
+        if options["code"]:
+            click.echo(explaining.code(request, name))
+        else:
+            click.echo(explaining.at_point(request, name, _point(options["at"]), _lang()))
+
+
+def _point(text: str | None) -> tuple[float, float]:
+    """A LON,LAT option as numbers."""
+    try:
+        lon, lat = (float(part) for part in (text or "").split(","))
+    except ValueError:
+        raise click.UsageError("--at LON,LAT") from None
+    return lon, lat
+
+
+@main.command()
+def services() -> None:
+    """The services of this version, and their methods."""
+    from gep import catalogue
+
+    click.echo(catalogue.services(_lang()))
+
+
+@main.command()
+def profiles() -> None:
+    """The standards that ship as data."""
+    from gep import catalogue
+
+    click.echo(catalogue.profiles(_lang()))
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--region")
+def coefficients(name: str | None, region: str | None) -> None:
+    """Coefficient tables and prices: rows, ranges, sources, status."""
+    from gep import catalogue
+
+    click.echo(catalogue.coefficients(name, region, _lang()))
+
+
+@main.command()
+def quantities() -> None:
+    """The vocabulary."""
+    from gep import catalogue
+
+    click.echo(catalogue.quantities(_lang()))
+
+
+@main.group()
+def ledger() -> None:
+    """Show, export or verify a ledger."""
+
+
+@ledger.command()
+@_ledger
+@click.option("--year")
+@click.option("--zone")
+def show(database: str, year: str | None, zone: str | None) -> None:
+    """The summary of a ledger's valid runs."""
+    from gep import summary
+
+    click.echo(summary.of_ledger(database, _lang(), year=year, zone=zone))
+
+
+@ledger.command()
+@_ledger
+@click.option("--format", "form", type=click.Choice(["csv", "parquet", "xlsx"]), default="csv", show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+def export(database: str, form: Any, out: Path) -> None:
+    """Every valid entry as a table; the same ledger gives the same bytes."""
+    from gep.ledger import Ledger
+    from gep.ledger import export as write
+
+    with Ledger.open(database, create=False) as opened:
+        write(opened, out, form)
+    click.echo(str(out))
+
+
+@ledger.command()
+@_ledger
+def verify(database: str) -> None:
+    """Recompute every sum, value and hash."""
+    from gep.ledger import Ledger
+
+    with Ledger.open(database, create=False) as opened:
+        found, runs = opened.verify(), len(opened.runs())
+    if found:
+        raise GepError(found)
+    click.echo(words.say("ledger-verified", _lang(), runs=runs))
+
+
+@main.command()
+@_ledger
+@click.option("--statistics", type=STACK, required=True)
+@click.option("--year", "years", multiple=True)
+@click.option("--json", "as_json", is_flag=True)
+def dual(database: str, statistics: Path, years: tuple[str, ...], *, as_json: bool) -> None:
+    """GEP beside GDP, never added."""
+    from gep import summary
+
+    rows = summary.dual_rows(database, statistics, years)
+    if as_json:
+        _json(summary.dual_dict(rows))
+    else:
+        click.echo(summary.dual(rows, _lang()))
+
+
+@main.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--size", type=click.IntRange(16), required=True, metavar="N")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--year", "years", multiple=True, type=int)
+def landscape(folder: Path, size: int, seed: int, years: tuple[int, ...]) -> None:
+    """A synthetic stack of N × N cells, for trials and benchmarks."""
+    from gep import landscape as making
+
+    click.echo(str(making.write(folder, size, seed, *([years] if years else []))))

@@ -1,0 +1,607 @@
+"""What stack.toml declares, checked as text: keys, kinds of values, quantities, units, presets. No raster is opened."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, cast, get_args
+
+from gep import shipped
+from gep.errors import GepError, Problem
+from gep.quantities import Quantity, quantities
+from gep.sample import Resample
+from gep.units import UnitError, convert
+from gep.words import LANGS, Lang
+
+_LAYER_KINDS = ("pixel", "class", "coefficient", "field")
+_CLASS_RESAMPLING = ("nearest", "mode")
+_VALUE_RESAMPLING = ("nearest", "bilinear", "average", "conserve")
+_VECTORS = (".gdb", ".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml")
+
+
+@dataclass(frozen=True, slots=True)
+class QcRule:
+    """A quality layer's file (a template like the layer's) and which of its values are accepted; see `sample.Qc`."""
+
+    path: str = ""
+    band: int = 1
+    bits: tuple[int, int] | None = None
+    accept: tuple[int, ...] = ()
+    range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stations:
+    """A layer to be interpolated from a table of stations: its columns, and how.
+
+    `values` is one column (with `month`, where the table has that column) or twelve. Value = printed × `scale` +
+    `offset`, in the vocabulary's unit; `lapse` is in that unit per metre upward, or fitted. `missing` None: the usual.
+    """
+
+    path: str
+    values: tuple[str, ...] = ("value",)
+    station: str = "station"
+    lon: str = "lon"
+    lat: str = "lat"
+    elevation: str = "elevation"
+    month: str = "month"
+    only: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[float, ...] | None = None
+    encoding: str = "utf-8-sig"
+    power: float = 2.0
+    lapse: float | Literal["fit"] = 0.0
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What stack.toml says of one layer; None and empty mean that it says nothing.
+
+    `path` is a template, made absolute; `where` is what was written. `scale`, `offset`, `fills` and `valid` are on raw
+    values and a preset's are folded in; `unit_scale` and `unit_offset` take declared units to the vocabulary's. `steps`
+    is how many values a year it has, known once its files are open.
+    """
+
+    quantity: str
+    where: str
+    path: str = ""
+    preset: str = ""
+    unit: str = ""
+    scale: float | None = None
+    offset: float | None = None
+    nodata: tuple[float, ...] | None = None
+    fills: tuple[float, ...] = ()
+    valid: tuple[float, float] | None = None
+    raw: str = ""
+    bands: tuple[int, ...] = ()
+    variable: str = ""
+    crs: str = ""
+    resample: Resample | None = None
+    legend: str = ""
+    absent: float | None = None
+    qc: QcRule | None = None
+    stations: Stations | None = None
+    steps: int = 1
+
+    @property
+    def categorical(self) -> bool:
+        """Whether its values are classes."""
+        return quantities()[self.quantity].kind == "class"
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSource:
+    """Where the zones are: a vector file, its layer, the fields of code and names, the encoding of its texts."""
+
+    path: Path
+    layer: str | None
+    code: str
+    name: Mapping[Lang, str]
+    encoding: str | None
+    level: str = "county"
+
+
+@dataclass(frozen=True, slots=True)
+class GridSource:
+    """The grid: another layer's, or a CRS and cell size with bounds (west, south, east, north; None: the zones')."""
+
+    layer: str = ""
+    crs: str = ""
+    resolution: tuple[float, float] = (0.0, 0.0)
+    bounds: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """All of stack.toml."""
+
+    path: Path
+    title: str
+    grid: GridSource
+    region: str | None
+    years: tuple[str, ...]
+    period: bool
+    notice: Mapping[Lang, str] | None
+    layers: Mapping[str, Layer]
+    zones: ZoneSource
+    statistics: Path | None
+    methods: Mapping[str, str]
+    sets: Mapping[str, str]
+    coefficients: Path | None
+    unvalued: Mapping[str, str]
+    notes: Mapping[str, Mapping[Lang, str]]
+    closure: float | None
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """The known names most like a name, for a reader; a dash if there are none."""
+    return ", ".join(difflib.get_close_matches(name, list(known), 3)) or "–"
+
+
+class _Keys:
+    """One table of the file. It notes what was asked of it, so that what nobody asked for can be named."""
+
+    def __init__(self, table: Mapping[str, Any], where: str, problems: list[Problem]) -> None:
+        self.table, self.where, self.problems = table, where, problems
+        self.asked: set[str] = set()
+
+    def wrong(self, key: str, example: str) -> None:
+        """A value of the wrong kind."""
+        self.problems.append(Problem("stack-value-wrong", self.where, {"key": key, "example": f"{key} = {example}"}))
+
+    def text(self, key: str, *, needed: str = "") -> str:
+        """A text; "" if it is not there. `needed` is an example, and makes it a problem."""
+        self.asked.add(key)
+        value = self.table.get(key)
+        if value is None and needed:
+            self.problems.append(Problem("stack-key-missing", self.where, {"key": key, "example": f"{key} = {needed}"}))
+        elif value is not None and (not isinstance(value, str) or not value.strip()):
+            self.wrong(key, needed or '"…"')
+        return value if isinstance(value, str) else ""
+
+    def numbers(self, key: str, count: tuple[int, ...] = (), example: str = "[0, 100]") -> tuple[float, ...] | None:
+        """A number or an array of them, of one of the counts; None if it is not there."""
+        self.asked.add(key)
+        value = self.table.get(key)
+        if value is None:
+            return None
+        found = value if isinstance(value, list) else [value]
+        if not found or any(isinstance(n, bool) or not isinstance(n, int | float) for n in found):
+            self.wrong(key, example)
+            return None
+        if count and len(found) not in count:
+            self.wrong(key, example)
+            return None
+        return tuple(float(n) for n in found)
+
+    def number(self, key: str, example: str = "0.1") -> float | None:
+        """A number; None if it is not there."""
+        found = self.numbers(key, (1,), example)
+        return found[0] if found else None
+
+    def pair(self, key: str, example: str = "[0, 100]") -> tuple[float, float] | None:
+        """Two numbers, the lower first; None if they are not there."""
+        found = self.numbers(key, (2,), example)
+        if found and found[0] > found[1]:
+            self.wrong(key, example)
+            return None
+        return (found[0], found[1]) if found else None
+
+    def counts(self, key: str, example: str = "1", lowest: int = 1) -> tuple[int, ...]:
+        """Whole numbers of at least `lowest`; () if they are not there."""
+        found = self.numbers(key, (), example) or ()
+        if any(n != int(n) or n < lowest for n in found):
+            self.wrong(key, example)
+            return ()
+        return tuple(int(n) for n in found)
+
+    def texts(self, key: str, example: str = '{ name = "…" }') -> dict[str, str]:
+        """A table of texts; {} if it is not there."""
+        self.asked.add(key)
+        value = self.table.get(key, {})
+        if not isinstance(value, dict) or not all(isinstance(v, str) and v.strip() for v in value.values()):
+            self.wrong(key, example)
+            return {}
+        return dict(value)
+
+    def inner(self, key: str) -> _Keys | None:
+        """A table within; None if it is not there."""
+        self.asked.add(key)
+        value = self.table.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            self.wrong(key, "{ … }")
+            return None
+        return _Keys(value, f"{self.where} [{key}]" if "[" not in self.where else f"{self.where}.{key}", self.problems)
+
+    def done(self) -> None:
+        """Name the keys nobody asked for."""
+        for key in self.table.keys() - self.asked:
+            facts = {"key": key, "near": near(key, self.asked)}
+            self.problems.append(Problem("stack-key-unknown", self.where, facts))
+
+
+def declare(path: Path) -> tuple[Declaration, list[Problem]]:
+    """Read a stack.toml (or the one in a folder): what it declares as far as it can be understood, and the problems.
+
+    Raises GepError if it is not there or is not TOML.
+    """
+    path = path / "stack.toml" if path.is_dir() else path
+    problems: list[Problem] = []
+    top = _Keys(_toml(path), str(path), problems)
+    stack = top.inner("stack") or _Keys({}, f"{path} [stack]", problems)
+    years, period = _years(stack)
+    coefficients = stack.text("coefficients")
+    declared = Declaration(
+        path=path,
+        title=stack.text("title", needed='"沐川 2022"'),
+        grid=_grid(stack),
+        region=stack.text("region") or None,
+        years=years,
+        period=period,
+        notice=_bilingual(stack, "notice"),
+        layers=_layers(top, path.parent),
+        zones=_zones(top, path.parent),
+        statistics=_statistics(top, path.parent),
+        methods=_choices(top, "methods"),
+        sets=_choices(top, "sets"),
+        coefficients=_folder(stack, path.parent / coefficients) if coefficients else None,
+        unvalued=top.texts("unvalued", '{ soil_retention = "…" }'),
+        notes=_notes(top),
+        closure=stack.number("closure", "0.93"),
+    )
+    later = [key for key in ("threats", "access") if top.inner(key) is not None]
+    problems += [Problem("stack-not-yet", str(path), {"key": key}) for key in later]
+    stack.done()
+    top.done()
+    return declared, problems
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError as error:
+        raise GepError([Problem("stack-file-missing", str(path))]) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise GepError([Problem("stack-file-unreadable", str(path), {"reason": str(error)})]) from error
+
+
+def _years(stack: _Keys) -> tuple[tuple[str, ...], bool]:
+    """The years, ascending, or the label of a reference period; and whether it is one."""
+    period = stack.text("period")
+    stack.asked.add("years")
+    years = stack.table.get("years")
+    if (years is None) == (not period):
+        stack.problems.append(Problem("stack-years-or-period", stack.where))
+        return (), bool(period)
+    if period:
+        return (period,), True
+    found = [str(year) for year in years] if isinstance(years, list) else []
+    if not found or len(set(found)) < len(found) or not all(re.fullmatch(r"\d{4}", year) for year in found):
+        stack.wrong("years", "[2020, 2022]")
+    return tuple(sorted(found)), False
+
+
+def _bilingual(keys: _Keys, key: str) -> Mapping[Lang, str] | None:
+    found = keys.texts(key, '{ zh = "…", en = "…" }')
+    if found and set(found) != set(LANGS):
+        keys.wrong(key, '{ zh = "…", en = "…" }')
+    return cast("Mapping[Lang, str]", found) if set(found) == set(LANGS) else None
+
+
+def _folder(stack: _Keys, path: Path) -> Path | None:
+    if not path.is_dir():
+        stack.problems.append(Problem("stack-folder-missing", stack.where, {"path": str(path)}))
+        return None
+    return path
+
+
+def _grid(stack: _Keys) -> GridSource:
+    stack.asked.add("grid")
+    value = stack.table.get("grid")
+    if isinstance(value, str) and value:
+        return GridSource(layer=value)
+    if not isinstance(value, dict):
+        stack.problems.append(
+            Problem("stack-key-missing", stack.where, {"key": "grid", "example": 'grid = "land_cover"'})
+        )
+        return GridSource()
+    keys = cast("_Keys", stack.inner("grid"))
+    crs = keys.text("crs", needed='"EPSG:4513"')
+    size = keys.numbers("resolution", (1, 2), "30")
+    bounds = keys.numbers("bounds", (4,), "[west, south, east, north]")
+    if not size or min(size) <= 0:
+        keys.wrong("resolution", "30")
+        size = (1.0,)
+    if bounds and not (bounds[0] < bounds[2] and bounds[1] < bounds[3]):
+        keys.wrong("bounds", "[west, south, east, north]")
+        bounds = None
+    keys.done()
+    return GridSource("", crs, (size[0], size[-1]), (bounds[0], bounds[1], bounds[2], bounds[3]) if bounds else None)
+
+
+def _zones(top: _Keys, folder: Path) -> ZoneSource:
+    keys = top.inner("zones")
+    if keys is None:
+        top.problems.append(
+            Problem("stack-key-missing", top.where, {"key": "[zones]", "example": '[zones] path = "counties.gpkg"'})
+        )
+        return ZoneSource(folder, None, "", {}, None)
+    name = keys.table.get("name")
+    if isinstance(name, str):
+        keys.asked.add("name")
+        names = dict.fromkeys(LANGS, name)
+    else:
+        names = cast("dict[Lang, str]", keys.texts("name", '{ zh = "name_zh", en = "name_en" }'))
+        if not names or set(names) - set(LANGS):
+            keys.wrong("name", '{ zh = "name_zh", en = "name_en" }')
+    found = ZoneSource(
+        path=folder / keys.text("path", needed='"counties.gpkg"'),
+        layer=keys.text("layer") or None,
+        code=keys.text("code", needed='"adcode"'),
+        name=MappingProxyType({lang: names[lang] for lang in LANGS if lang in names}),
+        encoding=keys.text("encoding") or None,
+        level=keys.text("level") or "county",
+    )
+    keys.done()
+    return found
+
+
+def _statistics(top: _Keys, folder: Path) -> Path | None:
+    keys = top.inner("statistics")
+    if keys is None:
+        return None
+    path = keys.text("path", needed='"statistics.csv"')
+    keys.done()
+    return folder / path if path else None
+
+
+def _choices(top: _Keys, key: str) -> dict[str, str]:
+    found = top.texts(key, '{ evapotranspiration = "…" }')
+    for name in found:
+        _quantity(name, f"{top.where} [{key}]", top.problems)
+    return found
+
+
+def _notes(top: _Keys) -> dict[str, Mapping[Lang, str]]:
+    keys = top.inner("notes")
+    found = {name: _bilingual(keys, name) for name in keys.table} if keys else {}
+    return {name: pair for name, pair in found.items() if pair}
+
+
+def _quantity(name: str, where: str, problems: list[Problem]) -> Quantity | None:
+    quantity = quantities().get(name)
+    if quantity is None:
+        problems.append(Problem("stack-quantity-unknown", where, {"quantity": name, "near": near(name, quantities())}))
+    return quantity
+
+
+# --- layers --------------------------------------------------------------------------------------------------------
+
+
+def _layers(top: _Keys, folder: Path) -> dict[str, Layer]:
+    tables = top.inner("layers")
+    if tables is None or not tables.table:
+        example = '[layers.land_cover] path = "land_cover_{year}.tif"'
+        top.problems.append(Problem("stack-key-missing", top.where, {"key": "[layers.*]", "example": example}))
+        return {}
+    made = {}
+    for name in tables.table:
+        keys = tables.inner(name)
+        quantity = _quantity(name, f"{top.where} [layers]", top.problems)
+        if quantity is not None and quantity.kind not in _LAYER_KINDS:
+            facts = {"quantity": name, "kind": quantity.kind}
+            top.problems.append(Problem("stack-quantity-kind", f"{top.where} [layers]", facts))
+        elif quantity is not None and keys is not None:
+            layer = (
+                _station_layer(keys, quantity, folder) if "stations" in keys.table else _raster(keys, quantity, folder)
+            )
+            keys.done()
+            made.update({name: layer} if layer else {})
+    return made
+
+
+def _raster(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:
+    """A layer of raster files; None if nothing more can be said of it."""
+    path = keys.text("path", needed='"precipitation_{year}.tif"')
+    if path.lower().rstrip("/").endswith(_VECTORS) or keys.table.keys() & {"field", "area_field"}:
+        keys.problems.append(Problem("layer-vector", keys.where, {"path": path}))
+        keys.asked |= set(keys.table)
+        return None
+    nodata, valid = keys.numbers("nodata", (), "-9999"), keys.pair("valid")
+    layer = Layer(
+        quantity=quantity.name,
+        where=path,
+        path=located(path, folder),
+        preset=keys.text("source"),
+        unit=keys.text("unit"),
+        scale=keys.number("scale"),
+        offset=keys.number("offset", "-273.15"),
+        nodata=nodata,
+        fills=nodata or (),
+        valid=valid,
+        bands=keys.counts("band"),
+        variable=keys.text("variable"),
+        crs=keys.text("crs"),
+        resample=_resample(keys, quantity),
+        legend=keys.text("legend"),
+        absent=keys.number("absent", "0"),
+        qc=_qc(keys, folder),
+    )
+    layer = _with_preset(layer, keys)
+    _check_unit(layer, quantity, keys)
+    return layer
+
+
+def located(path: str, folder: Path) -> str:
+    """A path made absolute, unless it is a web address, a GDAL path or dataset string, or absolute already."""
+    return path if re.match(r"/vsi|[A-Za-z0-9_]{2,}:", path) else str((folder / path).absolute())
+
+
+def _resample(keys: _Keys, quantity: Quantity) -> Resample | None:
+    value = keys.text("resample")
+    allowed = _CLASS_RESAMPLING if quantity.kind == "class" else _VALUE_RESAMPLING
+    if value and value not in allowed:
+        keys.problems.append(
+            Problem("layer-resample-wrong", keys.where, {"resample": value, "known": ", ".join(allowed)})
+        )
+        return None
+    return cast("Resample", value) if value in get_args(Resample) else None
+
+
+def _qc(keys: _Keys, folder: Path) -> QcRule | None:
+    if isinstance(keys.table.get("qc"), str):
+        return QcRule(path=located(keys.text("qc"), folder))
+    inner = keys.inner("qc")
+    if inner is None:
+        return None
+    bits = inner.counts("bits", "[0, 1]", 0)
+    if bits and (len(bits) != 2 or bits[0] > bits[1]):
+        inner.wrong("bits", "[0, 1]")
+    made = QcRule(
+        path=located(inner.text("path", needed='"ET_QC_{year}.tif"'), folder),
+        band=(inner.counts("band") or (1,))[0],
+        bits=(bits[0], bits[1]) if len(bits) == 2 else None,
+        accept=inner.counts("accept", "[0, 1]", 0),
+        range=inner.pair("range"),
+    )
+    inner.done()
+    return made
+
+
+def _check_unit(layer: Layer, quantity: Quantity, keys: _Keys) -> None:
+    if quantity.kind == "class":
+        for key in {"unit", "scale", "offset"} & keys.table.keys():
+            keys.problems.append(Problem("layer-class-scale", keys.where, {"key": key}))
+    elif not layer.unit:
+        keys.problems.append(Problem("layer-unit-missing", keys.where, {"unit": quantity.unit}))
+    else:
+        keys.problems += unit_problems(layer.unit, quantity, keys.where)
+
+
+def unit_problems(unit: str, quantity: Quantity, where: str) -> list[Problem]:
+    """A unit that measures neither the year's value nor a step's."""
+    if any(_converts(unit, want) for want in (quantity.unit, quantity.step_unit)):
+        return []
+    facts = {"unit": unit, "quantity": quantity.name, "wanted": quantity.unit}
+    return [Problem("layer-unit-wrong", where, facts)]
+
+
+def _converts(unit: str, want: str) -> bool:
+    try:
+        convert(unit, want)
+    except UnitError:
+        return False
+    return True
+
+
+def conversion(unit: str, quantity: Quantity, steps: int) -> tuple[float, float] | None:
+    """Scale and offset from a unit to that of a year's value, or of one step's; None if it does not measure that.
+
+    A step's amount may be given per month where there are twelve steps. A rate per day may not: months differ.
+    """
+    want = quantity.step_unit if steps > 1 else quantity.unit
+    if not _converts(unit, want) and steps == 12 and re.search(r"/\s*month\b|/\s*月", unit):
+        want = f"({want})/month"
+    unit = re.sub(r"/\s*月", "/month", unit)
+    return convert(unit, want) if _converts(unit, want) else None
+
+
+def _station_layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:
+    path, unit = keys.text("stations", needed='"normals.csv"'), keys.text("unit")
+    columns = {name: keys.text(name) for name in ("station", "lon", "lat", "elevation", "month", "encoding")}
+    keys.asked.add("values")
+    values = keys.table.get("values", "value")
+    values = (values,) if isinstance(values, str) else tuple(values) if isinstance(values, list) else ()
+    if len(values) not in {1, 12} or not all(isinstance(v, str) for v in values):
+        keys.wrong("values", '["jan", "feb", …]')
+        values = ("value",)
+    if "path" in keys.table:
+        keys.asked.add("path")
+        keys.problems.append(Problem("layer-two-origins", keys.where))
+    found = Stations(
+        path=located(path, folder),
+        values=values,
+        only=keys.texts("only", '{ product = "…" }'),
+        missing=keys.numbers("missing", (), "[32766]"),
+        power=keys.number("power", "2") or 2.0,
+        lapse=_lapse(keys, quantity),
+        **{name: text for name, text in columns.items() if text},  # type: ignore[arg-type]
+    )
+    layer = Layer(quantity.name, path, unit=unit, stations=found)
+    _check_unit(layer, quantity, keys)
+    return layer
+
+
+def _lapse(keys: _Keys, quantity: Quantity) -> float | Literal["fit"]:
+    """Change by metre upward: a number in the vocabulary's unit, a text with a unit, or "fit"."""
+    keys.asked.add("lapse")
+    value = keys.table.get("lapse", 0.0)
+    if value == "fit":
+        return "fit"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    try:
+        # A difference of temperatures: °C and K are one.
+        given, unit = (re.sub(r"delta_degC|degC|℃|°C", "kelvin", text) for text in (str(value), quantity.unit))
+        return convert(given, f"({unit})/m")[0]
+    except UnitError:
+        keys.wrong("lapse", '"-6.5 degC/km"')
+        return 0.0
+
+
+# --- presets -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def presets() -> Mapping[str, Mapping[str, Any]]:
+    """How known products store their values: `coefficients/presets.toml`."""
+    return MappingProxyType(tomllib.loads((shipped.folder() / "presets.toml").read_text("utf-8")))
+
+
+def _with_preset(layer: Layer, keys: _Keys) -> Layer:
+    """What the layer does not say, its product's preset does."""
+    if not layer.preset:
+        return layer
+    preset = presets().get(layer.preset)
+    if preset is None:
+        facts = {"preset": layer.preset, "known": ", ".join(presets())}
+        keys.problems.append(Problem("preset-unknown", keys.where, facts))
+        return layer
+    if layer.quantity not in preset["quantities"]:
+        facts = {"preset": layer.preset, "quantities": ", ".join(preset["quantities"])}
+        keys.problems.append(Problem("preset-quantity-wrong", keys.where, facts))
+    scale = float(preset.get("scale", 1.0))
+    # A file that someone has rescaled holds the same fills and limits, rescaled.
+    again = scale / layer.scale if layer.scale else 1.0
+    valid, fills = preset.get("valid"), tuple(again * fill for fill in preset.get("fills", ()))
+    return replace(
+        layer,
+        unit=layer.unit or preset.get("unit", ""),
+        scale=(scale if "scale" in preset else None) if layer.scale is None else layer.scale,
+        fills=layer.fills if layer.nodata is not None else fills,
+        valid=layer.valid or ((valid[0] * again, valid[1] * again) if valid else None),
+        raw=preset.get("raw", "") if layer.scale is None else "",
+        legend=layer.legend or preset.get("legend", ""),
+        qc=_preset_qc(layer.qc, preset.get("qc", {})) if layer.qc else None,
+    )
+
+
+def _preset_qc(rule: QcRule, preset: Mapping[str, Any]) -> QcRule:
+    if rule.bits or rule.accept or rule.range or not preset:
+        return rule
+    bits, limits = preset.get("bits"), preset.get("range")
+    return replace(
+        rule,
+        bits=(bits[0], bits[1]) if bits else None,
+        accept=tuple(preset.get("accept", ())),
+        range=(limits[0], limits[1]) if limits else None,
+    )

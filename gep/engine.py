@@ -1,0 +1,207 @@
+"""One pass over the pixels: a plan, the evaluation of one window, and the loop over windows.
+
+`Plan` is plain data and all that a worker needs. `run` takes any `concurrent.futures` executor, keeps a bounded number
+of windows outstanding and folds their sums in window order, so that results do not depend on who finishes first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from gep import maps
+from gep.fuse import Fused, Wanted, load
+from gep.grid import Grid, Window
+from gep.resolve import LATITUDE
+from gep.stack import Source, read
+from gep.tables import Lookup
+from gep.zones import Zones, cover
+
+Floats = NDArray[np.float64]
+
+UNCLASSIFIED = "unclassified"
+_NO_EDGES = np.empty(0)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What is summed and perhaps mapped: a node, and for every class (the last: unknown) whether it is in scope."""
+
+    key: str
+    wanted: Wanted
+    scope: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a worker needs to evaluate any window of one year; plain and picklable.
+
+    `ecosystem_of` gives each class's place in `ecosystems`; its last item is for cells without a class.
+    """
+
+    grid: Grid
+    zones: Zones
+    fused: Fused
+    sources: Mapping[str, Source]
+    lookups: Mapping[str, Lookup]
+    ecosystems: tuple[str, ...]
+    ecosystem_of: tuple[int, ...]
+    outputs: tuple[Output, ...]
+    years_between: float
+    block: tuple[int, int]
+    cache: Path
+    spool: Path | None = None
+
+    @property
+    def mapped(self) -> tuple[str, ...]:
+        """Keys of the outputs that have maps, in the order of the block function's maps."""
+        return tuple(output.key for output in self.outputs if output.wanted.map)
+
+    def windows(self) -> Iterator[tuple[int, Window]]:
+        """The numbered windows of the pass."""
+        return enumerate(self.grid.windows(*self.block))
+
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the sums: high and low part; area, values, gaps; zones with outside; ecosystems."""
+        return (2, 1 + 2 * len(self.outputs), len(self.zones.zones) + 1, len(self.ecosystems))
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Compensated sums over windows: `parts` as `Plan.shape`, `nonfinite` results by formula."""
+
+    parts: Floats
+    nonfinite: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, plan: Plan) -> Sums:
+        """Sums of nothing."""
+        return cls(np.zeros(plan.shape()), np.zeros(max(1, len(plan.fused.formulas)), np.int64))
+
+    @classmethod
+    def of_bytes(cls, plan: Plan, data: bytes) -> Sums:
+        """The sums that `to_bytes` wrote."""
+        made = cls.empty(plan)
+        size = made.parts.nbytes
+        made.parts.flat[:] = np.frombuffer(data[:size])
+        made.nonfinite[:] = np.frombuffer(data[size:], np.int64)
+        return made
+
+    def to_bytes(self) -> bytes:
+        """Both arrays, one after the other."""
+        return self.parts.tobytes() + self.nonfinite.tobytes()
+
+    def fold(self, other: Sums) -> None:
+        """Add another window's sums, compensated; order matters to the last bit."""
+        for part in other.parts:
+            before = self.parts[0].copy()
+            after = before + part
+            inner = after - before
+            self.parts[1] += (before - (after - inner)) + (part - inner)
+            self.parts[0] = after
+        self.nonfinite[:] += other.nonfinite
+
+    @property
+    def values(self) -> Floats:
+        """The sums themselves, shape (area, values, gaps; zones; ecosystems): unit × m², and m²."""
+        return np.asarray(self.parts[0] + self.parts[1])
+
+
+def evaluate(plan: Plan, number: int, window: Window) -> Sums:
+    """One window: from its spool part if that is whole, else computed, and written there when maps are kept."""
+    if plan.spool is not None:
+        done = maps.read_sums(plan.spool, number, plan.mapped, window)
+        if done is not None:
+            return Sums.of_bytes(plan, done)
+    sums, made = compute(plan, window)
+    if plan.spool is not None:
+        shape = (window.rows, window.cols)
+        parts = {key: made[i].reshape(shape) for i, key in enumerate(plan.mapped)}
+        maps.write_part(plan.spool, number, window, parts, sums.to_bytes())
+    return sums
+
+
+def compute(plan: Plan, window: Window, given: Mapping[str, Any] = _NOTHING) -> tuple[Sums, NDArray[np.float32]]:
+    """Sums and maps (outputs with a map × cells) of one window; arrays `given` by name stand in for reading."""
+    with rasterio.Env(**maps.environment()):
+        classes = [_read(plan, name, window, given).reshape(-1) for name in plan.fused.classes]
+        values = [_values(plan, name, window, given) for name in plan.fused.values]
+    sums = Sums.empty(plan)
+    made = np.empty((len(plan.mapped), window.rows * window.cols), np.float32)
+    covered = cover(plan.zones, plan.grid, window)
+    outputs, flat = len(plan.outputs), sums.parts.reshape(2, sums.parts.shape[1], -1)
+    block = load(plan.fused, plan.cache / "code")
+    block(
+        *classes,
+        *values,
+        *(array for name in plan.fused.tables for array in _table(plan.lookups[name])),
+        plan.years_between,
+        plan.grid.areas(window).reshape(-1),
+        covered.zone.reshape(-1),
+        covered.share.reshape(-1),
+        covered.extra_cell,
+        covered.extra_zone,
+        covered.extra_share,
+        np.array(plan.ecosystem_of, np.int32),
+        np.array([output.scope for output in plan.outputs], np.uint8).reshape(outputs, -1),
+        len(plan.ecosystems),
+        flat[0, 0],
+        flat[1, 0],
+        flat[0, 1 : 1 + outputs],
+        flat[1, 1 : 1 + outputs],
+        flat[0, 1 + outputs :],
+        flat[1, 1 + outputs :],
+        sums.nonfinite,
+        made,
+    )
+    return sums, made
+
+
+def _read(plan: Plan, name: str, window: Window, given: Mapping[str, Any]) -> NDArray[Any]:
+    return given[name] if name in given else read(plan.sources[name], plan.grid, window, plan.cache)
+
+
+def _values(plan: Plan, name: str, window: Window, given: Mapping[str, Any]) -> Floats:
+    """A layer's values in the window, (cells,) or (steps, cells)."""
+    if name == LATITUDE:
+        return plan.grid.latitudes(window).reshape(-1)
+    data = _read(plan, name, window, given)
+    flat = data.reshape(len(plan.sources[name].bands), -1)
+    return flat[0] if len(plan.sources[name].bands) == 1 else flat
+
+
+def _table(lookup: Lookup) -> tuple[Floats, Floats]:
+    return lookup.values, lookup.edges if lookup.edges.size else _NO_EDGES
+
+
+def run(plan: Plan, executor: Executor, workers: int, done: Callable[[int], Any] = lambda _: None) -> Sums:
+    """Evaluate every window; at most 2 × `workers` are outstanding. `done` is told the number of finished windows.
+
+    Raises what a window raises, after the windows under way have ended.
+    """
+    total = Sums.empty(plan)
+    windows = plan.windows()
+    waiting: deque[Future[Sums]] = deque()
+    finished = 0
+    try:
+        while True:
+            waiting.extend(executor.submit(evaluate, plan, *one) for one in islice(windows, 2 * workers - len(waiting)))
+            if not waiting:
+                return total
+            total.fold(waiting.popleft().result())
+            finished += 1
+            done(finished)
+    finally:
+        for future in waiting:
+            future.cancel()

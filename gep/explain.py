@@ -1,0 +1,238 @@
+"""Where a number comes from: the tree of formulas, inputs, coefficients and prices behind it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+import gep.services  # noqa: F401  (registers the formulas)
+from gep import engine, prices, stack, tables, words
+from gep.errors import GepError, Problem
+from gep.fields import Field
+from gep.fuse import chosen
+from gep.grid import Grid, Window
+from gep.ledger import Entry, Ledger, decimal_text, yuan
+from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
+from gep.profile import Item
+from gep.quantities import quantities
+from gep.resolve import Graph, Node, bare, node_name, unresolved, ways
+from gep.tables import Row
+from gep.words import Lang
+
+HECTARE = 10_000.0
+
+
+def in_general(name: str, lang: Lang) -> str:
+    """A quantity without a stack: its row of the vocabulary and every way to get it."""
+    row = quantities().get(name)
+    if row is None:
+        raise GepError([Problem("quantity-unknown", name, {"quantity": name, "near": _near(name)})])
+    lines = [f"{getattr(row, lang)} {name}  {row.unit}  [{row.kind}]"]
+    for method, way in ways(name).items():
+        args = ", ".join(way.needs if isinstance(way, Field) else way.params)
+        lines += [f"  {method}({args})  {_cited(way.source, way.clause)}", f"    {way.summary}"]
+        lines += [] if isinstance(way, Field) else [f"    | {line}" for line in _code_lines(way.func)]
+    if len(lines) == 1:
+        lines.append("  " + words.problem(unresolved(name, name), lang))
+    return "\n".join(lines)
+
+
+def _near(name: str) -> str:
+    import difflib
+
+    return ", ".join(difflib.get_close_matches(name, quantities(), 3))
+
+
+def _code_lines(function: Any) -> list[str]:
+    """The arithmetic of a formula, without decorator and documentation."""
+    source = inspect.cleandoc(inspect.getsource(function))
+    body = source.split('"""')[-1] if '"""' in source else source
+    return [line for line in body.splitlines() if line.strip()]
+
+
+def _cited(source: str, clause: str) -> str:
+    found = tables.sources().get(source)
+    title = " ".join(part for part in (found.number, found.title) if part) if found else ""
+    return f"[{source}{': ' + title if title else ''}{', ' + clause if clause else ''}]"
+
+
+def code(request: Request, name: str) -> str:
+    """The text of the block function that computes a quantity of this stack."""
+    inputs = open_inputs(request)
+    return prepare(inputs, inputs.stack.years[-1], [Target(name, name)]).plan.fused.text
+
+
+def at_point(request: Request, name: str, point: tuple[float, float], lang: Lang) -> str:
+    """The tree of a quantity or service at one place, with every value, origin and status, priced in yuan."""
+    inputs = open_inputs(request)
+    year = inputs.stack.years[-1]
+    window = cell_at(inputs.stack.grid, point)
+    service = inputs.profile.services.get(name)
+    items = service.items if service and service.items else (Item(name, None, "none"),)
+    lines = [words.say("explain-head", lang, name=name, lon=point[0], lat=point[1], year=year, title=inputs.stack.title)]
+    for item in items:
+        tree = _Tree(inputs, year, item.quantity, window, lang)
+        lines += tree.lines()
+        if item.price and service and service.id not in inputs.stack.unvalued:
+            lines += _money(inputs, item, year, tree.values[item.quantity], lang)
+        elif service and service.id in inputs.stack.unvalued:
+            lines.append("  " + words.say("explain-unvalued", lang, reason=inputs.stack.unvalued[service.id]))
+    if inputs.stack.notice:
+        lines.append(inputs.stack.notice[lang])
+    return "\n".join(lines)
+
+
+def cell_at(grid: Grid, point: tuple[float, float]) -> Window:
+    """The cell that holds a longitude and latitude; a problem if none does."""
+    from pyproj import Transformer
+
+    x, y = Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True).transform(*point)
+    col, row = math.floor((x - grid.x0) / grid.dx), math.floor((grid.y0 - y) / grid.dy)
+    if not (0 <= row < grid.rows and 0 <= col < grid.cols):
+        raise GepError([Problem("point-outside", f"{point[0]},{point[1]}", {"lon": point[0], "lat": point[1]})])
+    return Window(row, col, 1, 1)
+
+
+class _Tree:
+    """The graph of one quantity with its values in one cell."""
+
+    def __init__(self, inputs: Inputs, year: str, name: str, window: Window, lang: Lang) -> None:
+        self.inputs, self.name, self.lang = inputs, name, lang
+        graph, broken = resolve_year(inputs, year, [name])
+        if name in broken:
+            raise GepError(broken[name])
+        nodes = [n.name for n in graph.of([name]).nodes.values() if n.quantity.kind != "class"]
+        self.prepared = prepare(inputs, year, [Target(node, node) for node in nodes])
+        self.values = _values(self.prepared, window)
+        self.classes = _classes(self.prepared, window)
+
+    def lines(self) -> list[str]:
+        return list(self._below(self.prepared.graph.nodes[self.name], 0))
+
+    def _below(self, node: Node, depth: int) -> Iterator[str]:
+        yield "  " * depth + self._line(node)
+        if node.via == "table":
+            yield from ("  " * (depth + 1) + text for text in self._row(node))
+        for arg in node.args:
+            if node_name(arg) in self.prepared.graph.nodes:
+                yield from self._below(self.prepared.graph.nodes[node_name(arg)], depth + 1)
+
+    def _line(self, node: Node) -> str:
+        label = f"{getattr(node.quantity, self.lang)} {node.name}"
+        if node.quantity.kind == "class":
+            return f"{label} = {self._class(node)}  ← {self._origin(node)}"
+        value = self.values[node.name]
+        shown = words.say("missing", self.lang) if math.isnan(value) else f"{value:.6g} {node.quantity.unit}"
+        return f"{label} = {shown}  ← {self._origin(node)}"
+
+    def _origin(self, node: Node) -> str:
+        if node.via == "formula":
+            formula = chosen(node)
+            return f"{node.method}({', '.join(node.args)}) {_cited(formula.source, formula.clause)}"
+        if node.via == "field":
+            way = ways(bare(node.name))[node.method]
+            return f"{node.method}({', '.join(node.args)}) {_cited(way.source, way.clause)}"
+        if node.via == "layer":
+            layer = self.inputs.stack.layers[bare(node.name)]
+            return words.say("explain-stations" if layer.stations else "explain-layer", self.lang, path=layer.where)
+        return words.say(f"explain-{node.via}", self.lang)
+
+    def _class(self, node: Node) -> str:
+        legend, at = self.inputs.legends[bare(node.name)], self.classes[node.name]
+        return words.say("missing", self.lang) if at < 0 else f"{legend.codes[at]} ({legend.ecosystems[at]})"
+
+    def _row(self, node: Node) -> Iterator[str]:
+        """The coefficient row that applies here."""
+        lookup = self.prepared.plan.lookups[node.name]
+        at = self.classes[node.args[0]] if lookup.class_layer else 0
+        column = 0
+        if lookup.edges.size:
+            column = int(np.searchsorted(lookup.edges, self.values[node.args[-1]], "right")) - 1
+        inside = at >= 0 and 0 <= column < lookup.rows.shape[1]
+        if inside and lookup.rows[at, column] >= 0:
+            yield _row_text(lookup.used[int(lookup.rows[at, column])], self.lang)
+
+
+def _values(prepared: Prepared, window: Window) -> dict[str, float]:
+    """Every node's value in one cell, by the engine itself: sum over zones ÷ area."""
+    sums, _ = engine.compute(prepared.plan, window)
+    area = math.fsum(sums.values[0].flat)
+    outputs = prepared.plan.outputs
+    found = {o.key: math.fsum(sums.values[1 + i].flat) / area for i, o in enumerate(outputs)}
+    gone = {o.key for i, o in enumerate(outputs) if sums.values[1 + len(outputs) + i].any()}
+    return {key: math.nan if key in gone else value for key, value in found.items()}
+
+
+def _classes(prepared: Prepared, window: Window) -> dict[str, int]:
+    plan = prepared.plan
+    return {n: int(stack.read(plan.sources[n], plan.grid, window, plan.cache).flat[0]) for n in plan.fused.classes}
+
+
+def _row_text(row: Row, lang: Lang) -> str:
+    keys = " ".join(key for key in row.keys if key)
+    spread = "" if math.isnan(row.low) else f" ({row.low:.6g}–{row.high:.6g})"
+    parts = [row.where, row.set, keys, f"{row.value:.6g}{spread} {row.unit}", row.price_year]
+    text = " · ".join(part for part in parts if part)
+    status = words.say(f"verified-{row.verified}", lang)
+    return f"{text}  {_cited(row.source, row.clause)}  {status}" + (f"  {row.note}" if row.note else "")
+
+
+def _money(inputs: Inputs, item: Item, year: str, value: float, lang: Lang) -> list[str]:
+    """Price, what it rests on, and yuan per hectare."""
+    assert item.price is not None  # noqa: S101  (the caller asked)
+    found = prices.price(inputs, item.price, year)
+    per_hectare = value * HECTARE * quantities()[item.quantity].total_factor()
+    label = getattr(quantities()[item.price], lang)
+    lines = [f"  {label} {item.price} = {found.value:.6g} {found.unit}  ← {found.method or item.price}"]
+    lines += ["    " + _row_text(row, lang) for row in found.rows]
+    total = f"{per_hectare:.6g} {quantities()[item.quantity].total_unit}"
+    return [*lines, "  " + words.say("explain-yuan", lang, quantity=total, yuan=f"{per_hectare * found.value:,.2f}")]
+
+
+def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str:
+    """A figure of the ledger, down to formulas, inputs with hashes, coefficients and prices."""
+    with Ledger.open(database, create=False) as opened:
+        lines = [x for x in opened.lines(zone=zone, year=year) if name in (x.entry.service, x.entry.item)]
+        runs = {run.id: run for run in opened.runs()}
+    if not lines:
+        raise GepError([Problem("ledger-figure-missing", database, {"name": name, "zone": zone, "year": year})])
+    text: list[str] = []
+    for run in dict.fromkeys(line.run for line in lines):
+        entries = [line.entry for line in lines if line.run == run]
+        text += _figure(entries, lang)
+        text += _evidence(runs[run].determined["years"][year], {e.item for e in entries}, lang)
+        text.append(words.say("explain-run", lang, run=run, when=str(runs[run].recorded.get("when", ""))))
+    return "\n".join(text)
+
+
+def _figure(entries: list[Entry], lang: Lang) -> list[str]:
+    """Each entry as quantity × price = value, and their sum."""
+    lines = [f"{entries[0].zone_name} {entries[0].zone} {entries[0].year} {entries[0].service}"]
+    for e in entries:
+        amount = "" if e.quantity is None else f"{decimal_text(e.quantity)} {e.quantity_unit}"
+        money = "" if e.value_fen is None else f" × {e.price} {e.price_unit} = {yuan(e.value_fen):,} CNY"
+        lines.append(f"  {e.ecosystem} {e.item}: {amount or words.say('missing', lang)}{money}  [{e.status}, {e.method}]")
+    total = sum((Decimal(e.value_fen) for e in entries if e.value_fen is not None), Decimal(0))
+    return [*lines, f"  Σ = {yuan(int(total)):,} CNY"]
+
+
+def _evidence(of_year: Mapping[str, Any], items: set[str], lang: Lang) -> Iterator[str]:
+    """What the run wrote down of the graph, inputs, coefficients and prices behind these items."""
+    nodes = {n[0]: Node(n[0], n[1], n[2], tuple(n[3:])) for n in of_year["graph"]}
+    needed = Graph(nodes).of([item for item in items if item in nodes]).nodes
+    for node in needed.values():
+        origin = f"{node.method}({', '.join(node.args)})" if node.method else node.via
+        yield f"  {getattr(quantities()[bare(node.name)], lang)} {node.name} ← {origin}"
+        if node.name in of_year["inputs"]:
+            yield f"    {of_year['inputs'][node.name][0]}"
+        yield from ("    " + json.dumps(row, ensure_ascii=False) for row in of_year["coefficients"].get(node.name, ()))
+    for key, (method, *rows) in of_year["prices"].items():
+        if key.rpartition("|")[2] in items:
+            yield f"  {words.say('price', lang)} {method}"
+            yield from ("    " + json.dumps(row, ensure_ascii=False) for row in rows)

@@ -1,0 +1,154 @@
+"""Derived fields: quantities that need more of a raster than a pixel, or more than its year's steps (daily rain).
+
+A field is computed before the pass over pixels, block by block with a halo, on the native grid of its input. The
+result is the same bits for any block size. Fields are listed by `fields()` and written by `derive`; station tables
+become layers through `gep.fields.stations`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+
+from gep.grid import Grid, Window
+
+Floats = NDArray[np.float64]
+Read = Callable[[Window], NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The size on the ground of a block's cells, metres: `widths` of each row (rows,), and one `height`."""
+
+    widths: Floats
+    height: float
+
+
+Compute = Callable[[Floats, Cells], Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One way to derive a quantity from a whole raster.
+
+    `compute` takes the input's block with its halo, (steps, rows, cols) float64 with NaN missing, and the size of
+    its cells; it returns (rows, cols) in the vocabulary's unit, right wherever `halo` cells lie around or the grid
+    ends. `block` is the side of a block that keeps memory small.
+    """
+
+    quantity: str
+    name: str
+    needs: tuple[str, ...]
+    source: str
+    clause: str
+    halo: Callable[[Grid], int]
+    compute: Compute
+    block: int
+
+    @property
+    def text(self) -> str:
+        """The source of the field's module, which the identity of a cached result covers."""
+        return inspect.getsource(inspect.getmodule(self.compute) or self.compute)
+
+    @property
+    def summary(self) -> str:
+        """The first line of its documentation."""
+        return (inspect.getdoc(self.compute) or "").partition("\n")[0]
+
+
+_registry: dict[str, dict[str, Field]] = {}
+
+
+def derives(
+    quantity: str,
+    *,
+    needs: tuple[str],
+    source: str,
+    clause: str = "",
+    halo: Callable[[Grid], int] = lambda _: 0,
+    block: int = 512,
+) -> Callable[[Compute], Compute]:
+    """Register a block function as a method of `quantity`, from one input quantity, with its source and clause."""
+
+    def register(compute: Compute) -> Compute:
+        methods = _registry.setdefault(quantity, {})
+        name = compute.__name__
+        if name in methods:
+            raise ValueError(f"{quantity} has two fields named {name}")
+        methods[name] = Field(quantity, name, needs, source, clause, halo, compute, block)
+        return compute
+
+    return register
+
+
+def fields() -> Mapping[str, tuple[Field, ...]]:
+    """Every registered field, by the quantity it yields."""
+    from gep.fields import seasons, terrain  # noqa: F401  (they register theirs, and import this module)
+
+    return MappingProxyType({quantity: tuple(methods.values()) for quantity, methods in _registry.items()})
+
+
+def derive(field: Field, grid: Grid, read: Read, out: Path, *, block: int | None = None) -> None:
+    """Write a field as a tiled float32 GeoTIFF with NaN nodata, under a temporary name and then renamed.
+
+    `read` gives a window of the input on `grid`, its native grid, as (steps, rows, cols) in the vocabulary's unit with
+    NaN missing. `block` is the side of a block; it does not change a bit of the result.
+    """
+    tags = {"quantity": field.quantity, "method": field.name, "source": field.source, "clause": field.clause}
+    blocks = _blocks(field, grid, read, block or field.block)
+    write(out, grid, blocks, tags={**tags, "TIFFTAG_IMAGEDESCRIPTION": field.summary}, tile=min(field.block, 256))
+
+
+def write(
+    out: Path,
+    grid: Grid,
+    blocks: Iterable[tuple[Window, Floats]],
+    *,
+    tags: Mapping[str, str],
+    bands: int = 1,
+    tile: int = 256,
+) -> None:
+    """Write blocks, (rows, cols) or (bands, rows, cols), as one GeoTIFF that appears only when it is whole."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
+    try:
+        with rasterio.open(part, "w", **_profile(grid, bands, tile)) as file:
+            file.update_tags(**tags)
+            for at, values in blocks:
+                window = rasterio.windows.Window(at.col, at.row, at.cols, at.rows)
+                file.write(values.reshape(bands, at.rows, at.cols).astype(np.float32), window=window)
+        os.replace(part, out)  # noqa: PTH105  (the name says what it does on every system)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _blocks(field: Field, grid: Grid, read: Read, side: int) -> Iterator[tuple[Window, Floats]]:
+    widths, height = grid.metres(grid.window())  # once for all rows, so that no block can differ by a bit
+    halo = field.halo(grid)
+    for window in grid.windows(side, side):
+        grown = window.grow(halo, grid)
+        values = np.ascontiguousarray(read(grown), dtype=np.float64)
+        if values.ndim != 3 or values.shape[1:] != (grown.rows, grown.cols):
+            raise ValueError(f"read gave {values.shape} for {grown}, not (steps, {grown.rows}, {grown.cols})")
+        result = field.compute(values, Cells(widths[grown.row : grown.row + grown.rows], height))
+        top, left = window.row - grown.row, window.col - grown.col
+        yield window, result[top : top + window.rows, left : left + window.cols]
+
+
+def _profile(grid: Grid, bands: int, tile: int) -> dict[str, Any]:
+    shape = {"height": grid.rows, "width": grid.cols, "count": bands, "dtype": "float32", "nodata": np.nan}
+    place = {"crs": grid.crs, "transform": Affine(*grid.transform)}
+    tiles = {"tiled": True, "blockxsize": tile, "blockysize": tile, "interleave": "band"}
+    packing = {"driver": "GTiff", "compress": "zstd", "predictor": 3, "bigtiff": "if_safer"}
+    return {**shape, **place, **tiles, **packing}

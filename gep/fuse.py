@@ -1,0 +1,296 @@
+"""One compiled function for a whole graph: every pixel is read once and every number is written down once.
+
+The text of the function is made from registry names only and written to a file in the user's cache folder, named by
+the hash of the text and of the formulas' sources; so numba finds its machine code again in the next process. With
+`NUMBA_DISABLE_JIT=1` the same text runs as plain Python, which is the reference in tests.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import inspect
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import njit
+
+from gep.formula import Formula
+from gep.resolve import ANNUAL, Graph, Node, node_name, ways
+
+LAND_COVER = "land_cover"
+OUT, IN, MISSING = 0, 1, 2  # a class's place in an output's scope
+
+
+def scalar(func: Callable[..., float]) -> Callable[..., float]:
+    """A formula as the block function calls it: compiled, or plain Python that answers NaN where numpy would."""
+    if not os.environ.get("NUMBA_DISABLE_JIT", "0").strip("0"):
+        return _compiled(func)
+
+    @functools.wraps(func)
+    def guarded(*args: float) -> float:
+        try:
+            result: Any = func(*args)
+        except (ZeroDivisionError, ValueError, OverflowError):
+            return math.nan
+        return math.nan if isinstance(result, complex) else result
+
+    return guarded
+
+
+_compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(error_model="numpy")
+kernel: Callable[[Callable[..., None]], Callable[..., None]] = njit(error_model="numpy", nogil=True, cache=True)
+
+
+@_compiled
+def add(hi: Any, lo: Any, j: int, value: float) -> None:
+    """Compensated sum (Neumaier; the error term by Knuth's two-sum, which has no branch)."""
+    before = hi[j]
+    after = before + value
+    part = after - before
+    lo[j] += (before - (after - part)) + (value - part)
+    hi[j] = after
+
+
+@_compiled
+def look_up(table: Any, edges: Any, row: int, value: float) -> Any:
+    """A table's value for a class and, where it has bins, for the half-open bin that holds `value`."""
+    if row < 0:
+        return math.nan
+    if edges.size == 0:
+        return table[row, 0]
+    if not (edges[0] <= value < edges[edges.size - 1]):
+        return math.nan
+    column = 0
+    while value >= edges[column + 1]:
+        column += 1
+    return table[row, column]
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """The text of a block function and the order of its arguments; plain data."""
+
+    text: str
+    key: str
+    classes: tuple[str, ...]
+    values: tuple[str, ...]
+    tables: tuple[str, ...]
+    formulas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One output: the node summed by zone and ecosystem, and whether its map is kept."""
+
+    node: str
+    map: bool = False
+
+
+def fuse(graph: Graph, wanted: Sequence[Wanted]) -> Fused:
+    """The block function of a graph for some outputs."""
+    nodes = list(graph.nodes.values())
+    classes = tuple(n.name for n in nodes if n.quantity.kind == "class")
+    values = tuple(n.name for n in nodes if n.quantity.kind != "class" and n.via in ("layer", "field", "given"))
+    tables = tuple(n.name for n in nodes if n.via == "table")
+    formulas = tuple(n.name for n in nodes if n.via == "formula")
+    text = _Writer(nodes, classes, values, tables, formulas).text(wanted)
+    return Fused(text, _key(text, [chosen(graph.nodes[name]) for name in formulas]), classes, values, tables, formulas)
+
+
+def chosen(node: Node) -> Formula:
+    """The formula of a formula node."""
+    way = ways(node.quantity.name)[node.method]
+    assert isinstance(way, Formula)  # noqa: S101  (a formula node is made from a formula)
+    return way
+
+
+def load(fused: Fused, folder: Path) -> Callable[..., None]:
+    """The block function from its file in `folder`, written there first if it is not there yet."""
+    name = f"gep_block_{fused.key}"
+    if name not in sys.modules:
+        path = folder / f"{name}.py"
+        if not path.exists() or path.read_text("utf-8") != fused.text:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            partial = path.with_suffix(f".{os.getpid()}.tmp")
+            partial.write_text(fused.text, "utf-8")
+            partial.replace(path)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None  # noqa: S101, PT018  (a .py path has both)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[name] = module
+    return sys.modules[name].block  # type: ignore[no-any-return]
+
+
+def _key(text: str, formulas: Iterable[Formula]) -> str:
+    """A hash of all that the machine code depends on: a changed formula must not find the old code."""
+    sources = [inspect.getsource(inspect.getmodule(f.func) or f.func) for f in formulas]
+    own = inspect.getsource(sys.modules[__name__])
+    return hashlib.sha256("\0".join([text, own, numba.__version__, *sources]).encode()).hexdigest()[:24]
+
+
+class _Writer:
+    """Writes the text; every name in it is a position, or comes from the registry."""
+
+    def __init__(self, nodes: list[Node], *groups: tuple[str, ...]) -> None:
+        self.nodes = nodes
+        self.classes, self.values, self.tables, self.formulas = groups
+        self.by_name = {node.name: node for node in nodes}
+        self.lines: list[str] = []
+        self.group: list[Node] = []
+
+    def text(self, wanted: Sequence[Wanted]) -> str:
+        for node in self.nodes:
+            self._node(node)
+        self._flush()
+        body = "\n".join("        " + line for line in [*self.lines, *self._outputs(wanted)])
+        return _TEMPLATE.format(
+            imports="\n".join(self._imports()), arguments=", ".join(self._arguments()), body=body, cover=self._cover()
+        )
+
+    def _cover(self) -> str:
+        return f"c{self.classes.index(LAND_COVER)}[i]" if LAND_COVER in self.classes else "0"
+
+    def _imports(self) -> list[str]:
+        made = []
+        for i, name in enumerate(self.formulas):
+            formula = chosen(self.by_name[name])
+            made.append(f"from {formula.func.__module__} import {formula.name} as p{i}  # {name}")
+        return made + [f"f{i} = scalar(p{i})" for i in range(len(self.formulas))]
+
+    def _arguments(self) -> list[str]:
+        classes = [f"c{i}" for i in range(len(self.classes))]
+        values = [f"v{i}" for i in range(len(self.values))]
+        return classes + values + [f"{a}{i}" for i in range(len(self.tables)) for a in "te"]
+
+    def _node(self, node: Node) -> None:
+        """Write a node's year value; nodes with steps gather in a group that becomes one loop."""
+        if node.steps > 1:
+            if any(g.steps != node.steps or ANNUAL + g.name in node.args for g in self.group):
+                self._flush()
+            self.group.append(node)
+            return
+        self._flush()
+        if node.name in self.values:
+            self.lines.append(f"{self._var(node.name)} = v{self.values.index(node.name)}[i]  # {node.name}")
+        elif node.via == "table":
+            self.lines.append(self._look_up(node))
+        elif node.via == "formula":
+            self.lines += self._call(node, stepped=False)
+
+    def _look_up(self, node: Node) -> str:
+        i = self.tables.index(node.name)
+        row = next((f"c{self.classes.index(a)}[i]" for a in node.args if a in self.classes), "0")
+        value = next((self._var(a) for a in node.args if a not in self.classes), "0.0")
+        return f"{self._var(node.name)} = look_up(t{i}, e{i}, {row}, {value})  # {node.name}"
+
+    def _flush(self) -> None:
+        """Write the gathered nodes as one loop over the steps that also makes the year's values."""
+        group, self.group = self.group, []
+        if not group:
+            return
+        steps = group[0].steps
+        self.lines += [f"{self._var(n.name)} = {'-math.inf' if n.quantity.annual == 'max' else '0.0'}" for n in group]
+        self.lines.append(f"for m in range({steps}):")
+        inner: list[str] = []
+        for node in self._with_inputs(group):
+            inner += self._step(node)
+        inner += [line for node in group for line in self._gather(node)]
+        self.lines += ["    " + line for line in inner]
+        self.lines += [f"{self._var(n.name)} /= {steps}" for n in group if n.quantity.annual == "mean"]
+
+    def _with_inputs(self, group: list[Node]) -> list[Node]:
+        """The group and the nodes with steps that it reads, which may lie in an earlier loop."""
+        needed, pending = set(), list(group)
+        while pending:
+            node = pending.pop()
+            needed.add(node.name)
+            pending += [self.by_name[a] for a in node.args if a in self.by_name and self.by_name[a].steps > 1]
+        return [node for node in self.nodes if node.name in needed]
+
+    def _step(self, node: Node) -> list[str]:
+        if node.name in self.values:
+            return [f"{self._var(node.name)}s = v{self.values.index(node.name)}[m, i]  # {node.name}"]
+        return self._call(node, stepped=True)
+
+    def _gather(self, node: Node) -> list[str]:
+        year, step = self._var(node.name), self._var(node.name) + "s"
+        if node.quantity.annual == "max":
+            return [f"if {step} != {step} or {step} > {year}:", f"    {year} = {step}"]
+        return [f"{year} += {step}"]
+
+    def _call(self, node: Node, *, stepped: bool) -> list[str]:
+        """A call behind the mask: any missing argument or a result that is not finite makes the value missing."""
+        i = self.formulas.index(node.name)
+        args = [self._argument(arg, stepped=stepped) for arg in node.args]
+        target = self._var(node.name) + ("s" if stepped else "")
+        mask = " and ".join(f"{a} == {a}" for a in dict.fromkeys(args) if a.startswith("x")) or "True"
+        return [
+            f"{target} = math.nan",
+            f"if {mask}:",
+            f"    {target} = f{i}({', '.join(args)})  # {node.name}",
+            f"    if not (-math.inf < {target} < math.inf):",
+            f"        {target} = math.nan",
+            f"        nonfinite[{i}] += 1",
+        ]
+
+    def _argument(self, arg: str, *, stepped: bool) -> str:
+        if arg in ("month", "half_month"):
+            return "(m + 1.0)"
+        if arg == "years_between":
+            return "years_between"
+        has_steps = stepped and arg in self.by_name and self.by_name[arg].steps > 1
+        return self._var(node_name(arg)) + ("s" if has_steps else "")
+
+    def _var(self, name: str) -> str:
+        return f"x{list(self.by_name).index(name)}"
+
+    def _outputs(self, wanted: Sequence[Wanted]) -> list[str]:
+        """Values within each output's scope, then sums for every zone that the cell belongs to, then maps."""
+        lines = []
+        for o, output in enumerate(wanted):
+            lines += [f"s{o} = scope[{o}, k]", f"y{o} = {self._var(output.node)} if s{o} == {IN} else math.nan"]
+        lines += ["z = zone[i]", "w = area[i] * share[i]", "while True:"]
+        lines += ["    j = z * ecosystems + e", "    add(total_hi, total_lo, j, w)"]
+        for o in range(len(wanted)):
+            lines += [
+                f"    if y{o} == y{o}:",
+                f"        add(sum_hi[{o}], sum_lo[{o}], j, y{o} * w)",
+                f"    elif s{o} != {OUT}:",
+                f"        add(gap_hi[{o}], gap_lo[{o}], j, w)",
+            ]
+        lines += ["    if n == extra_cell.size or extra_cell[n] != i:", "        break"]
+        lines += ["    z = extra_zone[n]", "    w = area[i] * extra_share[n]", "    n += 1"]
+        mapped = [o for o, output in enumerate(wanted) if output.map]
+        return lines + [f"maps[{m}, i] = y{o}" for m, o in enumerate(mapped)]
+
+
+_TEMPLATE = '''"""Made by gep.fuse; changed only by making it again."""
+
+import math
+
+from gep.fuse import add, kernel, look_up, scalar
+{imports}
+
+
+@kernel
+def block(
+    {arguments}, years_between, area, zone, share, extra_cell, extra_zone, extra_share,
+    ecosystem, scope, ecosystems, total_hi, total_lo, sum_hi, sum_lo, gap_hi, gap_lo, nonfinite, maps,
+):
+    n = 0
+    for i in range(area.size):
+        k = {cover}
+        if k < 0:
+            k = ecosystem.size - 1  # the last place is for cells whose class is not known
+        e = ecosystem[k]
+{body}
+'''

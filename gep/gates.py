@@ -1,0 +1,157 @@
+"""Plausibility: what a total must not be (problems) and what it is unlikely to be (warnings).
+
+The ranges lie in `coefficients/gates/`, per unit of area. The water balance is held against the water bulletin
+(水资源公报), the statistic `water_resources`.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from gep import shipped
+from gep.engine import Plan, Sums
+from gep.errors import Fact, Problem
+from gep.prepare import Inputs, Prepared, Target, resolve_year
+from gep.quantities import quantities
+from gep.units import factor
+
+CHECK = "check|"
+BALANCE = ("precipitation", "evapotranspiration")
+CARBON = ("npp", "carbon_gain")
+IMBALANCE = 0.15  # P − ET may differ from the bulletin by so much
+RESPIRED = 0.4  # NEP / NPP above this is implausible (methods reference §10.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The plausible mean of a quantity over a zone's accounted area, in the vocabulary's unit."""
+
+    quantity: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """One zone's water balance beside its bulletin, m³; `factor` × evapotranspiration would close it."""
+
+    year: str
+    zone: str
+    name: str
+    precipitation: float
+    evapotranspiration: float
+    water_resources: float
+
+    @property
+    def gap(self) -> float:
+        """(P − ET) over the bulletin's water resources, less 1."""
+        return (self.precipitation - self.evapotranspiration) / self.water_resources - 1
+
+    @property
+    def factor(self) -> float:
+        """What evapotranspiration would have to be multiplied by."""
+        return (self.precipitation - self.water_resources) / self.evapotranspiration
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return asdict(self) | {"gap": self.gap, "factor": self.factor}
+
+
+@cache
+def gates() -> tuple[Gate, ...]:
+    """The shipped ranges."""
+    with (shipped.folder() / "gates" / "density.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(_gate(row) for row in csv.DictReader(file))
+
+
+def _gate(row: Mapping[str, str]) -> Gate:
+    scale = factor(row["unit"], quantities()[row["quantity"]].unit)
+    return Gate(row["quantity"], float(row["low"]) * scale, float(row["high"]) * scale)
+
+
+def targets(inputs: Inputs, year: str, found: Iterable[Target]) -> list[Target]:
+    """The sums the checks need, of what the found targets compute anyway."""
+    nodes = [target.node for target in found]
+    graph, _ = resolve_year(inputs, year, nodes)
+    used = graph.of(nodes).nodes
+    wanted = [*(CARBON if "npp" in used else ()), *(BALANCE if _bulletin(inputs, year) else ())]
+    return [Target(CHECK + name, name) for name in wanted if name in used]
+
+
+def _bulletin(inputs: Inputs, year: str) -> dict[str, float]:
+    """Water resources by zone."""
+    rows = (s for s in inputs.stack.statistics if s.quantity == "water_resources" and s.year == year)
+    return {row.zone: row.value for row in rows}
+
+
+def totals(plan: Plan, sums: Sums, key: str) -> dict[str, float]:
+    """One output's total by zone, in the quantity's total unit; empty if the plan does not have it."""
+    keys = [output.key for output in plan.outputs]
+    if key not in keys:
+        return {}
+    at = keys.index(key)
+    scale = quantities()[plan.outputs[at].wanted.node].total_factor()
+    return {z.code: math.fsum(sums.values[1 + at, i]) * scale for i, z in enumerate(plan.zones.zones, 1)}
+
+
+def closures(inputs: Inputs, plan: Plan, year: str, sums: Sums) -> list[Closure]:
+    """The water balance of each zone that has a bulletin."""
+    bulletin = _bulletin(inputs, year)
+    rain, evaporated = (totals(plan, sums, CHECK + name) for name in BALANCE)
+    return [
+        Closure(year, z.code, z.name.get("zh", z.code), rain[z.code], evaporated[z.code], bulletin[z.code])
+        for z in inputs.zones.zones
+        if z.code in bulletin and z.code in rain and z.code in evaporated
+    ]
+
+
+def problems(inputs: Inputs, plan: Plan, year: str, sums: Sums) -> Iterator[Problem]:
+    """Retained water above the bulletin's water resources."""
+    bulletin = _bulletin(inputs, year)
+    for key in (o.key for o in plan.outputs if o.wanted.node == "water_conservation"):
+        for zone, kept in totals(plan, sums, key).items():
+            if zone in bulletin and kept > bulletin[zone]:
+                facts = {"zone": zone, "kept": f"{kept / 1e8:.4g}", "resources": f"{bulletin[zone] / 1e8:.4g}"}
+                yield Problem("water-above-resources", f"{zone} {year}", facts)
+
+
+def warnings(inputs: Inputs, prepared: Prepared, year: str, sums: Sums) -> Iterator[Problem]:
+    """What is unlikely, said in the ledger and the summary."""
+    plan = prepared.plan
+    yield from _densities(plan, year, sums)
+    for closure in closures(inputs, plan, year, sums):
+        if abs(closure.gap) > IMBALANCE:
+            facts = {"zone": closure.zone, "gap": f"{closure.gap:+.0%}", "factor": f"{closure.factor:.3f}"}
+            yield Problem("water-balance-open", f"{closure.zone} {year}", facts)
+    npp, gain = (totals(plan, sums, CHECK + name) for name in CARBON)
+    for zone in npp.keys() & gain.keys():
+        ratio = gain[zone] * 12 / 44 / npp[zone] if npp[zone] else math.nan
+        if ratio > RESPIRED:
+            yield Problem("nep-share-high", f"{zone} {year}", {"zone": zone, "share": f"{ratio:.2f}"})
+
+
+def _densities(plan: Plan, year: str, sums: Sums) -> Iterator[Problem]:
+    """Zone means outside their gate."""
+    by_quantity = {gate.quantity: gate for gate in gates()}
+    for at, output in enumerate(plan.outputs):
+        gate = by_quantity.get(output.wanted.node)
+        for i, zone in enumerate(plan.zones.zones, 1) if gate and not output.key.startswith(CHECK) else ():
+            area = _counted_area(plan, sums, at, i)
+            mean = math.fsum(sums.values[1 + at, i]) / area if area else math.nan
+            if gate and not gate.low <= mean <= gate.high and area:
+                unit = quantities()[gate.quantity].unit
+                facts: dict[str, Fact] = {"quantity": gate.quantity, "mean": f"{mean:.4g}", "unit": unit, "zone": zone.code}
+                facts |= {"low": gate.low, "high": gate.high}
+                yield Problem("density-unusual", f"{zone.code} {year}", facts)
+
+
+def _counted_area(plan: Plan, sums: Sums, at: int, zone: int) -> float:
+    """The area on which an output has a value."""
+    inside = {plan.ecosystem_of[i] for i, s in enumerate(plan.outputs[at].scope) if s}
+    total = math.fsum(sums.values[0, zone, e] for e in inside)
+    return total - math.fsum(sums.values[1 + len(plan.outputs) + at, zone])

@@ -1,0 +1,448 @@
+"""A synthetic stack of any size, for trials and benchmarks: the same landscape at every size.
+
+Every value is a function of position alone (value noise on hashed lattices), so that 1,000 and 6,000 cells a side show
+the same hills, and a window is computed without its neighbours: memory does not depend on the size. Nothing in it is
+real, and it says so wherever it is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.windows import Window as RasterWindow
+
+from gep.errors import GepError, Problem
+
+Array = NDArray[Any]
+Reals = NDArray[np.float32]
+
+CRS = "EPSG:4522"  # CGCS2000 / 3-degree Gauss-Kruger zone 34, the four counties' own
+SIDE_M = 180_000.0
+_WEST, _NORTH = 34_500_000.0, 3_330_000.0
+_BLOCK = 512
+_COLUMNS = 4096
+_STILL = 2020  # the year in which nothing has changed yet
+_NO_CLASS = 255
+_COARSE = 120  # cells a side of the temperature grid: one to fifty at 6,000
+_WRITING = {
+    "compress": "zstd",
+    "zstd_level": 1,
+    "predictor": 2,
+    "tiled": True,
+    "blockxsize": _BLOCK,
+    "blockysize": _BLOCK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """How a quantity is stored: raw = value × `per`; `keys` are further lines of its table in stack.toml."""
+
+    dtype: str
+    nodata: int
+    keys: str
+    yearly: bool = False
+    per: float = 1.0
+
+
+# Raw values by which MOD16A3GF and MOD17A3HGF say why a class has no value: water, barren, snow, urban.
+_FILLS: Mapping[str, Mapping[int, int]] = {
+    "evapotranspiration": {17: 65534, 16: 65533, 15: 65532, 13: 65530},
+    "npp": {17: 32766, 16: 32765, 15: 32764, 13: 32762},
+}
+
+_LAYERS: Mapping[str, _Layer] = {
+    "land_cover": _Layer("uint8", 255, 'legend = "igbp"', yearly=True),
+    "elevation": _Layer("int16", -32768, 'unit = "m"'),
+    "precipitation": _Layer("uint16", 65535, 'unit = "0.1 mm/year"', yearly=True, per=10),
+    "evapotranspiration": _Layer("uint16", 65535, 'source = "MOD16A3GF.061"', yearly=True, per=10),
+    "ndvi": _Layer("int16", -3000, 'unit = "1"\nscale = 1e-4', yearly=True, per=1e4),
+    "npp": _Layer("int16", 32767, 'source = "MOD17A3HGF.061"', yearly=True, per=10),
+    "rainfall_erosivity": _Layer("uint16", 65535, 'unit = "MJ*mm/(ha*h*year)"', yearly=True),
+    "sand": _Layer("uint8", 255, 'unit = "percent"'),
+    "silt": _Layer("uint8", 255, 'unit = "percent"'),
+    "clay": _Layer("uint8", 255, 'unit = "percent"'),
+    "soil_organic_carbon": _Layer("uint16", 65535, 'unit = "percent"\nscale = 0.01', per=100),
+}
+_TEMPERATURE = 'unit = "degC"\nscale = 0.1\nresample = "bilinear"'
+
+
+def write(folder: Path, size: int, seed: int = 1, years: Sequence[int] = (_STILL,)) -> Path:
+    """Write the stack of `size` × `size` cells into `folder` and return the path of its stack.toml.
+
+    The extent is 180 km a side whatever the size: 30 m cells at 6,000. The same arguments give the same bytes. Raises
+    `GepError` if the size is below 50, no year is given, or the folder already holds a stack.
+    """
+    stack = folder / "stack.toml"
+    _refuse(stack, size, years)
+    folder.mkdir(parents=True, exist_ok=True)
+    with rasterio.Env(GDAL_CACHEMAX=64 << 20, OSR_WKT_FORMAT="WKT2_2019"):
+        _write_layers(folder, size, seed, None)
+        for year in years:
+            _write_layers(folder, size, seed, year)
+            _write_temperature(folder / f"temperature_{year}.tif", year)
+    _write_counties(folder / "counties.gpkg", seed)
+    _write_statistics(folder / "statistics.csv", years)
+    _write_tables(folder / "coefficients")
+    # Last, so that a stack that was interrupted is not taken for a whole one.
+    _save(stack, _stack_text(years))
+    return stack
+
+
+def _refuse(stack: Path, size: int, years: Sequence[int]) -> None:
+    problems = []
+    if size < 50:
+        problems.append(Problem("landscape-size", str(stack.parent), {"size": size}))
+    if not years:
+        problems.append(Problem("landscape-no-year", str(stack.parent)))
+    if stack.exists():
+        problems.append(Problem("landscape-exists", str(stack)))
+    if problems:
+        raise GepError(problems)
+
+
+def _write_layers(folder: Path, size: int, seed: int, year: int | None) -> None:
+    """Write the layers of one year, or (None) those that no year changes, block by block."""
+    names = [name for name, layer in _LAYERS.items() if layer.yearly == (year is not None)]
+    step = SIDE_M / size
+    shape = {"width": size, "height": size, "crs": CRS, "transform": rasterio.Affine(step, 0, _WEST, 0, -step, _NORTH)}
+    with ExitStack() as files:
+        out = {name: files.enter_context(_create(folder, name, year, shape)) for name in names}
+        for row, col, rows, cols in _blocks(size):
+            u, v = (np.arange(col, col + cols) + 0.5) / size, (np.arange(row, row + rows) + 0.5) / size
+            values = _ground(u, v, seed) if year is None else _cover(u, v, seed, year)
+            for name in names:
+                out[name].write(_raw(values[name], _LAYERS[name]), 1, window=RasterWindow(col, row, cols, rows))
+
+
+def _create(folder: Path, name: str, year: int | None, shape: Mapping[str, Any]) -> Any:
+    layer = _LAYERS[name]
+    path = folder / (f"{name}.tif" if year is None else f"{name}_{year}.tif")
+    made = rasterio.open(
+        path, "w", driver="GTiff", count=1, dtype=layer.dtype, nodata=layer.nodata, **_WRITING, **shape
+    )
+    made.update_tags(source="synthetic", TIFFTAG_SOFTWARE="")
+    return made
+
+
+def _blocks(size: int) -> Iterator[tuple[int, int, int, int]]:
+    """Row, column, rows and columns of blocks that no size of the stack makes larger."""
+    for row in range(0, size, _BLOCK):
+        for col in range(0, size, _COLUMNS):
+            yield row, col, min(_BLOCK, size - row), min(_COLUMNS, size - col)
+
+
+def _raw(values: Array, layer: _Layer) -> Array:
+    """Stored integers: NaN becomes nodata; what is an integer already is kept, fills and all."""
+    if values.dtype.kind != "f":
+        return values.astype(layer.dtype)
+    missing = np.isnan(values)
+    return np.where(missing, layer.nodata, np.rint(np.where(missing, 0, values) * layer.per)).astype(layer.dtype)
+
+
+# --- the landscape -------------------------------------------------------------------------------------------------
+
+
+@numba.njit(cache=True)
+def _hash(i: int, j: int, seed: int) -> float:
+    """A number in −1…1 that depends on the lattice point and the seed alone."""
+    h = (np.uint32(i) * np.uint32(0x8DA6B343)) ^ (np.uint32(j) * np.uint32(0xD8163841))
+    h = np.uint32(h ^ (np.uint32(seed) * np.uint32(0xCB1AB31F)))
+    h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    h = np.uint32((h ^ (h >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return np.float64(h ^ (h >> np.uint32(16))) * (2.0 / 4294967295.0) - 1.0
+
+
+@numba.njit(cache=True)
+def _octave(out: Reals, u: Array, v: Array, frequency: float, amplitude: float, seed: int) -> None:
+    """Add value noise of one frequency to out[v, u]: hashed lattice points, smoothed between them."""
+    first = int(np.floor(u[0] * frequency))
+    points = np.empty(int(np.floor(u[-1] * frequency)) - first + 2)
+    at = np.empty(u.size, np.int64)
+    weight = np.empty(u.size)
+    for c in range(u.size):
+        x = u[c] * frequency
+        t = x - np.floor(x)
+        at[c], weight[c] = int(np.floor(x)) - first, t * t * (3 - 2 * t)
+    for r in range(v.size):
+        y = v[r] * frequency
+        j = int(np.floor(y))
+        t = y - j
+        blend = t * t * (3 - 2 * t)
+        for k in range(points.size):
+            points[k] = _hash(first + k, j, seed) * (1 - blend) + _hash(first + k, j + 1, seed) * blend
+        for c in range(u.size):
+            left = points[at[c]]
+            out[r, c] += amplitude * (left + (points[at[c] + 1] - left) * weight[c])
+
+
+@dataclass(frozen=True, slots=True)
+class _Noise:
+    """Sums of octaves over the positions `u` (eastward) and `v` (southward), both in 0…1."""
+
+    u: Array
+    v: Array
+    seed: int
+
+    def __call__(self, salt: int, frequency: float, octaves: int, gain: float = 0.5) -> Reals:
+        """Noise in about −1…1, shape (v, u)."""
+        out = np.zeros((self.v.size, self.u.size), np.float32)
+        scale = 1.5 / sum(gain**k for k in range(octaves))
+        for k in range(octaves):
+            _octave(out, self.u, self.v, frequency * 2**k, scale * gain**k, self.seed * 1000 + salt * 20 + k)
+        return out
+
+
+def _relief(noise: _Noise) -> Reals:
+    """Elevation, m: mountains in the west, a plain with low hills in the east."""
+    rise = (1 - noise.u[None, :]).astype(np.float32) ** 1.5
+    height = 350 + 2300 * rise + (600 + 1500 * rise) * noise(1, 3, 12, 0.62)
+    return np.asarray(np.clip(height, 320 + 20 * noise(2, 60, 5), 5200), np.float32)
+
+
+def _ground(u: Array, v: Array, seed: int) -> dict[str, Array]:
+    """What no year changes: elevation, m; soil texture and organic carbon, percent."""
+    noise = _Noise(u, v, seed)
+    height = _relief(noise)
+    sand = np.rint(np.clip(42 + 22 * noise(10, 12, 7), 8, 80))
+    silt = np.rint(np.clip((100 - sand) * (0.58 + 0.2 * noise(11, 12, 7)), 5, 85))
+    hole = noise(12, 30, 4) > 0.93
+    carbon = np.clip(1 + height / 1600 + 0.8 * noise(13, 16, 8), 0.1, 9)
+    soil = {"sand": sand, "silt": silt, "clay": 100 - sand - silt, "soil_organic_carbon": carbon}
+    return {"elevation": height, **{name: np.where(hole, np.nan, values) for name, values in soil.items()}}
+
+
+def _cover(u: Array, v: Array, seed: int, year: int) -> dict[str, Array]:
+    """What a year changes: cover, climate (mm), NDVI, NPP (g carbon/m²), erosivity (MJ·mm/(ha·h))."""
+    noise = _Noise(u, v, seed)
+    height = _relief(noise)
+    moist = noise(20, 5, 9)
+    cover = _classes(noise, height, moist, year)
+    rain = _rain(noise, height, moist, year)
+    green = _green(noise, cover, year)
+    water = np.where(
+        noise(26, 35, 4) > 0.9, np.nan, (230 + 560 * green - 0.06 * height + 0.12 * rain).astype(np.float32)
+    )
+    growth = (120 + 900 * green) * np.clip(1.15 - height / 5000, 0.1, 1)
+    return {
+        "land_cover": cover,
+        "precipitation": rain,
+        "evapotranspiration": _with_fills("evapotranspiration", water, cover),
+        "ndvi": np.where(noise(27, 50, 4) > 0.95, np.nan, green),
+        "npp": _with_fills("npp", growth, cover),
+        "rainfall_erosivity": 0.0534 * rain**1.6548,
+    }
+
+
+def _classes(noise: _Noise, height: Reals, moist: Reals, year: int) -> Array:
+    """IGBP classes by height, moisture and settlement, with holes; fields and towns grow with the years."""
+    patch = height + 260 * noise(21, 90, 6)
+    forest = np.select([patch < 1400, patch < 2100, patch < 2900], [np.where(moist > -0.25, 2, 4), 5, 1], 8)
+    wild = np.select([patch < 3100, patch < 3400, patch < 4100, patch < 4600], [forest, 7, 10, 16], 15)
+    grown = 0.004 * (year - _STILL)
+    tilled = noise(22, 40, 8) - (height - 500) / 900 + grown
+    land = np.select([tilled > 0.15, tilled > -0.1], [12, 14], wild)
+    land = np.where((noise(23, 55, 6) + 0.15 * (height < 450) > 0.8 - grown) & (height < 1100), 13, land)
+    land = np.where((np.abs(noise(24, 4, 9)) < 0.008) & (height < 1800), 17, land)
+    return np.where(noise(25, 25, 5) > 0.93, _NO_CLASS, land).astype(np.uint8)
+
+
+def _rain(noise: _Noise, height: Reals, moist: Reals, year: int) -> Reals:
+    """Precipitation, mm: more on the slopes and where it is moist; a few per cent from year to year."""
+    factor = 1 + 0.03 * math.sin(2.4 * (year - _STILL))
+    return np.asarray(
+        np.clip((980 + 0.16 * height + 320 * moist + 25 * noise(28, 60, 6)) * factor, 500, 2600), np.float32
+    )
+
+
+def _green(noise: _Noise, cover: Array, year: int) -> Reals:
+    """NDVI by class, with the grain of a sensor; a little more each year."""
+    by_class = np.full(256, 0.5, np.float32)
+    by_class[[1, 2, 4, 5, 7, 8, 10, 12, 13, 14, 15, 16, 17]] = [
+        0.80, 0.86, 0.78, 0.82, 0.60, 0.70, 0.50, 0.62, 0.25, 0.68, 0.04, 0.12, 0.02,
+    ]  # fmt: skip
+    grain = 0.05 * noise(29, 50, 6) + 0.02 * noise(30, 5000, 1)
+    return np.asarray(np.clip(by_class[cover] + grain + 0.003 * (year - _STILL), -0.1, 0.95), np.float32)
+
+
+def _with_fills(name: str, values: Array, cover: Array) -> Array:
+    """Raw integers with MODIS fill values where there is no vegetation to measure."""
+    raw = _raw(values, _LAYERS[name])
+    for code, fill in ({**_FILLS[name], _NO_CLASS: _LAYERS[name].nodata}).items():
+        raw[cover == code] = fill
+    return raw
+
+
+def _write_temperature(path: Path, year: int) -> None:
+    """Twelve bands of air temperature, 0.1 °C, on a coarse grid in degrees with a margin around the stack."""
+    west, south, east, north = _degrees()
+    lon = west + (np.arange(_COARSE) + 0.5) * (east - west) / _COARSE
+    lat = (north - (np.arange(_COARSE) + 0.5) * (north - south) / _COARSE)[:, None]
+    height = 300 + 2800 / (1 + np.exp((lon - (west + east) / 2) * 4)) + 250 * np.sin(9 * lon) * np.cos(11 * lat)
+    season = -np.cos(2 * np.pi * (np.arange(12) + 0.5 - 0.7) / 12)[:, None, None]
+    celsius = 18 - 0.7 * (lat - 29) - 0.0055 * (height - 300) + 0.02 * (year - _STILL) + 9.5 * season
+    profile = {"driver": "GTiff", "width": _COARSE, "height": _COARSE, "count": 12, "dtype": "int16", "nodata": -32768}
+    transform = rasterio.Affine((east - west) / _COARSE, 0, west, 0, (south - north) / _COARSE, north)
+    place = {"crs": "EPSG:4326", "transform": transform}
+    with rasterio.open(path, "w", **profile, **place, compress="zstd", predictor=2) as out:
+        out.write(np.rint(celsius * 10).astype(np.int16))
+
+
+def _degrees() -> tuple[float, float, float, float]:
+    """West, south, east, north of the stack in degrees, with a margin."""
+    from rasterio.warp import transform_bounds
+
+    west, south, east, north = transform_bounds(CRS, "EPSG:4326", _WEST, _NORTH - SIDE_M, _WEST + SIDE_M, _NORTH)
+    return west - 0.05, south - 0.05, east + 0.05, north + 0.05
+
+
+# --- counties, statistics, tables, stack.toml ---------------------------------------------------------------------
+
+_COUNTIES = (("990001", "合成甲县", "Synthetic A"), ("990002", "合成乙县", "Synthetic B"),
+             ("990003", "合成丙县", "Synthetic C"), ("990004", "合成丁县", "Synthetic D"))  # fmt: skip
+_ARC, _SPOKE = 80, 36  # vertices of an outer border, and of the border between two counties
+
+
+def _write_counties(path: Path, seed: int) -> None:
+    """Four counties that share wandering borders, around the middle of the stack."""
+    import geopandas
+    import pyogrio
+    from shapely.geometry import Polygon
+
+    # GeoPackage stamps the time; the same arguments give the same bytes.
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
+    try:
+        shapes = [Polygon(points) for points in _borders(seed)]
+        columns = dict(zip(("adcode", "name_zh", "name_en"), zip(*_COUNTIES, strict=True), strict=True))
+        frame = geopandas.GeoDataFrame(columns, geometry=shapes, crs=CRS)
+        frame.to_file(path, layer="counties", driver="GPKG", engine="pyogrio")
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+
+
+def _borders(seed: int) -> list[Array]:
+    """Rings of x, y in the stack's CRS; neighbours share every vertex of their border."""
+    starts = [2 * math.pi * (k + 0.5 * _hash(k, 0, seed) * 0.5) / 4 for k in range(4)]
+    spokes = [_spoke(start, seed + k) for k, start in enumerate(starts)]
+    rings = []
+    for k, start in enumerate(starts):
+        end = starts[(k + 1) % 4] + (2 * math.pi if k == 3 else 0)
+        angles = np.linspace(start, end, _ARC + 2)[1:-1]
+        arc = _points(_radius(angles, seed), angles)
+        rings.append(np.concatenate([spokes[k], arc, spokes[(k + 1) % 4][:0:-1]]))
+    return rings
+
+
+def _spoke(angle: float, seed: int) -> Array:
+    """From the middle outward, wandering to either side; both ends stay where they are."""
+    t = np.linspace(0, 1, _SPOKE)
+    sway = np.array([_hash(k, 7, seed) for k in range(_SPOKE)]) * 0.03 + 0.12 * np.sin(5 * t + seed)
+    return _points(t * float(_radius(np.array([angle]), seed)[0]), angle + sway * t * (1 - t) * 2)
+
+
+def _radius(angles: Array, seed: int) -> Array:
+    """Distance of the outer border from the middle, in sides of the stack."""
+    waves = [(3, 0.05), (5, 0.025), (8, 0.015), (13, 0.008), (21, 0.004)]
+    return np.asarray(0.34 + sum(a * np.sin(n * angles + 3 * _hash(n, 1, seed)) for n, a in waves))
+
+
+def _points(radius: Array, angles: Array) -> Array:
+    x = _WEST + SIDE_M * (0.5 + radius * np.cos(angles))
+    y = _NORTH - SIDE_M * (0.5 - radius * np.sin(angles))
+    return np.stack([x, y], axis=1)
+
+
+# Invented: yuan, persons and m³ a year of each county.
+_STATISTICS = {
+    "gdp": ("CNY/year", (11.2e9, 14.6e9, 6.1e9, 8.4e9)),
+    "population": ("person", (231_000, 184_000, 122_000, 158_000)),
+    "water_resources": ("m³/year", (2.1e9, 2.1e9, 2.1e9, 2.1e9)),
+}
+
+
+def _write_statistics(path: Path, years: Sequence[int]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(("zone", "year", "quantity", "value", "unit", "source", "note"))
+        for year in years:
+            for quantity, (unit, values) in _STATISTICS.items():
+                for (code, _, _), value in zip(_COUNTIES, values, strict=True):
+                    out.writerow((code, year, quantity, value, unit, "synthetic", "合成数据 invented"))
+
+
+# What the shipped tables leave to the user. Invented, and marked `demo`, which every output shows.
+_TABLES: Mapping[str, str] = {
+    "prices": """price,value,unit,price_year,verified
+reservoir_capital,20,CNY/m**3,2020,demo
+reservoir_life,50,year,,demo
+discount_rate,0.05,1,,demo
+reservoir_operation,0.1,CNY/m**3,2020,demo
+carbon_price,80,CNY/t,2020,demo
+biodiversity_price,1,1,2020,demo
+desilting_cost,20,CNY/m**3,2020,demo
+nitrogen_treatment_cost,3500,CNY/t,2020,demo
+phosphorus_treatment_cost,11200,CNY/t,2020,demo
+""",
+    "sequestration_ratio": """value,unit,verified
+0.2,1,demo
+""",
+    "harvested_carbon": """ecosystem,value,unit,verified
+forest.bamboo,0,t/(ha*year),demo
+garden,0,t/(ha*year),demo
+cropland,0,t/(ha*year),demo
+""",
+    "shannon_index": """ecosystem,value,unit,verified
+forest,3.4,1,demo
+forest.mixed,3.9,1,demo
+forest.sparse,2.1,1,demo
+shrub,2.4,1,demo
+grassland,1.8,1,demo
+wetland,1.2,1,demo
+""",
+}
+
+
+def _write_tables(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, text in _TABLES.items():
+        _save(folder / f"{name}.csv", text)
+
+
+def _stack_text(years: Sequence[int]) -> str:
+    head = f"""# 合成数据，不是任何地方的核算。Synthetic: made by `gep landscape`, an account of no place.
+[stack]
+title = "合成景观 synthetic landscape"
+notice = {{ zh = "合成数据，仅供试算和测速，与任何地方无关。", en = "Synthetic data for trials; no real place." }}
+grid = "land_cover"
+years = [{", ".join(str(year) for year in years)}]
+coefficients = "coefficients"
+
+[zones]
+path = "counties.gpkg"
+layer = "counties"
+code = "adcode"
+name = {{ zh = "name_zh", en = "name_en" }}
+
+[statistics]
+path = "statistics.csv"
+"""
+    layers = (_layer_text(name, layer.yearly, layer.keys) for name, layer in _LAYERS.items())
+    return "\n".join([head, *layers, _layer_text("temperature", True, _TEMPERATURE)])
+
+
+def _layer_text(name: str, yearly: bool, keys: str) -> str:
+    return f'[layers.{name}]\npath = "{name}{"_{year}" if yearly else ""}.tif"\n{keys}\n'
+
+
+def _save(path: Path, text: str) -> None:
+    path.write_text(text, "utf-8", newline="\n")

@@ -1,0 +1,279 @@
+"""Raster files: opened per thread, read raw, asked what they say of themselves, hashed by what they hold.
+
+Opened datasets are kept per thread, because opening costs more than reading a window; `close` closes the calling
+thread's, and a thread's end closes its own. Files must not change while a process works on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+import urllib.request
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window as RasterWindow
+
+from gep.errors import GepError, Problem
+from gep.grid import Grid, Window
+
+Array = NDArray[Any]
+
+_OPEN_DATASETS = 64  # per thread: a dozen layers, some of them in twelve monthly files
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One band of one file, or of a GDAL dataset string; `flip` where its rows run from south to north."""
+
+    path: str
+    band: int
+    flip: bool = False
+
+
+# --- opened files --------------------------------------------------------------------------------------------------
+
+
+class _Opened(threading.local):
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.datasets: OrderedDict[str, Any] = OrderedDict()
+
+
+_opened = _Opened()
+
+
+def dataset(path: str) -> Any:
+    """The dataset, opened for this thread alone or from its cache; RasterioIOError if it cannot be."""
+    if _opened.pid != os.getpid():  # after a fork the parent's handles share its file offsets
+        _opened.pid, _opened.datasets = os.getpid(), OrderedDict()
+    kept = _opened.datasets
+    if path not in kept:
+        kept[path] = rasterio.open(path, sharing=False)
+        if len(kept) > _OPEN_DATASETS:
+            kept.popitem(last=False)[1].close()
+    kept.move_to_end(path)
+    return kept[path]
+
+
+def close() -> None:
+    """Close the calling thread's datasets."""
+    while _opened.datasets:
+        _opened.datasets.popitem()[1].close()
+
+
+def raw(bands: tuple[Band, ...], rows: int, window: Window) -> Array:
+    """Raw values (bands, rows, cols) of files that have `rows` rows, north up; GepError `layer-unreadable`."""
+    first = bands[0]
+    if any((band.path, band.flip) != (first.path, first.flip) for band in bands):
+        return np.concatenate([raw((band,), rows, window) for band in bands])
+    top = rows - window.row - window.rows if first.flip else window.row
+    place = RasterWindow(window.col, top, window.cols, window.rows)
+    with _said_plainly(first.path):
+        found = dataset(first.path).read([band.band for band in bands], window=place)
+    return np.ascontiguousarray(found[:, ::-1]) if first.flip else np.asarray(found)
+
+
+@contextmanager
+def _said_plainly(path: str) -> Iterator[None]:
+    try:
+        yield
+    except RasterioError as error:
+        reason = f"{error} {error.__cause__ or ''}".strip()
+        raise GepError([Problem("layer-unreadable", path, {"path": path, "reason": reason})]) from error
+
+
+# --- what a file says of itself ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """What a file says of itself, band by band where bands may differ.
+
+    `grid` is north up whatever the file is; `crs` is empty where the file names none; `months` are (year, month) of
+    each band where a time axis says so; `masked` where missing cells are marked by a mask and not by a value.
+    """
+
+    path: str
+    grid: Grid
+    flip: bool
+    rotated: bool
+    dtype: str
+    nodata: tuple[float, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    months: tuple[tuple[int, int], ...]
+    variables: tuple[str, ...]
+    masked: bool
+    blocks: tuple[Window, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of bands."""
+        return len(self.scales)
+
+
+def describe(path: str) -> Raster:
+    """Ask a file what it is; GepError `layer-unreadable`."""
+    with _said_plainly(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        data = dataset(path)
+        place = data.transform
+        flip = place.e > 0
+        top = place.f + data.height * place.e if flip else place.f
+        grid = Grid(data.height, data.width, place.c, top, place.a, abs(place.e), _crs_text(data))
+        return Raster(
+            path=path,
+            grid=grid,
+            flip=flip,
+            rotated=bool(place.b or place.d or place.a <= 0),
+            dtype=max(data.dtypes, key=lambda name: np.dtype(name).kind, default=""),
+            nodata=tuple(dict.fromkeys(float(value) for value in data.nodatavals if value is not None)),
+            scales=tuple(map(float, data.scales)),
+            offsets=tuple(map(float, data.offsets)),
+            months=_months(data),
+            variables=tuple(map(str, data.subdatasets)),
+            masked=any(MaskFlags.per_dataset in flags for flags in data.mask_flag_enums),
+            blocks=_three_blocks(data),
+        )
+
+
+def _crs_text(data: Any) -> str:
+    try:
+        return str(data.crs.to_string()) if data.crs else ""
+    except CRSError:
+        return ""
+
+
+def _three_blocks(data: Any) -> tuple[Window, ...]:
+    """The first, middle and last block of a file."""
+    if not data.count:
+        return ()
+    high, wide = data.block_shapes[0]
+    last = (data.height - 1) // high, (data.width - 1) // wide
+    found = dict.fromkeys(((0, 0), (last[0] // 2, last[1] // 2), last))
+    return tuple(
+        Window(i * high, j * wide, min(high, data.height - i * high), min(wide, data.width - j * wide))
+        for i, j in found
+    )
+
+
+_CALENDARS = ("", "standard", "gregorian", "proleptic_gregorian")
+_CLOCK = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "min": 60.0, "second": 1.0, "sec": 1.0}
+
+
+def _months(data: Any) -> tuple[tuple[int, int], ...]:
+    """Year and month of each band by its time axis; empty where there is none that can be read."""
+    whole = data.tags()
+    found = []
+    for band in data.indexes:
+        tags = data.tags(band)
+        value = tags.get("NETCDF_DIM_time", tags.get("DIM_time_VALUE"))
+        unit = whole.get("time#units", tags.get("DIM_time_UNIT"))
+        month = _month(value, unit) if value and unit and whole.get("time#calendar", "") in _CALENDARS else None
+        if month is None:
+            return ()
+        found.append(month)
+    return tuple(found)
+
+
+def _month(value: str, unit: str) -> tuple[int, int] | None:
+    """Year and month of a CF time such as 45.5 "days since 2020-01-01"."""
+    said = re.fullmatch(
+        r"(day|hour|minute|min|second|sec)s? since (\d{1,4})-(\d{1,2})-(\d{1,2})(?:[T ].*)?", unit.strip()
+    )
+    if said is None:
+        return None
+    start = np.datetime64(f"{int(said[2]):04}-{int(said[3]):02}-{int(said[4]):02}", "s")
+    moment = start + np.timedelta64(round(float(value) * _CLOCK[said[1]]), "s")
+    return int(moment.astype("datetime64[Y]").astype(int)) + 1970, int(
+        moment.astype("datetime64[M]").astype(int)
+    ) % 12 + 1
+
+
+# --- what a file holds ---------------------------------------------------------------------------------------------
+
+
+def content_hash(path: str) -> str:
+    """What a file, folder or dataset string holds: `sha256:…` of its bytes.
+
+    Of a file on a web server it is `etag:…;length:…`; of what has no bytes here (s3, an archive's member) `pixels:…`,
+    the hash of its decoded blocks, which reads them all.
+    """
+    return _content_hash(path, stamp(path))
+
+
+@lru_cache(maxsize=4096)
+def _content_hash(path: str, _state: str) -> str:
+    local = Path(_file(path))
+    if re.match(r"https?://|/vsicurl/", path):
+        return _remote_hash(path.removeprefix("/vsicurl/"))
+    if not local.exists():
+        return f"pixels:{_pixels_hash(path)}"
+    digest = hashlib.sha256()
+    for file in _members(path, local):
+        if file != local:
+            digest.update(f"{file.name}\0".encode())
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _members(path: str, local: Path) -> list[Path]:
+    """The files of a dataset: all in a folder, a VRT's sources, else the file itself (sidecars hold no values)."""
+    if local.is_dir():
+        return sorted(file for file in local.rglob("*") if file.is_file())
+    if local.suffix.lower() != ".vrt":
+        return [local]
+    with _said_plainly(path):
+        return sorted(file for name in dataset(path).files if (file := Path(name)).is_file())
+
+
+def _file(path: str) -> str:
+    """The file of a dataset string such as NETCDF:"file":variable."""
+    found = re.fullmatch(r'[A-Z0-9_]+:"(.*)":[^"]*', path)
+    return found[1] if found else path
+
+
+def stamp(path: str) -> str:
+    """Size and time of a local file: what says, within a process, that it has not changed."""
+    local = Path(_file(path))
+    try:
+        stat = local.stat()
+    except OSError:
+        return path
+    return f"{local} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _remote_hash(url: str) -> str:
+    try:
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310  (the caller checked the scheme)
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            headers = answer.headers
+    except OSError as error:
+        raise GepError([Problem("layer-unreadable", url, {"path": url, "reason": str(error)})]) from error
+    mark = headers.get("ETag") or headers.get("Last-Modified") or ""
+    return f"etag:{mark};length:{headers.get('Content-Length', '')}"
+
+
+def _pixels_hash(path: str) -> str:
+    digest = hashlib.sha256()
+    with _said_plainly(path):
+        data = dataset(path)
+        for band in data.indexes:
+            for _, window in data.block_windows(band):
+                digest.update(np.ascontiguousarray(data.read(band, window=window)).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,528 @@
+"""Any window of any raster, sampled exactly on a grid: the same bits whatever the window.
+
+Where cells coincide, they are copied. `nearest` and `bilinear` take each cell centre's exact place in the source;
+`average`, `mode` and `conserve` are made once for the whole grid and kept. Results are float64 with NaN for missing,
+or for class layers int32 with −1 for missing and −2 for a code that has no class.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import threading
+import warnings
+from dataclasses import asdict, dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numba
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RasterWindow
+
+from gep.grid import Grid, Window
+from gep.quantities import quantities
+from gep.rasters import Band, content_hash, raw, stamp
+
+Resample = Literal["nearest", "bilinear", "average", "mode", "conserve"]
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+_BLOCK_CELLS = 1 << 24  # of the source, read at once: 128 MB of float64
+_SNAP = 1e-7  # of a source cell: a centre this near an edge lies on it, whatever rounding says
+_ALIGNED = 1e-4  # of a cell: grids whose corners differ by less have the same cells
+_LARGEST = float(np.finfo(np.float64).max)
+_GDAL_RESAMPLING = {"average": Resampling.average, "mode": Resampling.mode, "conserve": Resampling.sum}
+
+
+@dataclass(frozen=True, slots=True)
+class Qc:
+    """Which cells a quality layer accepts: (raw >> `shift`) & `mask` in `accept` (empty: any) and low…high.
+
+    `bands` is one for every step, or one for each. They lie on the source's own grid.
+    """
+
+    bands: tuple[Band, ...]
+    shift: int = 0
+    mask: int = 0xFFFFFFFF
+    accept: tuple[int, ...] = ()
+    low: float = -_LARGEST
+    high: float = _LARGEST
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One quantity of one year as rasters: plain, picklable, and all that `read` needs.
+
+    Value = raw × `scale` + `offset`, in the vocabulary's unit. `fills` and `valid` (inclusive) are raw values. `absent`
+    is what a fill value, NaN, or a place outside the raster is declared to mean (in the vocabulary's unit, or a class
+    code); values out of range or refused by `qc` are missing all the same. `codes`: a class layer's raw codes in dense
+    order; a class layer without them yields its raw codes.
+    """
+
+    quantity: str
+    bands: tuple[Band, ...]
+    grid: Grid
+    scale: float = 1.0
+    offset: float = 0.0
+    fills: tuple[float, ...] = ()
+    valid: tuple[float, float] | None = None
+    qc: Qc | None = None
+    absent: float | None = None
+    resample: Resample = "nearest"
+    codes: tuple[int, ...] = ()
+
+    @property
+    def categorical(self) -> bool:
+        """Whether its values are classes."""
+        return quantities()[self.quantity].kind == "class"
+
+    @property
+    def outside(self) -> float | int:
+        """What a place outside the raster yields."""
+        if self.categorical:
+            return -1 if self.absent is None else _index(self.codes, int(self.absent))
+        return math.nan if self.absent is None else self.absent
+
+
+def read(source: Source, grid: Grid, window: Window, cache: Path) -> Array:
+    """A window of the target grid: float64 (steps, rows, cols), or int32 for a class layer.
+
+    `cache` is the folder where wholes (average, mode, conserve) are kept. Raises GepError `layer-unreadable`.
+    """
+    same = shift(source.grid, grid)
+    if same is not None:
+        return _copied(source, window, *same)
+    if source.resample not in _GDAL_RESAMPLING:
+        return _sampled(source, grid, window)
+    values = _native(_whole(source, grid, cache), window)
+    return values if source.absent is None else _fill_outside(source, grid, window, values)
+
+
+def read_native(source: Source, window: Window) -> Array:
+    """A window of the source's own grid, as `read` yields it."""
+    return _native(source, window)
+
+
+def prepare(source: Source, grid: Grid, cache: Path) -> None:
+    """Make what `read` would make on its first call (average, mode, conserve on another grid), if anything."""
+    if source.resample in _GDAL_RESAMPLING and shift(source.grid, grid) is None:
+        _whole(source, grid, cache)
+
+
+# --- raw to value --------------------------------------------------------------------------------------------------
+
+
+def _native(source: Source, window: Window) -> Array:
+    stored = raw(source.bands, source.grid.rows, window)
+    lines = stored.reshape(-1, window.cols)
+    made: Array = _coded(source, lines) if source.categorical else _valued(source, lines)
+    out = made.reshape(stored.shape)
+    if source.qc is not None:
+        np.copyto(out, -1 if source.categorical else np.nan, where=_refused(source.qc, source.grid.rows, window))
+    return out
+
+
+def _refused(qc: Qc, rows: int, window: Window) -> NDArray[np.bool_]:
+    bits = (raw(qc.bands, rows, window).astype(np.int64) >> qc.shift) & qc.mask
+    good = (bits >= qc.low) & (bits <= qc.high)
+    return ~(good & np.isin(bits, qc.accept)) if qc.accept else ~good
+
+
+def _valued(source: Source, lines: Array) -> Floats:
+    out = np.empty(lines.shape, np.float64)
+    low, high = source.valid or (-_LARGEST, _LARGEST)
+    # A fill outside the valid range is missing anyway, unless it has a meaning of its own.
+    fills = [fill for fill in source.fills if source.absent is not None or low <= fill <= high]
+    _to_values(lines, np.array(fills), (low, high), source.scale, source.offset, float(source.outside), out)
+    return out
+
+
+def _coded(source: Source, lines: Array) -> NDArray[np.int32]:
+    out = np.empty(lines.shape, np.int32)
+    if lines.dtype.kind in "iu" and lines.dtype.itemsize <= 2:
+        lowest = int(np.iinfo(lines.dtype).min)
+        _look_up(lines, lowest, _all_codes(replace(source, bands=(), qc=None), lines.dtype.str, lowest), out)
+        return out
+    limits = source.valid or (-_LARGEST, _LARGEST)
+    _to_classes(lines, np.array(source.fills), limits, _table(source.codes), int(source.outside), out)
+    return out
+
+
+@lru_cache(maxsize=64)
+def _all_codes(source: Source, dtype: str, lowest: int) -> NDArray[np.int32]:
+    """What becomes of every value a small integer type can hold."""
+    stored = np.arange(lowest, int(np.iinfo(dtype).max) + 1).reshape(1, -1)
+    codes: NDArray[np.int32] = _coded(source, stored.astype(np.int64))[0]
+    return codes
+
+
+@numba.njit(cache=True, nogil=True)
+def _look_up(stored: Array, lowest: int, table: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+    for i in range(stored.shape[0]):
+        for j in range(stored.shape[1]):
+            out[i, j] = table[int(stored[i, j]) - lowest]
+
+
+@numba.njit(cache=True, nogil=True)
+def _to_values(
+    stored: Array, fills: Floats, limits: tuple[float, float], scale: float, offset: float, absent: float, out: Floats
+) -> None:
+    """Raw × scale + offset within the limits, NaN elsewhere; `absent` where raw is a fill or NaN.
+
+    Written so that every inner loop is vectorised, line by line while the line is in the processor's cache.
+    """
+    low, high = limits
+    for i in range(stored.shape[0]):
+        line, made = stored[i], out[i]
+        for j in range(line.size):
+            value = np.float64(line[j])
+            scaled = value * scale + offset
+            made[j] = scaled if (value >= low) & (value <= high) else np.nan
+        for fill in fills:
+            for j in range(line.size):
+                made[j] = absent if np.float64(line[j]) == fill else made[j]
+        if not np.isnan(absent):
+            for j in range(line.size):
+                made[j] = absent if np.isnan(np.float64(line[j])) else made[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _to_classes(
+    stored: Array,
+    fills: Floats,
+    limits: tuple[float, float],
+    table: NDArray[np.int32],
+    absent: int,
+    out: NDArray[np.int32],
+) -> None:
+    """Dense indices of codes; with an empty table the codes themselves."""
+    for i in range(stored.shape[0]):
+        for j in range(stored.shape[1]):
+            value = np.float64(stored[i, j])
+            missing = np.isnan(value)
+            for fill in fills:
+                missing = missing or value == fill
+            if missing:
+                out[i, j] = absent
+            elif not limits[0] <= value <= limits[1]:
+                out[i, j] = -1
+            elif value < 0 or value > 2147483647 or value != np.floor(value):
+                out[i, j] = -2
+            elif table.size == 0:
+                out[i, j] = np.int32(value)
+            else:
+                out[i, j] = table[np.int64(value)] if value < table.size else -2
+
+
+@lru_cache(maxsize=64)
+def _table(codes: tuple[int, ...]) -> NDArray[np.int32]:
+    """Dense index by code; −2 for codes between that have none."""
+    table = np.full(max(codes, default=-1) + 1, -2, np.int32)
+    table[list(codes)] = np.arange(len(codes))
+    return table
+
+
+def _index(codes: tuple[int, ...], code: int) -> int:
+    if not codes:
+        return code
+    return codes.index(code) if code in codes else -2
+
+
+# --- grids ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def same_crs(a: str, b: str) -> bool:
+    """Whether two CRS texts mean the same coordinates (x before y)."""
+    from pyproj import CRS
+
+    return a == b or bool(CRS.from_user_input(a).equals(CRS.from_user_input(b), ignore_axis_order=True))
+
+
+@lru_cache(maxsize=256)
+def shift(have: Grid, want: Grid) -> tuple[int, int] | None:
+    """Rows and columns from a cell of `want` to the same cell of `have`; None where cells do not coincide."""
+    if not same_crs(have.crs, want.crs):
+        return None
+    rows, cols = (have.y0 - want.y0) / have.dy, (want.x0 - have.x0) / have.dx
+    drift = abs(have.dy / want.dy - 1) * want.rows + abs(have.dx / want.dx - 1) * want.cols
+    if drift + abs(rows - round(rows)) + abs(cols - round(cols)) > _ALIGNED:
+        return None
+    return round(rows), round(cols)
+
+
+class _Kept(threading.local):
+    def __init__(self) -> None:
+        self.window: tuple[Grid, Window] | None = None
+        self.places: dict[Grid, tuple[Floats, Floats]] = {}
+        self.transformers: dict[tuple[str, str], Any] = {}
+
+
+_local = _Kept()
+
+
+def places(source: Grid, grid: Grid, window: Window) -> tuple[Floats, Floats]:
+    """Row and column in `source`, cells counted from its corner, of each cell centre of the window of `grid`."""
+    if same_crs(source.crs, grid.crs):
+        rows, cols = (
+            _snapped((source.y0 - grid.ys(window)) / source.dy),
+            _snapped((grid.xs(window) - source.x0) / source.dx),
+        )
+        shape = (window.rows, window.cols)
+        return np.broadcast_to(rows[:, None], shape), np.broadcast_to(cols[None, :], shape)
+    if _local.window != (grid, window):  # the places of one window only: 16 bytes a cell and source grid
+        _local.window, _local.places = (grid, window), {}
+    if source not in _local.places:
+        _local.places[source] = _projected(source, grid, *np.meshgrid(grid.xs(window), grid.ys(window)))
+    return _local.places[source]
+
+
+def _projected(source: Grid, grid: Grid, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Rows and columns in `source` of coordinates in the CRS of `grid`; infinite where there is no such place."""
+    x, y = _transformer(grid.crs, source.crs).transform(x, y)
+    return _snapped((source.y0 - np.asarray(y)) / source.dy), _snapped((np.asarray(x) - source.x0) / source.dx)
+
+
+def _transformer(have: str, want: str) -> Any:
+    """One operation for all points: PROJ would else choose among several point by point."""
+    from pyproj.transformer import TransformerGroup
+
+    if (have, want) not in _local.transformers:
+        with warnings.catch_warnings():  # it warns when a better operation needs a grid file that is not here
+            warnings.simplefilter("ignore", UserWarning)
+            _local.transformers[have, want] = TransformerGroup(have, want, always_xy=True).transformers[0]
+    return _local.transformers[have, want]
+
+
+def _snapped(place: Floats) -> Floats:
+    """Places that rounding has moved off an edge or a centre, put back on it."""
+    whole = np.rint(place * 2) / 2
+    return np.where(np.abs(place - whole) < _SNAP, whole, place)
+
+
+def _copied(source: Source, window: Window, rows: int, cols: int) -> Array:
+    """The source's cells under the window, shifted by whole cells."""
+    row, col = window.row + rows, window.col + cols
+    top, left = max(row, 0), max(col, 0)
+    bottom, right = min(row + window.rows, source.grid.rows), min(col + window.cols, source.grid.cols)
+    inner = Window(top, left, bottom - top, right - left)
+    if (inner.row, inner.col, inner.rows, inner.cols) == (row, col, window.rows, window.cols):
+        return _native(source, inner)
+    out = _blank(source, window)
+    if inner.rows > 0 and inner.cols > 0:
+        out[:, top - row : bottom - row, left - col : right - col] = _native(source, inner)
+    return out
+
+
+def _blank(source: Source, window: Window) -> Array:
+    dtype = np.int32 if source.categorical else np.float64
+    return np.full((len(source.bands), window.rows, window.cols), source.outside, dtype)
+
+
+# --- nearest and bilinear ------------------------------------------------------------------------------------------
+
+
+def _sampled(source: Source, grid: Grid, window: Window) -> Array:
+    """Nearest or bilinear at exact places; a centre on an edge between cells belongs to the right and lower one."""
+    out = _blank(source, window)
+    _sample_into(source, *places(source.grid, grid, window), out)
+    return out
+
+
+def _sample_into(source: Source, rows: Floats, cols: Floats, out: Array) -> None:
+    """Fill `out` at the given places, by halves where the source's cells would not fit in memory."""
+    box = _box(source.grid, rows, cols)
+    if box is None:
+        return
+    if box.rows * box.cols * len(source.bands) > _BLOCK_CELLS and rows.size > 1:
+        axis = int(rows.shape[1] > rows.shape[0])
+        for part in np.array_split(np.arange(rows.shape[axis]), 2):
+            cut = (slice(None),) * axis + (slice(part[0], part[-1] + 1),)
+            _sample_into(source, rows[cut], cols[cut], out[(slice(None), *cut)])
+        return
+    block = _native(source, box)
+    size = (source.grid.rows, source.grid.cols)
+    if source.resample == "bilinear":
+        _bilinear(block, (box.row, box.col), rows, cols, size, float(source.outside), out)
+    else:
+        _nearest(block, (box.row, box.col), rows, cols, size, out)
+
+
+def _box(grid: Grid, rows: Floats, cols: Floats) -> Window | None:
+    """The cells of the source that the places touch, neighbours for bilinear included; None if there are none."""
+    inside = (rows > -1) & (rows < grid.rows + 1) & (cols > -1) & (cols < grid.cols + 1)
+    if not inside.any():
+        return None
+    (top, bottom), (left, right) = _span(rows[inside], grid.rows), _span(cols[inside], grid.cols)
+    return Window(top, left, bottom - top, right - left) if bottom > top and right > left else None
+
+
+def _span(found: Floats, cells: int) -> tuple[int, int]:
+    return max(math.floor(np.min(found) - 0.5), 0), min(math.floor(np.max(found) + 0.5) + 1, cells)
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest(
+    block: Array, corner: tuple[int, int], rows: Floats, cols: Floats, size: tuple[int, int], out: Array
+) -> None:
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            r, c = rows[i, j], cols[i, j]
+            if 0 <= r < size[0] and 0 <= c < size[1]:
+                row, col = int(np.floor(r)) - corner[0], int(np.floor(c)) - corner[1]
+                for step in range(block.shape[0]):
+                    out[step, i, j] = block[step, row, col]
+
+
+@numba.njit(cache=True, nogil=True)
+def _bilinear(
+    block: Floats,
+    corner: tuple[int, int],
+    rows: Floats,
+    cols: Floats,
+    size: tuple[int, int],
+    outside: float,
+    out: Floats,
+) -> None:
+    """Of the four cell centres around; a neighbour of weight 0 may be missing, any other makes the result missing."""
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            r, c = rows[i, j] - 0.5, cols[i, j] - 0.5
+            if not (-1 < r < size[0] and -1 < c < size[1]):
+                continue
+            row, col = int(np.floor(r)), int(np.floor(c))
+            for step in range(block.shape[0]):
+                total = 0.0
+                for k in range(4):
+                    y, x = row + k // 2, col + k % 2
+                    weight = (1 - abs(r - y)) * (1 - abs(c - x))
+                    if weight > 0:
+                        inside = 0 <= y < size[0] and 0 <= x < size[1]
+                        total += weight * (block[step, y - corner[0], x - corner[1]] if inside else outside)
+                out[step, i, j] = total
+
+
+# --- average, mode, conserve ---------------------------------------------------------------------------------------
+
+
+def _whole(source: Source, grid: Grid, cache: Path) -> Source:
+    """The source on the whole grid as a file in `cache`, made if it is not there."""
+    files = tuple(stamp(band.path) for band in (*source.bands, *(source.qc.bands if source.qc else ())))
+    return replace(_whole_raw(replace(source, codes=()), grid, cache, files), codes=source.codes)
+
+
+_making = threading.Lock()
+
+
+def _whole_raw(source: Source, grid: Grid, cache: Path, files: tuple[str, ...]) -> Source:
+    with _making:  # so that threads wait for the first to make it; another process at worst makes the same file
+        return _made(source, grid, cache, files)
+
+
+@lru_cache(maxsize=256)
+def _made(source: Source, grid: Grid, cache: Path, _files: tuple[str, ...]) -> Source:
+    # GDAL's version belongs to the key: its resampling has changed between versions.
+    text = json.dumps([fingerprint(source), asdict(grid), rasterio.__gdal_version__])
+    key = hashlib.sha256(text.encode()).hexdigest()[:32]
+    out = cache / "sampled" / f"{source.quantity}-{source.resample}-{key}.tif"
+    if not out.exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _make_whole(source, grid, out)
+    bands = tuple(Band(str(out), step + 1) for step in range(len(source.bands)))
+    return Source(source.quantity, bands, grid, fills=(-1.0,) if source.categorical else ())
+
+
+def _make_whole(source: Source, grid: Grid, out: Path) -> None:
+    """Cut, convert and pad the source; warp it; rename the result into place."""
+    cut, warped = (out.with_suffix(f".{os.getpid()}.{part}.tif") for part in ("cut", "part"))
+    missing = -1 if source.categorical else math.nan
+    try:
+        _write_cut(source, grid, cut)
+        with rasterio.open(cut) as have, _create(source, grid, warped) as made:
+            options = {"nodata": missing, "src_nodata": missing, "tolerance": 1e-6, **_shape(grid)}
+            with WarpedVRT(have, resampling=_GDAL_RESAMPLING[source.resample], **options) as vrt:
+                for window in grid.windows(512, grid.cols):
+                    made.write(vrt.read(window=_place(window)), window=_place(window))
+        warped.replace(out)
+    finally:
+        for path in (cut, warped):
+            path.unlink(missing_ok=True)
+
+
+def _create(source: Source, grid: Grid, path: Path) -> Any:
+    kind = {"dtype": "int32", "nodata": -1} if source.categorical else {"dtype": "float64", "nodata": math.nan}
+    tiles = {"tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "band", "bigtiff": "if_safer"}
+    packing = {"compress": "zstd", "zstd_level": 1}
+    return rasterio.open(path, "w", driver="GTiff", count=len(source.bands), **_shape(grid), **kind, **tiles, **packing)
+
+
+def _shape(grid: Grid) -> dict[str, Any]:
+    return {"width": grid.cols, "height": grid.rows, "crs": grid.crs, "transform": rasterio.Affine(*grid.transform)}
+
+
+def _place(window: Window) -> RasterWindow:
+    return RasterWindow(window.col, window.row, window.cols, window.rows)
+
+
+def _write_cut(source: Source, grid: Grid, path: Path) -> None:
+    """The part of the source under the grid, in the vocabulary's unit, with a margin of missing cells around.
+
+    GDAL weighs the last cells of a source wrongly where it ends inside a target cell, but not where cells follow.
+    """
+    have = source.grid
+    x, y = _outline(grid)
+    if same_crs(have.crs, grid.crs):
+        rows, cols = (have.y0 - y) / have.dy, (x - have.x0) / have.dx
+    else:
+        rows, cols = _projected(have, grid, x, y)
+    good = np.isfinite(rows) & np.isfinite(cols)
+    (top, height), (left, width) = _reach(rows[good], have.rows, grid.rows), _reach(cols[good], have.cols, grid.cols)
+    cut = Grid(height, width, have.x0 + left * have.dx, have.y0 - top * have.dy, have.dx, have.dy, have.crs)
+    with _create(source, cut, path) as made:
+        for window in cut.windows(1024, 1024):
+            made.write(_copied(source, window, top, left), window=_place(window))
+
+
+def _reach(found: Floats, have: int, want: int) -> tuple[int, int]:
+    """First and number of the source's rows (or columns) under a target of `want` rows, with a margin."""
+    low, high = (float(np.min(found)), float(np.max(found))) if found.size else (0.0, 0.0)
+    margin = 3 + math.ceil(2 * (high - low) / want)
+    first, last = max(math.floor(low), 0), min(math.ceil(high), have)
+    return first - margin, max(last - first, 0) + 2 * margin
+
+
+def _outline(grid: Grid) -> tuple[Floats, Floats]:
+    """Coordinates of cell corners all along the border of the grid."""
+    west, south, east, north = grid.bounds
+    xs, ys = np.linspace(west, east, grid.cols + 1), np.linspace(south, north, grid.rows + 1)
+    x = np.concatenate([xs, xs, np.full(ys.size, west), np.full(ys.size, east)])
+    y = np.concatenate([np.full(xs.size, south), np.full(xs.size, north), ys, ys])
+    return x, y
+
+
+def _fill_outside(source: Source, grid: Grid, window: Window, values: Array) -> Array:
+    """What is missing because it lies outside the source takes the declared meaning."""
+    rows, cols = places(source.grid, grid, window)
+    outside = ~((rows >= 0) & (rows < source.grid.rows) & (cols >= 0) & (cols < source.grid.cols))
+    gone = values == -1 if source.categorical else np.isnan(values)
+    values[gone & outside] = source.outside
+    return values
+
+
+def fingerprint(source: Source) -> str:
+    """A hash of all that determines the source's values: contents of its files and how they are read, not paths.
+
+    Raises GepError `layer-unreadable`.
+    """
+    plain = asdict(source)
+    for bands in (plain["bands"], plain["qc"]["bands"] if plain["qc"] else ()):
+        for band in bands:
+            band["path"] = content_hash(band["path"])
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

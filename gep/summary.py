@@ -1,0 +1,336 @@
+"""What a person reads after an account, from the ledger alone: totals by county, coverage, what is unverified."""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from gep import ledger, words
+from gep.account import Checked, Outcome
+from gep.errors import Problem
+from gep.gates import Closure
+from gep.ledger import Entry, Ledger, Run, short
+from gep.quantities import quantities
+from gep.units import factor
+from gep.words import Lang
+
+Row = Sequence[str]
+COUNTED, SATELLITE = "counted", "satellite"
+# Units that people use, largest first: a table takes the first in which its largest figure is at least 0.1.
+_SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
+    "zh": (("亿", 1e8), ("万", 1e4), ("", 1.0)),
+    "en": (("million ", 1e6), ("thousand ", 1e3), ("", 1.0)),
+}
+_PROVISIONAL = "_provisional"
+
+
+@dataclass(frozen=True, slots=True)
+class Year:
+    """One year of one run, with its entries."""
+
+    run: Run
+    year: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def zones(self) -> dict[str, Mapping[Lang, str]]:
+        """Codes and names, in the order of the zones file."""
+        names: dict[str, Mapping[Lang, str]] = self.run.recorded["zone_names"]
+        present = {e.zone for e in self.entries}
+        return {code: name for code, name in names.items() if code in present}
+
+    def of(self, *statuses: str) -> list[Entry]:
+        """Entries inside the zones with one of these statuses, provisional or not."""
+        return [e for e in self.entries if base(e) in statuses and e.zone in self.zones]
+
+
+def base(entry: Entry) -> str:
+    """An entry's status without the mark of a provisional zone."""
+    return entry.status.removesuffix(_PROVISIONAL)
+
+
+def years(opened: Ledger, year: str | None = None, zone: str | None = None) -> list[Year]:
+    """Every year of every run that no later run supersedes."""
+    replaced = opened.superseded()
+    found = []
+    for run in opened.runs():
+        for label in run.years if run.id not in replaced else ():
+            if year in (None, label):
+                entries = opened.entries(run=run.id, year=label)
+                found.append(Year(run, label, tuple(e for e in entries if zone in (None, e.zone) or not e.zone)))
+    return found
+
+
+def of_ledger(database: str, lang: Lang, *, year: str | None = None, zone: str | None = None) -> str:
+    """The summary of a ledger."""
+    with Ledger.open(database, create=False) as opened:
+        return "\n\n".join(_year(one, lang) for one in years(opened, year, zone))
+
+
+def outcome(done: Outcome, lang: Lang) -> str:
+    """The summary of the account just finished, and where its files are."""
+    with Ledger.open(done.database, create=False) as opened:
+        parts = [_year(one, lang) for one in years(opened) if one.run.id == done.run.id]
+    files = [done.database, *(str(f) for f in done.files if f.suffix != ".qml")]
+    return "\n\n".join([*parts, "\n".join([words.say("files", lang), *(f"  {file}" for file in files)])])
+
+
+def outcome_dict(done: Outcome) -> dict[str, Any]:
+    """The same for machines."""
+    with Ledger.open(done.database, create=False) as opened:
+        parts = [_dict(one) for one in years(opened) if one.run.id == done.run.id]
+    return {"run": done.run.id, "ledger": done.database, "files": [str(f) for f in done.files], "years": parts}
+
+
+def _dict(one: Year) -> dict[str, Any]:
+    services = {
+        service: {z: {"quantity": _text(q), "unit": unit, "yuan": _text(money)} for z, (q, unit, money) in rows.items()}
+        for service, rows in _items(one).items()
+    }
+    return {
+        "year": one.year,
+        "partial": one.run.recorded["partial"],
+        "items": services,
+        "total_yuan": {z: _text(_money(one, z, COUNTED)) for z in one.zones},
+        "satellite_yuan": {z: _text(_money(one, z, SATELLITE)) for z in one.zones},
+        "warnings": one.run.recorded["warnings"],
+        "left_out": one.run.recorded["left_out"],
+    }
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else ledger.decimal_text(number)
+
+
+def _items(one: Year) -> dict[str, dict[str, tuple[Decimal | None, str, Decimal | None]]]:
+    """By item and zone: quantity, its unit, yuan."""
+    made: dict[str, dict[str, tuple[Decimal | None, str, Decimal | None]]] = {}
+    for entry in one.of(COUNTED, SATELLITE, "unvalued"):
+        rows = made.setdefault(f"{entry.service}|{entry.item}", {})
+        amount, unit, money = rows.get(entry.zone, (None, entry.quantity_unit, None))
+        value = None if entry.value_fen is None else ledger.yuan(entry.value_fen)
+        rows[entry.zone] = (_plus(amount, entry.quantity), unit, _plus(money, value))
+    return made
+
+
+def _plus(a: Decimal | None, b: Decimal | None) -> Decimal | None:
+    """The sum of what is known; None if nothing is."""
+    return b if a is None else a if b is None else a + b
+
+
+def _money(one: Year, zone: str, status: str) -> Decimal | None:
+    total: Decimal | None = None
+    for entry in one.of(status):
+        if entry.zone == zone and entry.value_fen is not None:
+            total = _plus(total, ledger.yuan(entry.value_fen))
+    return total
+
+
+def _year(one: Year, lang: Lang) -> str:
+    """Everything a reader should see of one year, in order of importance."""
+    blocks = [_head(one, lang), _table(one, lang), _gdp(one, lang), _coverage(one, lang)]
+    blocks += [_warnings(one, lang), _unverified(one, lang), _left_out(one, lang)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _head(one: Year, lang: Lang) -> str:
+    run, label = one.run, one.run.recorded.get("label", {})
+    line = words.say("head", lang, title=run.title, year=one.year, profile=run.profile, label=label.get(lang, ""), run=short(run.id))
+    notice = run.recorded.get("notice", {})
+    return "\n".join([line, *([f"※ {notice[lang]}"] if notice else [])])
+
+
+def _table(one: Year, lang: Lang) -> str:
+    """Items by zone, the standard's sum, the satellite's sum; and never one in the other."""
+    zones = list(one.zones)
+    rows: list[Row] = [["", "", *(one.zones[z].get(lang, z) for z in zones), words.say("sum", lang)]]
+    for key, by_zone in _items(one).items():
+        rows += _item_rows(one, key, by_zone, zones, lang)
+    standard = "total-partial" if one.run.recorded["partial"] else "total-standard"
+    count = len({e.service for e in one.of(COUNTED)})
+    rows.append(_money_row(words.say(standard, lang, count=count), [_money(one, z, COUNTED) for z in zones], lang))
+    rows.append(_money_row(words.say("total-satellite", lang), [_money(one, z, SATELLITE) for z in zones], lang))
+    return layout(rows)
+
+
+def _item_rows(
+    one: Year, key: str, by_zone: Mapping[str, tuple[Decimal | None, str, Decimal | None]], zones: list[str], lang: Lang
+) -> Iterator[Row]:
+    service, _, item = key.rpartition("|")
+    title = one.run.recorded["services"].get(service, {}).get(lang, service)
+    name = getattr(quantities()[item], lang)
+    satellite = any(base(e) == SATELLITE for e in one.entries if (e.service, e.item) == (service, item))
+    label = f"{title}" + (f" · {name}" if name != title else "") + (words.say("satellite-mark", lang) if satellite else "")
+    unit = next(u for _, u, _ in by_zone.values())
+    yield _row(label, unit, [by_zone.get(z, (None,))[0] for z in zones], lang)
+    if any(money is not None for _, _, money in by_zone.values()) and unit != "CNY":
+        yield _money_row("", [by_zone.get(z, (None, "", None))[2] for z in zones], lang)
+
+
+def _money_row(label: str, values: list[Decimal | None], lang: Lang) -> Row:
+    return _row(label, "CNY", values, lang)
+
+
+def _row(label: str, unit: str, values: list[Decimal | None], lang: Lang) -> Row:
+    known = [v for v in values if v is not None]
+    whole = sum(known, Decimal(0)) if known else None
+    name, scale = _scale(max((abs(v) for v in known), default=Decimal(0)), lang)
+    shown = "元" if unit == "CNY" and lang == "zh" else unit
+    return [label, f"{name}{' ' if name and shown.isascii() and lang == 'zh' else ''}{shown}", *(_figure(v, scale, lang) for v in [*values, whole])]
+
+
+def _scale(largest: Decimal, lang: Lang) -> tuple[str, float]:
+    return next((s for s in _SCALES[lang] if float(largest) >= 0.1 * s[1]), _SCALES[lang][-1])
+
+
+def _figure(value: Decimal | None, scale: float, lang: Lang) -> str:
+    if value is None:
+        return words.say("missing", lang)
+    return f"{float(value) / scale:,.3f}"
+
+
+def _coverage(one: Year, lang: Lang) -> str:
+    """The share of each item's area that has a value, where it is not all of it."""
+    lines = []
+    for key in _items(one):
+        service, _, item = key.rpartition("|")
+        shares = [(z, _covered([e for e in one.entries if (e.service, e.item, e.zone) == (service, item, z)])) for z in one.zones]
+        parts = [f"{one.zones[z].get(lang, z)} {share:.1%}" for z, share in shares if share < 1]
+        lines += [f"  {getattr(quantities()[item], lang)}: {', '.join(parts)}"] if parts else []
+    held = words.say("coverage-full", lang) if not lines else words.say("coverage", lang)
+    provisional = sorted({one.zones[e.zone].get(lang, e.zone) for e in one.entries if e.status.endswith(_PROVISIONAL) and e.zone in one.zones})
+    lines += [words.say("provisional", lang, zones=", ".join(provisional))] if provisional else []
+    return "\n".join([held, *lines])
+
+
+def _covered(entries: Iterable[Entry]) -> float:
+    valid, missing = Decimal(0), Decimal(0)
+    for entry in entries:
+        valid, missing = valid + entry.valid_area_km2, missing + entry.missing_area_km2
+    return float(valid / (valid + missing)) if valid + missing else 0.0
+
+
+def _warnings(one: Year, lang: Lang) -> str:
+    """What is unlikely, each with the stack's own note on why."""
+    found = [Problem(w["code"], w["where"], w["facts"]) for w in one.run.recorded["warnings"]]
+    notes = one.run.recorded.get("notes", {})
+    lines = []
+    for warning in found:
+        lines.append(f"  ! {words.problem(warning, lang)}")
+        note = notes.get(str(warning.facts.get("quantity", "")), {}).get(lang)
+        lines += [f"    {note}"] if note and f"    {note}" not in lines else []
+    return "\n".join([words.say("warnings", lang), *lines]) if lines else ""
+
+
+def _unverified(one: Year, lang: Lang) -> str:
+    """How much of the value rests on rows that nobody has checked, by status."""
+    lines = []
+    for status in (COUNTED, SATELLITE):
+        entries = [e for e in one.of(status) if e.value_fen]
+        whole = sum(abs(e.value_fen or 0) for e in entries)
+        for mark in ("demo", "unverified", "secondhand"):
+            part = sum(abs(e.value_fen or 0) for e in entries if e.verified == mark)
+            if part:
+                items = ", ".join(dict.fromkeys(getattr(quantities()[e.item], lang) for e in entries if e.verified == mark))
+                shown = words.say(f"verified-{mark}", lang)
+                lines.append(f"  {shown} {part / whole:.0%} · {items}")
+    return "\n".join([words.say("unverified", lang), *lines]) if lines else ""
+
+
+def _left_out(one: Year, lang: Lang) -> str:
+    """Services without a number, with the reason."""
+    lines = []
+    for entry in one.entries:
+        title = one.run.recorded["services"].get(entry.service, {}).get(lang, entry.service)
+        if entry.status in ("left_out", "not_applicable"):
+            name = f" · {getattr(quantities()[entry.item], lang)}" if entry.item else ""
+            lines.append(f"  {title}{name}: {_reason(entry.reason, lang)}")
+    lines += sorted({f"  {one.run.recorded['services'][e.service][lang]}: {words.say('explain-unvalued', lang, reason=e.reason)}" for e in one.of("unvalued")})
+    return "\n".join([words.say("left-out", lang), *lines]) if lines else ""
+
+
+def _reason(text: str, lang: Lang) -> str:
+    found = json.loads(text)
+    if isinstance(found, dict):
+        return str(found[lang])
+    return "; ".join(words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found[:3])
+
+
+def _gdp(one: Year, lang: Lang) -> str:
+    """GDP beside, where the run knows it; never added, and no ratio for a partial account."""
+    known: Mapping[str, Any] = one.run.recorded.get("gdp", {})
+    if not known:
+        return ""
+    parts = []
+    for zone, names in one.zones.items():
+        figure = known.get(zone)
+        shown = words.say("missing", lang)
+        if figure:
+            name, scale = _scale(Decimal(figure["value"]), lang)
+            shown = f"{float(figure['value']) / scale:,.2f} {name}{'元' if lang == 'zh' else 'CNY'} ({figure['year']})"
+        parts.append(f"{names.get(lang, zone)} {shown}")
+    lines = [words.say("gdp-beside", lang, figures="; ".join(parts))]
+    lines += [words.say("no-ratio", lang)] if one.run.recorded["partial"] else []
+    return "\n".join(lines)
+
+
+def layout(rows: Sequence[Row]) -> str:
+    """Rows as aligned columns, with East Asian characters two wide; the first two left, figures right."""
+    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(_pad(cell, widths[i], left=i < 2) for i, cell in enumerate(row)).rstrip() for row in rows)
+
+
+def _pad(text: str, width: int, *, left: bool) -> str:
+    fill = " " * (width - _width(text))
+    return text + fill if left else fill + text
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def checked(found: Checked, lang: Lang) -> str:
+    """What would be accounted, and how."""
+    lines = []
+    for year, of_year in found.lines.items():
+        lines.append(f"{found.inputs.stack.title} {year} · {found.inputs.profile.id}")
+        for line in of_year:
+            item = line.item.quantity if line.item else ""
+            reason = "; ".join(words.problem(p, lang) for p in line.reason[:2])
+            lines.append(f"  {line.service.title[lang]} {item}: {words.say('status-' + line.status, lang)} {reason}".rstrip())
+    return "\n".join([*lines, words.say("check-passed", lang)])
+
+
+def checked_dict(found: Checked) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        year: [
+            {
+                "service": line.service.id,
+                "item": line.item.quantity if line.item else None,
+                "status": line.status,
+                "reason": [{"code": p.code, "where": p.where, "facts": dict(p.facts)} for p in line.reason],
+            }
+            for line in of_year
+        ]
+        for year, of_year in found.lines.items()
+    }
+
+
+def closure(rows: Sequence[Closure], lang: Lang) -> str:
+    """The water balance beside the bulletin."""
+    if not rows:
+        return words.say("closure-none", lang)
+    amount: Callable[[float], str] = lambda m3: f"{m3 * factor('m³', '亿m³'):,.2f}"  # noqa: E731
+    head = [words.say(f"closure-{name}", lang) for name in ("zone", "year", "rain", "evaporated", "bulletin", "gap", "factor")]
+    body = [
+        [r.name, r.year, amount(r.precipitation), amount(r.evapotranspiration), amount(r.water_resources), f"{r.gap:+.1%}", f"{r.factor:.4f}"]
+        for r in rows
+        if not math.isnan(r.gap)
+    ]
+    return layout([head, *body])

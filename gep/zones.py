@@ -1,0 +1,650 @@
+"""Counties, townships, any polygons: read, checked, and laid on the grid with exact covered shares.
+
+Zone borders are straight in the grid's CRS and areas lie on its ellipsoid. Shares are counted in whole units of 2⁻⁴⁰
+of a cell: sums of integers have no order, so the shares of a cell are the same bits whatever window it is read in, and
+the pieces of a border that two counties share cancel exactly.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import shapely
+from numpy.polynomial import legendre
+from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
+
+from gep.errors import GepError, Problem, raise_all
+from gep.grid import Grid, Window, authalic, ellipsoid
+from gep.words import LANGS, Lang, texts
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# The part of the (smaller) zone that two zones may share, and that may lie outside the grid: a sliver.
+SLIVER = 1e-6
+
+_ONE = 2**40
+# Shares below 2⁻²⁸ of a cell are the rounding of coordinates (eastings of 4·10⁷ m on 10 m cells: 10⁻⁹), not land.
+_NOTHING = 2**12
+
+# Edges are integrated in pieces of at most this length, with a polynomial of this degree: the error is far below 1e-12.
+_PIECE_M, _PIECE_DEGREES, _DEGREE = 25_000.0, 0.25, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A county or other polygon: `wkb` in the grid's CRS, `area_m2` on the ellipsoid; `name` in each language."""
+
+    code: str
+    name: Mapping[Lang, str]
+    wkb: bytes
+    area_m2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """The zones of one level, ordered by code; they do not overlap."""
+
+    level: str
+    zones: tuple[Zone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Which zones cover the cells of a window.
+
+    `zone` (int32) and `share` (float64) have the window's shape: the main zone of each cell (0 outside, k for
+    `zones[k-1]`) and its share. Cells cut by a border have further lines in `extra_cell` (ascending flat index in the
+    window), `extra_zone` (may be 0) and `extra_share`. The shares of a cell sum to exactly 1, in any order.
+    """
+
+    zone: NDArray[np.int32]
+    share: Floats
+    extra_cell: Ints
+    extra_zone: NDArray[np.int32]
+    extra_share: Floats
+
+
+def load(
+    path: Path, *, layer: str | None, code: str, name: Mapping[Lang, str], encoding: str | None, level: str, grid: Grid
+) -> Zones:
+    """The zones of a vector file (GeoPackage, Shapefile, GeoJSON…), reprojected vertex by vertex into the grid's CRS.
+
+    `code` and `name` are fields; a language without a field or a name takes the other's name. `encoding` is needed only
+    for a Shapefile that does not say its own.
+
+    Raises:
+        GepError: all that is wrong with the file and its polygons, at once.
+    """
+    where = str(path)
+    fields = tuple(dict.fromkeys([code, *(name[lang] for lang in LANGS if lang in name)]))
+    crs, table, shapes = _read(path, layer, fields, encoding)
+    raise_all(_crs_problems(where, crs, grid.crs))
+    features = [_feature(i, table, wkb, code, name) for i, wkb in enumerate(shapes)]
+    faults = {f.number: fault for f in features if (fault := _fault(where, f, crs))}
+    sound = [f for f in features if f.number not in faults]
+    placed = [_placed(f, crs, grid.crs) for f in sound]
+    problems = [*_name_problems(where, features), *faults.values(), *_overlap_problems(where, sound, crs)]
+    raise_all([*problems, *_place_problems(where, placed, grid)])
+    return Zones(level, tuple(_zone(f, grid.crs) for f in sorted(placed, key=lambda f: f.code)))
+
+
+def area(shape: Any, crs: str) -> float:
+    """Area of a polygon or multipolygon on the ellipsoid of `crs`, m²; its edges are straight in `crs`.
+
+    The line integral of the authalic function along each edge, from the polygon's vertices in `crs`.
+    """
+    start, end = _edges(shape)
+    if not len(start):
+        return 0.0
+    start, end = _split(start, end, _piece_length(crs))
+    nodes, weights = _rule()
+    points = start[:, None, :] + (end - start)[:, None, :] * ((nodes + 1) / 2)[None, :, None]
+    points[:, -1] = end
+    lon, lat = _geodetic(crs, points[..., 0], points[..., 1])
+    a, e2 = ellipsoid(crs)
+    q = authalic(np.sin(np.radians(lat)), float(np.sqrt(e2)))
+    along = lon - lon[:, :1]
+    along = np.radians(along - 360 * np.rint(along / 360))
+    # A constant taken off q changes nothing on a closed ring, and leaves small numbers to be summed.
+    return float(-a * a * (1 - e2) * (((q - q.mean()) @ weights) * along).sum())
+
+
+def cover(zones: Zones, grid: Grid, window: Window) -> Cover:
+    """The zones of each cell of the window with exact covered shares.
+
+    In each cell the zone with the largest share (outside is one) takes 1 − the others; where zones overlap by a sliver,
+    their shares shrink in proportion. Safe to call from many threads.
+    """
+    strip = _strip(tuple(z.wkb for z in zones.zones), grid, window.row, window.rows)
+    zone = _paint(strip, grid.cols, window)
+    share = np.ones(zone.shape)
+    cell, inside = _into(strip.cell, grid.cols, window)
+    zone.ravel()[cell] = strip.zone[inside]
+    share.ravel()[cell] = strip.share[inside]
+    extra, inside = _into(strip.extra_cell, grid.cols, window)
+    return Cover(zone, share, extra, strip.extra_zone[inside], strip.extra_share[inside])
+
+
+# ---- reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Feature:
+    """A zone as read; `number` counts from 1, `code` and names may be "", `shape` is None where `fault` says why."""
+
+    number: int
+    code: str
+    name: Mapping[Lang, str]
+    shape: Any
+    fault: str
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return {"code": self.code or f"#{self.number}", **{lang: self.name[lang] or "?" for lang in LANGS}}
+
+
+Table = Mapping[str, Sequence[Any]]
+
+
+def _read(path: Path, layer: str | None, fields: tuple[str, ...], encoding: str | None) -> tuple[str, Table, Any]:
+    """CRS, columns and WKB of a layer; GepError when that much can't be had."""
+    where = str(path)
+    if not path.exists():
+        raise GepError([Problem("zones-file-missing", where)])
+    try:
+        info, table, shapes = _open(path, _layer(path, layer), fields, encoding)
+    except (DataSourceError, DataLayerError, FeatureError, GeometryError) as e:
+        raise GepError([Problem("zones-file-unreadable", where, {"reason": str(e)})]) from e
+    except (UnicodeDecodeError, LookupError) as e:
+        raise GepError([Problem("zones-encoding-wrong", where, {"encoding": encoding or "?"})]) from e
+    raise_all(_file_problems(where, info, fields, table, shapes))
+    return str(info["crs"]), table, shapes
+
+
+def _layer(path: Path, layer: str | None) -> str:
+    layers = [str(found) for found in pyogrio.list_layers(path)[:, 0]]
+    if layer is None and len(layers) == 1:
+        return layers[0]
+    if layer in layers:
+        return str(layer)
+    facts = {"layer": layer or "", "layers": ", ".join(layers)}
+    raise GepError([Problem("zones-layer-unpicked" if layer is None else "zones-layer-missing", str(path), facts)])
+
+
+def _open(
+    path: Path, layer: str, fields: tuple[str, ...], encoding: str | None
+) -> tuple[Mapping[str, Any], Table, Any]:
+    with warnings.catch_warnings():
+        for of_no_loss_or_found_later in (r"Measured \(M\) geometry", ".*invalid winding order", "Non closed ring"):
+            warnings.filterwarnings("ignore", of_no_loss_or_found_later)
+        info = pyogrio.read_info(path, layer=layer, encoding=encoding)
+        here = [f for f in fields if f in info["fields"]]
+        meta, _, shapes, columns = pyogrio.raw.read(path, layer=layer, encoding=encoding, columns=here, force_2d=True)
+    return info, dict(zip(meta["fields"], columns, strict=True)), shapes
+
+
+def _file_problems(
+    where: str, info: Mapping[str, Any], fields: Iterable[str], table: Table, shapes: Any
+) -> Iterator[Problem]:
+    for field in fields:
+        if field not in table:
+            facts = {"field": field, "fields": ", ".join(map(str, info["fields"]))}
+            yield Problem("zones-field-missing", where, facts)
+    if not info["crs"]:
+        yield Problem("zones-crs-missing", where)
+    if shapes is None or not len(shapes):
+        yield Problem("zones-empty", where)
+    if info["encoding"] == "ISO-8859-1" and not all(str(v).isascii() for column in table.values() for v in column):
+        # A Shapefile that does not say its encoding: GDAL reads Chinese names as Latin ones without a word.
+        yield Problem("zones-encoding-unknown", where)
+
+
+def _crs_problems(where: str, crs: str, target: str) -> Iterator[Problem]:
+    try:
+        _transformer(crs, _base(crs))
+        _transformer(crs, target)
+    except (CRSError, ProjError):
+        yield Problem("zones-crs-unusable", where, {"crs": CRS(crs).name, "grid": CRS(target).name})
+
+
+def _feature(index: int, table: Table, wkb: bytes | None, code: str, name: Mapping[Lang, str]) -> _Feature:
+    names: dict[Lang, str] = {lang: _text(table[name[lang]][index]) for lang in LANGS if lang in name}
+    known = next(filter(None, names.values()), "")
+    shape, fault = _geometry(wkb)
+    both: dict[Lang, str] = {lang: names.get(lang) or known for lang in LANGS}
+    return _Feature(index + 1, _text(table[code][index]), both, shape, fault)
+
+
+def _text(value: Any) -> str:
+    """A code or name as text: "" for none; 511129.0, as a .dbf may hold a code, is "511129"."""
+    if value is None or value != value:  # noqa: PLR0124 — NaN
+        return ""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value).strip()
+
+
+def _geometry(wkb: bytes | None) -> tuple[Any, str]:
+    if wkb is None:
+        return None, ""
+    try:
+        return shapely.from_wkb(wkb), ""
+    except shapely.errors.GEOSException as e:
+        return None, str(e)
+
+
+# ---- what may be wrong with polygons
+
+
+def _name_problems(where: str, features: Sequence[_Feature]) -> Iterator[Problem]:
+    seen: dict[str, _Feature] = {}
+    for f in features:
+        if not f.code:
+            yield Problem("zone-code-missing", where, f.facts)
+        elif f.code in seen:
+            yield Problem("zone-code-duplicate", where, f.facts | _others(seen[f.code]))
+        if not any(f.name.values()):
+            yield Problem("zone-name-missing", where, f.facts)
+        seen.setdefault(f.code, f)
+
+
+def _others(feature: _Feature) -> dict[str, str]:
+    return {f"other_{key}": text for key, text in feature.facts.items()}
+
+
+def _fault(where: str, feature: _Feature, crs: str) -> Problem | None:
+    """What is wrong with a polygon in itself."""
+    shape = feature.shape
+    if feature.fault:
+        return _invalid(where, feature, crs)
+    if shape is None or shapely.is_empty(shape):
+        return Problem("zone-empty", where, feature.facts)
+    if shape.geom_type not in ("Polygon", "MultiPolygon"):
+        return Problem("zone-not-polygon", where, feature.facts | {"type": shape.geom_type})
+    if not shapely.is_valid(shape):
+        return _invalid(where, feature, crs)
+    if CRS(crs).is_geographic and np.abs(shapely.bounds(shape) / [360, 90, 360, 90]).max() > 1 + 1e-9:
+        return Problem("zone-not-degrees", where, feature.facts | {"place": _corner(shape), "crs": CRS(crs).name})
+    return None
+
+
+def _corner(shape: Any) -> str:
+    return "{:.10g} {:.10g}".format(*shapely.bounds(shape)[:2])
+
+
+def _invalid(where: str, feature: _Feature, crs: str) -> Problem:
+    reason, _, place = (feature.fault or str(shapely.is_valid_reason(feature.shape))).rstrip("]").partition("[")
+    said = texts("word").get("polygon-" + reason.strip().lower().replace(" ", "-"), {})
+    facts = {f"reason_{lang}": said.get(lang, reason) for lang in LANGS}
+    return Problem("zone-invalid", where, feature.facts | facts | {"place": place or "?", "crs": CRS(crs).name})
+
+
+def _overlap_problems(where: str, features: Sequence[_Feature], crs: str) -> Iterator[Problem]:
+    """Checked in the file's own CRS, where the borders were drawn: reprojected, borders of unequal vertices part."""
+    shapes = np.array([f.shape for f in features], object)
+    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    for i, j in sorted((i, j) for i, j in zip(first.tolist(), second.tolist(), strict=True) if i < j):
+        common = shapely.intersection(shapes[i], shapes[j])
+        if shapely.area(common) > SLIVER * min(shapely.area(shapes[i]), shapely.area(shapes[j])):
+            km2 = _km2(area(common, crs))
+            yield Problem("zone-overlap", where, features[i].facts | _others(features[j]) | {"km2": km2})
+
+
+def _km2(square_metres: float) -> str:
+    return f"{square_metres / 1e6:.6g}"
+
+
+def _placed(feature: _Feature, crs: str, target: str) -> _Feature:
+    """The feature with its vertices in the target CRS."""
+    if CRS(crs).equals(CRS(target), ignore_axis_order=True):
+        return feature
+    move = _transformer(crs, target)
+    shape = shapely.transform(feature.shape, lambda xy: np.stack(move.transform(xy[:, 0], xy[:, 1]), axis=1))
+    return replace(feature, shape=shape)
+
+
+@cache
+def _transformer(crs: str, target: str) -> Any:
+    return Transformer.from_crs(crs, target, always_xy=True)
+
+
+def _place_problems(where: str, features: Sequence[_Feature], grid: Grid) -> Iterator[Problem]:
+    """What is wrong only on this grid: polygons that it does not hold, or that do not survive its projection."""
+    for f in features:
+        if not np.isfinite(shapely.get_coordinates(f.shape)).all():
+            yield Problem("zone-unprojectable", where, f.facts | {"crs": CRS(grid.crs).name})
+        elif not shapely.is_valid(f.shape):
+            yield _invalid(where, f, grid.crs)
+        elif (out := _outside(f.shape, grid)) > SLIVER * area(f.shape, grid.crs):
+            percent = f"{100 * out / area(f.shape, grid.crs):.3g}"
+            yield Problem("zone-outside-grid", where, f.facts | {"percent": percent, "km2": _km2(out)})
+
+
+def _outside(shape: Any, grid: Grid) -> float:
+    """Area of what lies outside the grid, m²."""
+    return area(shapely.difference(shape, shapely.box(*grid.bounds)), grid.crs)
+
+
+def _zone(feature: _Feature, crs: str) -> Zone:
+    shape = shapely.orient_polygons(feature.shape)
+    return Zone(feature.code, feature.name, shapely.to_wkb(shape, byte_order=1), area(shape, crs))
+
+
+# ---- area
+
+
+def _edges(shape: Any) -> tuple[Floats, Floats]:
+    """Starts and ends, shape (n, 2), of the edges of all polygons in a geometry: shells run counter-clockwise."""
+    parts = shapely.get_parts(shapely.get_parts(shape))
+    polygons = shapely.orient_polygons(parts[shapely.get_type_id(parts) == 3])
+    xy, ring = shapely.get_coordinates(shapely.get_rings(polygons), return_index=True)
+    same = ring[:-1] == ring[1:]
+    return xy[:-1][same], xy[1:][same]
+
+
+def _split(start: Floats, end: Floats, length: float) -> tuple[Floats, Floats]:
+    """Edges cut into equal pieces no longer than `length`."""
+    pieces = np.maximum(np.ceil(np.hypot(*(end - start).T) / length), 1).astype(np.int64)
+    edge, piece = _ranges(np.zeros_like(pieces), pieces - 1)
+    n = pieces[edge][:, None]
+    step = (end - start)[edge] / n
+    last = (piece[:, None] + 1) == n
+    return start[edge] + piece[:, None] * step, np.where(last, end[edge], start[edge] + (piece[:, None] + 1) * step)
+
+
+def _piece_length(crs: str) -> float:
+    if CRS(crs).is_geographic:
+        return _PIECE_DEGREES
+    return _PIECE_M / float(CRS(crs).axis_info[0].unit_conversion_factor)
+
+
+@cache
+def _rule() -> tuple[Floats, Floats]:
+    """Nodes x in [−1, 1], both ends among them, and W with f·W·g = ∫ f g′ dx for f and g sampled there."""
+    nodes = -np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
+    coefficients = np.linalg.inv(legendre.legvander(nodes, _DEGREE))
+    slope = legendre.legvander(nodes, _DEGREE - 1) @ legendre.legder(coefficients)
+    return nodes, (2 * coefficients[0])[:, None] * slope
+
+
+def _geodetic(crs: str, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Longitude and latitude, degrees, on the CRS's own datum."""
+    if CRS(crs).is_geographic:
+        return x, y
+    lon, lat = _transformer(crs, _base(crs)).transform(x, y)
+    return lon, lat
+
+
+@cache
+def _base(crs: str) -> str:
+    base = CRS(crs).geodetic_crs
+    if base is None:
+        raise CRSError(f"not on the earth: {crs}")
+    return str(base.to_wkt())
+
+
+# ---- shares
+
+
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """The zones of full-width rows: whole cells as disjoint ascending runs [start, stop), cut cells one by one.
+
+    Cells are counted along the rows of the strip.
+    """
+
+    start: Ints
+    stop: Ints
+    run: NDArray[np.int32]
+    cell: Ints
+    zone: NDArray[np.int32]
+    share: Floats
+    extra_cell: Ints
+    extra_zone: NDArray[np.int32]
+    extra_share: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The edges of all zones that cross rows, in cells from the grid's corner, downward (v0 < v1).
+
+    `sign` is +1 where the zone lies to the right of the edge. An edge that two zones share is the same bits in both.
+    """
+
+    zone: Ints
+    u0: Floats
+    v0: Floats
+    u1: Floats
+    v1: Floats
+    sign: Ints
+
+    def __getitem__(self, chosen: NDArray[Any]) -> _Lines:
+        return _Lines(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+
+@lru_cache(maxsize=8)
+def _lines(wkbs: tuple[bytes, ...], grid: Grid) -> _Lines:
+    """The zones' borders on the grid; numbered from 1."""
+    both = [_edges(shapely.from_wkb(wkb)) for wkb in wkbs] or [(np.zeros((0, 2)), np.zeros((0, 2)))]
+    zone = np.repeat(np.arange(1, len(both) + 1), [len(start) for start, _ in both])
+    (u0, v0), (u1, v1) = (_to_cells(np.concatenate(ends), grid) for ends in zip(*both, strict=True))
+    down = v0 < v1
+    lines = _Lines(
+        zone,
+        np.where(down, u0, u1),
+        np.where(down, v0, v1),
+        np.where(down, u1, u0),
+        np.where(down, v1, v0),
+        np.where(down, 1, -1),
+    )
+    return lines[v0 != v1]
+
+
+def _to_cells(xy: Floats, grid: Grid) -> tuple[Floats, Floats]:
+    """Columns and rows from the grid's corner, rounded to 2⁻⁴⁰ of a cell."""
+    u, v = (xy[:, 0] - grid.x0) / grid.dx, (grid.y0 - xy[:, 1]) / grid.dy
+    return u, np.rint(v * _ONE) / _ONE
+
+
+@lru_cache(maxsize=16)
+def _strip(wkbs: tuple[bytes, ...], grid: Grid, row: int, rows: int) -> _Strip:
+    spans = _spans(_pieces(_lines(wkbs, grid), row, rows, grid.cols), grid.cols)
+    whole = spans.units == _ONE
+    start, stop, run = _disjoint(spans.start[whole], spans.stop[whole], spans.zone[whole])
+    line, cell = _ranges(spans.start[~whole], spans.stop[~whole] - 1)
+    shares = _Shares(cell, spans.zone[~whole][line], spans.units[~whole][line])
+    main, extra = _settle(_with_outside(_with_runs(shares, start, stop, run)))
+    arrays = (
+        *(start, stop, run.astype(np.int32)),
+        *(main.cell, main.zone.astype(np.int32), main.units / _ONE),
+        *(extra.cell, extra.zone.astype(np.int32), extra.units / _ONE),
+    )
+    for array in arrays:
+        array.setflags(write=False)  # shared by threads
+    return _Strip(*arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Parts of borders within one cell, summed per zone and cell, in order of zone, row and column.
+
+    `height` is the signed height of border there: what every cell further right in the row gains of the zone. `part`
+    is what the cell itself gains. Column −1 is all that lies left of the grid, column `cols` all to its right.
+    """
+
+    zone: Ints
+    row: Ints
+    col: Ints
+    height: Ints
+    part: Ints
+
+
+def _pieces(lines: _Lines, row: int, rows: int, cols: int) -> _Pieces:
+    """Borders cut at the rows' edges, then at the columns' edges (each crossing computed from the whole edge alone)."""
+    first = np.maximum(np.floor(lines.v0), row).astype(np.int64)
+    last = np.minimum(np.ceil(lines.v1) - 1, row + rows - 1).astype(np.int64)
+    edge, k = _ranges(first, last)
+    cut = lines[edge]
+    top, bottom = np.maximum(cut.v0, k), np.minimum(cut.v1, k + 1)
+    ends = (_crossing(cut, top), _crossing(cut, bottom), np.rint((top - k) * _ONE), np.rint((bottom - k) * _ONE))
+    piece, col, height, part = _columns(*ends, cols)
+    sign = cut.sign[piece]
+    return _summed(_Pieces(cut.zone[piece], (k - row)[piece], col, sign * height, sign * part), rows, cols)
+
+
+def _crossing(line: _Lines, v: Floats) -> Floats:
+    """The u of a line at height v, its very end at its ends."""
+    u = line.u0 + (v - line.v0) / (line.v1 - line.v0) * (line.u1 - line.u0)
+    u = np.clip(u, np.minimum(line.u0, line.u1), np.maximum(line.u0, line.u1))
+    return np.where(v == line.v0, line.u0, np.where(v == line.v1, line.u1, u))
+
+
+def _columns(u0: Floats, u1: Floats, v0: Floats, v1: Floats, cols: int) -> tuple[Ints, Ints, Ints, Ints]:
+    """Pieces within one row (v in units, from its top) cut at columns: piece, column, height and part of the cell."""
+    west, east = np.minimum(u0, u1), np.maximum(u0, u1)
+    v_west, v_east = np.where(u0 <= u1, v0, v1), np.where(u0 <= u1, v1, v0)
+    first = np.clip(np.floor(west), -1, cols).astype(np.int64)
+    last = np.maximum(np.clip(np.ceil(east) - 1, -1, cols).astype(np.int64), first)
+    piece, col = _ranges(first, last)
+    w, e = west[piece], east[piece]
+    a = np.where(col == first[piece], w, col)
+    b = np.where(col == last[piece], e, col + 1)
+    wide = np.where(e > w, e - w, 1.0)
+    rise = (v_east - v_west)[piece]
+    at_a = np.where(a == w, v_west[piece], np.rint(v_west[piece] + (a - w) / wide * rise))
+    at_b = np.where(b == e, v_east[piece], np.rint(v_west[piece] + (b - w) / wide * rise))
+    height = np.abs(at_b - at_a)
+    part = np.rint(height * np.clip(1 - ((a + b) / 2 - col), 0, 1))
+    return piece, col, height.astype(np.int64), part.astype(np.int64)
+
+
+def _summed(pieces: _Pieces, rows: int, cols: int) -> _Pieces:
+    key = (pieces.zone * rows + pieces.row) * (cols + 2) + pieces.col
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-2))
+    if not len(first):
+        return pieces
+    height, part = (np.add.reduceat(values[order], first) for values in (pieces.height, pieces.part))
+    chosen = order[first]
+    return _Pieces(pieces.zone[chosen], pieces.row[chosen], pieces.col[chosen], height, part)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """Cells [start, stop) of one row of the strip, all covered alike by a zone, in `units`."""
+
+    start: Ints
+    stop: Ints
+    zone: Ints
+    units: Ints
+
+
+def _spans(pieces: _Pieces, cols: int) -> _Spans:
+    """The cells of the pieces, and the cells between them up to the next; a ring's heights in a row sum to 0."""
+    after = np.cumsum(pieces.height)
+    units = np.concatenate((after - pieces.height + pieces.part, after))
+    following = np.append(pieces.col[1:], cols)  # of another row only where `after` is 0
+    first = np.clip(np.concatenate((pieces.col, pieces.col + 1)), 0, cols)
+    last = np.concatenate((np.minimum(pieces.col + 1, cols), np.minimum(following, cols)))
+    units = np.where(units <= _NOTHING, 0, np.where(units >= _ONE - _NOTHING, _ONE, units))
+    kept = (units > 0) & (first < last)
+    row, zone = np.tile(pieces.row, 2)[kept] * cols, np.tile(pieces.zone, 2)[kept]
+    return _Spans(row + first[kept], row + last[kept], zone, units[kept])
+
+
+def _disjoint(start: Ints, stop: Ints, zone: Ints) -> tuple[Ints, Ints, Ints]:
+    """Runs in order; where two zones hold the same whole cells (a sliver), the run that began first keeps them."""
+    order = np.lexsort((zone, start))
+    start, stop, zone = start[order], stop[order], zone[order]
+    start = np.maximum(start, np.concatenate(([0], np.maximum.accumulate(stop)[:-1])) if len(stop) else start)
+    kept = start < stop
+    return start[kept], stop[kept], zone[kept]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """Lines of cell, zone and share in units of 2⁻⁴⁰."""
+
+    cell: Ints
+    zone: Ints
+    units: Ints
+
+    def __getitem__(self, chosen: NDArray[Any]) -> _Shares:
+        return _Shares(self.cell[chosen], self.zone[chosen], self.units[chosen])
+
+    def __add__(self, other: _Shares) -> _Shares:
+        return _Shares(
+            np.concatenate((self.cell, other.cell)),
+            np.concatenate((self.zone, other.zone)),
+            np.concatenate((self.units, other.units)),
+        )
+
+
+def _with_runs(shares: _Shares, start: Ints, stop: Ints, run: Ints) -> _Shares:
+    """Adds the zone that wholly covers a cell which a sliver of another zone cuts."""
+    cell = np.unique(shares.cell)
+    at = np.searchsorted(start, cell, "right") - 1
+    held = (at >= 0) & (cell < np.append(stop, 0)[at])
+    return shares + _Shares(cell[held], run[at[held]], np.full(int(held.sum()), _ONE))
+
+
+def _with_outside(shares: _Shares) -> _Shares:
+    """Adds what no zone covers as zone 0; where zones cover more than the cell, their shares shrink to fit it."""
+    cell, index = np.unique(shares.cell, return_inverse=True)
+    total = np.zeros(len(cell), np.int64)
+    np.add.at(total, index, shares.units)
+    over = total[index] > _ONE
+    shrunk = np.floor(shares.units / np.maximum(total[index], 1) * _ONE).astype(np.int64)
+    fitted = _Shares(shares.cell, shares.zone, np.where(over, shrunk, shares.units))
+    rest = _ONE - total
+    open_ = rest > _NOTHING
+    return fitted + _Shares(cell[open_], np.zeros(int(open_.sum()), np.int64), rest[open_])
+
+
+def _settle(shares: _Shares) -> tuple[_Shares, _Shares]:
+    """The main line of each cell, with 1 − the others, and the others; of equals the first zone is the main, 0 last."""
+    rank = np.where(shares.zone == 0, np.iinfo(np.int64).max, shares.zone)
+    ordered = shares[np.lexsort((rank, -shares.units, shares.cell))]
+    leads = np.diff(ordered.cell, prepend=-1) != 0
+    main, extra = ordered[leads], ordered[~leads]
+    taken = np.zeros(len(main.cell), np.int64)
+    np.add.at(taken, np.searchsorted(main.cell, extra.cell), extra.units)
+    return _Shares(main.cell, main.zone, _ONE - taken), extra
+
+
+def _ranges(first: Ints, last: Ints) -> tuple[Ints, Ints]:
+    """For every i the integers first[i] … last[i]: the i of each, and the integers."""
+    counts = np.maximum(last - first + 1, 0)
+    index = np.repeat(np.arange(len(counts)), counts)
+    return index, np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts) + first[index]
+
+
+def _into(cell: Ints, cols: int, window: Window) -> tuple[Ints, NDArray[np.bool_]]:
+    """Cells of the strip that lie in the window, counted along its rows, and which they are."""
+    row, col = np.divmod(cell, cols)
+    inside = (col >= window.col) & (col < window.col + window.cols)
+    return (row * window.cols + col - window.col)[inside], inside
+
+
+def _paint(strip: _Strip, cols: int, window: Window) -> NDArray[np.int32]:
+    """The zone of whole cells, 0 elsewhere, in the window's shape."""
+    row, col = np.divmod(strip.start, cols)
+    first = np.maximum(col - window.col, 0)
+    last = np.minimum(strip.stop - row * cols - window.col, window.cols)
+    seen = first < last
+    bounds = np.empty(2 * int(seen.sum()) + 2, np.int64)
+    bounds[0], bounds[-1] = 0, window.rows * window.cols
+    bounds[1:-1:2], bounds[2:-1:2] = (row * window.cols + first)[seen], (row * window.cols + last)[seen]
+    values = np.zeros(len(bounds) - 1, np.int32)
+    values[1::2] = strip.run[seen]
+    return np.repeat(values, np.diff(bounds)).reshape(window.rows, window.cols)

@@ -1,0 +1,363 @@
+"""Parts and maps: whole or not there, the same bytes however the grid is cut, and valid as COGs."""
+
+from __future__ import annotations
+
+import resource
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from rasterio.io import MemoryFile
+
+from gep import maps, words
+from gep.errors import GepError
+from gep.grid import Grid, Window
+
+Reals = NDArray[np.float32]
+NAME = "water|water_conservation"
+STYLE = maps.Style("水源涵养量", "mm/year")
+TAGS = {
+    "units": "mm/year",
+    "source": "synthetic & <合成>",
+    "long_name": "water retention",
+    "long_name_zh": "水源涵养量",
+}
+
+
+def grid(rows: int, cols: int) -> Grid:
+    return Grid(rows, cols, 34_500_000.0, 3_330_000.0, 30.0, 30.0, "EPSG:4522")
+
+
+def field(rows: int, cols: int) -> Reals:
+    """A smooth field with noise, both signs and holes."""
+    y, x = np.mgrid[:rows, :cols]
+    values = 300 * np.sin(x / 90) * np.cos(y / 70) + 200 + np.random.default_rng(1).normal(0, 20, (rows, cols))
+    values[(x // 37 + y // 29) % 11 == 0] = np.nan
+    return np.asarray(values, np.float32)
+
+
+def spool(folder: Path, values: Reals, rows: int, cols: int) -> list[tuple[int, Window]]:
+    """Write all parts of a grid cut into windows of rows × cols."""
+    folder.mkdir(parents=True, exist_ok=True)
+    windows = list(enumerate(grid(*values.shape).windows(rows, cols)))
+    for number, w in windows:
+        part = values[w.row : w.row + w.rows, w.col : w.col + w.cols]
+        maps.write_part(folder, number, w, {NAME: part}, f"sums of {number}".encode())
+    return windows
+
+
+def make(folder: Path, values: Reals, rows: int, cols: int, out: Path) -> Path:
+    windows = spool(folder, values, rows, cols)
+    maps.assemble(folder, grid(*values.shape), windows, NAME, out, TAGS, STYLE)
+    return out
+
+
+# --- parts
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 7), (7, 1), (512, 40), (513, 1025)])
+def test_a_part_is_a_geotiff_of_its_cells(tmp_path: Path, rows: int, cols: int) -> None:
+    values = field(rows, cols)
+    spool(tmp_path, values, rows, cols)
+    (path,) = tmp_path.glob("*.tif")
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        dataset = rasterio.open(path)
+    with dataset:
+        assert dataset.dtypes == ("float32",)
+        np.testing.assert_array_equal(dataset.read(1), values)
+
+
+def test_sums_come_back_when_the_part_is_whole(tmp_path: Path) -> None:
+    (_, window), *_ = spool(tmp_path, field(60, 40), 60, 40)
+    assert maps.read_sums(tmp_path, 0, [NAME]) == b"sums of 0"
+    assert maps.read_sums(tmp_path, 0, [NAME], window) == b"sums of 0"
+    assert maps.read_sums(tmp_path, 0, []) == b"sums of 0"
+
+
+def test_no_sums_of_a_part_that_is_absent_or_another(tmp_path: Path) -> None:
+    assert maps.read_sums(tmp_path, 0, [NAME]) is None
+    spool(tmp_path, field(60, 40), 60, 40)
+    assert maps.read_sums(tmp_path, 1, [NAME]) is None
+    assert maps.read_sums(tmp_path, 0, [NAME, "another"]) is None
+    assert maps.read_sums(tmp_path, 0, [NAME], Window(60, 0, 60, 40)) is None
+
+
+@pytest.mark.parametrize("kind", ["tif", "sums", "json"])
+@pytest.mark.parametrize("harm", ["gone", "empty", "short", "long", "flipped"])
+def test_damage_is_seen_wherever_it_is(tmp_path: Path, kind: str, harm: str) -> None:
+    spool(tmp_path, field(400, 300), 400, 300)  # more than one fold of the checksum
+    (path,) = tmp_path.glob(f"*.{kind}")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    harmed = {"empty": b"", "short": bytes(data[:-1]), "long": bytes(data) + b"\0", "flipped": bytes(data)}
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(harmed[harm])
+    assert maps.read_sums(tmp_path, 0, [NAME]) is None
+
+
+@given(st.integers(0, 400 * 300 * 4 - 1), st.integers(0, 7))
+@settings(max_examples=40, deadline=None)
+def test_any_flipped_bit_changes_the_checksum(byte: int, bit: int) -> None:
+    data = np.random.default_rng(2).integers(0, 256, 400 * 300 * 4, np.uint8)
+    before = maps._checksum(data)
+    data[byte] ^= 1 << bit
+    assert maps._checksum(data) != before
+
+
+def test_swapped_and_zeroed_pages_change_the_checksum() -> None:
+    data = np.random.default_rng(3).integers(0, 256, 3 * 32768, np.uint8)
+    zeroed = data.copy()
+    zeroed[32768:65536] = 0
+    assert len({maps._checksum(data), maps._checksum(zeroed), maps._checksum(data[::-1].copy())}) == 3
+
+
+def test_the_checksum_file_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    write = maps._write
+
+    def seen(path: Path, pieces: Sequence[Any]) -> None:
+        written.append(path.suffix)
+        write(path, pieces)
+
+    monkeypatch.setattr(maps, "_write", seen)
+    spool(tmp_path, field(8, 8), 8, 8)
+    assert written == [".tif", ".sums", ".json"]
+
+
+# --- assembly
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Reals]:
+    folder = tmp_path_factory.mktemp("地图 一")
+    values = field(1300, 2100)
+    return make(folder / ".run", values, 512, 2100, folder / "water_conservation_2020.tif"), values
+
+
+def test_the_map_is_every_cell_of_the_parts(made: tuple[Path, Reals]) -> None:
+    path, values = made
+    with rasterio.open(path) as dataset:
+        np.testing.assert_array_equal(dataset.read(1), values)
+        assert dataset.crs.to_epsg() == 4522
+        assert dataset.transform[:6] == (30.0, 0.0, 34_500_000.0, 0.0, -30.0, 3_330_000.0)
+        assert np.isnan(dataset.nodata)
+        assert dataset.units == ("mm/year",)
+        assert {**dataset.tags(), "AREA_OR_POINT": "Area"} == {**TAGS, "AREA_OR_POINT": "Area"}
+
+
+def test_the_map_is_a_valid_cog(made: tuple[Path, Reals]) -> None:
+    path, _ = made
+    with rasterio.open(path) as dataset:
+        structure = dataset.tags(ns="IMAGE_STRUCTURE")
+        assert structure["LAYOUT"] == "COG"
+        assert structure["COMPRESSION"] == "ZSTD"
+        assert dataset.block_shapes == [(512, 512)]
+        assert dataset.overviews(1) == [2, 4, 8]
+    # The rules of the COG validators: directories first, from large to small; data from the smallest to the largest.
+    directories, data = _layout(path)
+    assert directories == sorted(directories)
+    assert directories[0] < 1024
+    assert data == sorted(data, reverse=True)
+    assert max(directories) < min(data)
+
+
+def _layout(path: Path) -> tuple[list[int], list[int]]:
+    """Where each image directory and its first tile's data start in the file, full size first."""
+    directories, data = [], []
+    for level in (-1, 0, 1, 2):
+        with rasterio.open(path, **({} if level < 0 else {"OVERVIEW_LEVEL": level})) as dataset:
+            tags = dataset.tags(1, ns="TIFF") or {}
+            directories.append(int(dataset.get_tag_item("IFD_OFFSET", "TIFF", 1)))
+            data.append(int(dataset.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", 1)))
+            assert not tags or "IFD_OFFSET" in tags
+    return directories, data
+
+
+def test_overviews_are_means_of_valid_cells_as_gdal_makes_them(made: tuple[Path, Reals], tmp_path: Path) -> None:
+    path, values = made
+    theirs = tmp_path / "gdal.tif"
+    shape = {"height": values.shape[0], "width": values.shape[1], "crs": "EPSG:4522", "nodata": np.nan}
+    place = rasterio.Affine(*grid(*values.shape).transform)
+    with MemoryFile() as memory:
+        with memory.open(driver="GTiff", count=1, dtype="float32", transform=place, **shape) as dataset:
+            dataset.write(values, 1)
+        rasterio.shutil.copy(memory.name, theirs, **maps.CODEC)
+    for level in range(2):  # 1300 and 2100 are even twice: there GDAL's boxes are two by two too
+        with rasterio.open(path, OVERVIEW_LEVEL=level) as a, rasterio.open(theirs, OVERVIEW_LEVEL=level) as b:
+            np.testing.assert_allclose(a.read(1), b.read(1), rtol=1e-5, atol=1e-3)
+    with rasterio.open(path) as a, rasterio.open(theirs) as b:
+        assert a.overviews(1) == b.overviews(1)
+        assert str(a.profile) == str(b.profile)
+    assert abs(path.stat().st_size / theirs.stat().st_size - 1) < 0.01
+
+
+def test_statistics_are_those_of_the_cells(made: tuple[Path, Reals]) -> None:
+    path, values = made
+    with rasterio.open(path) as dataset:
+        tags = {key.removeprefix("STATISTICS_"): float(value) for key, value in dataset.tags(1).items()}
+    valid: Any = values[~np.isnan(values)].astype(np.float64)
+    expected = {"MINIMUM": valid.min(), "MAXIMUM": valid.max(), "MEAN": valid.mean(), "STDDEV": valid.std()}
+    expected["VALID_PERCENT"] = 100 * valid.size / values.size
+    assert tags == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1300, 2100), (256, 256), (1000, 1000), (37, 2100), (700, 64)])
+def test_how_the_grid_was_cut_does_not_show(made: tuple[Path, Reals], tmp_path: Path, rows: int, cols: int) -> None:
+    path, values = made
+    again = make(tmp_path / ".run", values, rows, cols, tmp_path / path.name)
+    assert again.read_bytes() == path.read_bytes()
+    assert again.with_suffix(".qml").read_bytes() == path.with_suffix(".qml").read_bytes()
+
+
+def test_maps_in_threads_are_the_same_bytes(made: tuple[Path, Reals], tmp_path: Path) -> None:
+    path, values = made
+    windows = spool(tmp_path / ".run", values, 512, 512)
+
+    def one(copy: int) -> bytes:
+        out = tmp_path / f"{copy}.tif"
+        # Maps of one run have different names; so have these, over the same parts.
+        for part in sorted((tmp_path / ".run").glob("*water_conservation.tif")):
+            twin = part.with_name(f"{part.name.split('.')[0]}.{copy}.tif")
+            twin.write_bytes(part.read_bytes())
+        maps.assemble(tmp_path / ".run", grid(*values.shape), windows, str(copy), out, TAGS, STYLE)
+        return out.read_bytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(one, range(4))) == {path.read_bytes()}
+
+
+def test_a_small_map_has_no_overviews(tmp_path: Path) -> None:
+    values = field(200, 301)
+    path = make(tmp_path / ".run", values, 64, 301, tmp_path / "small.tif")
+    with rasterio.open(path) as dataset:
+        np.testing.assert_array_equal(dataset.read(1), values)
+        assert dataset.overviews(1) == []
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert float(dataset.tags(1)["STATISTICS_MAXIMUM"]) == pytest.approx(float(np.nanmax(values)), rel=1e-8)
+
+
+def test_a_map_without_values_says_nothing_of_them(tmp_path: Path) -> None:
+    values = np.full((600, 40), np.nan, np.float32)
+    path = make(tmp_path / ".run", values, 600, 40, tmp_path / "empty.tif")
+    with rasterio.open(path) as dataset:
+        assert np.isnan(dataset.read(1)).all()
+        assert dataset.tags(1) == {}
+    assert len(_items(path)) == 1
+
+
+def test_assembly_leaves_the_parts_and_nothing_else(tmp_path: Path) -> None:
+    values = field(1100, 1100)
+    folder = tmp_path / ".run"
+    windows = spool(folder, values, 512, 512)
+    before = sorted(folder.iterdir())
+    maps.assemble(folder, grid(1100, 1100), windows, NAME, tmp_path / "map.tif", TAGS, STYLE)
+    assert sorted(folder.iterdir()) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".run", "map.qml", "map.tif"]
+    assert all(maps.read_sums(folder, number, [NAME], window) for number, window in windows)
+
+
+@pytest.mark.parametrize("harm", ["gone", "short"])
+def test_a_missing_part_is_a_problem_and_nothing_is_written(tmp_path: Path, harm: str) -> None:
+    values = field(600, 600)
+    windows = spool(tmp_path / ".run", values, 300, 300)
+    part = sorted((tmp_path / ".run").glob("*.tif"))[2]
+    data = part.read_bytes()
+    part.unlink() if harm == "gone" else part.write_bytes(data[:-4])
+    with pytest.raises(GepError) as caught:
+        maps.assemble(tmp_path / ".run", grid(600, 600), windows, NAME, tmp_path / "map.tif", TAGS, STYLE)
+    assert [(p.code, p.where) for p in caught.value.problems] == [("map-part-missing", str(part))]
+    assert [p.name for p in tmp_path.iterdir()] == [".run"]
+
+
+@contextmanager
+def files_at_most(size: int) -> Iterator[None]:
+    """A limit on the size of files stands in for a disk that fills up half-way."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_a_problem_and_leaves_no_part(tmp_path: Path) -> None:
+    with files_at_most(10_000), pytest.raises(GepError) as caught:
+        spool(tmp_path, field(200, 200), 200, 200)
+    assert [p.code for p in caught.value.problems] == ["map-not-written"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [2_000, 20_000, 1_500_000, 2_900_000, 3_900_000])
+def test_a_full_disk_is_a_problem_and_leaves_no_map(tmp_path: Path, limit: int) -> None:
+    windows = spool(tmp_path / ".run", field(1100, 1100), 512, 512)
+    with files_at_most(limit), pytest.raises(GepError) as caught:
+        maps.assemble(tmp_path / ".run", grid(1100, 1100), windows, NAME, tmp_path / "map.tif", TAGS, STYLE)
+    assert [p.code for p in caught.value.problems] == ["map-not-written"]
+    assert [p.name for p in tmp_path.iterdir()] == [".run"]
+    assert not list((tmp_path / ".run").glob("*.vrt"))
+
+
+def test_an_old_map_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    out = tmp_path / "map.tif"
+    out.write_bytes(b"old")
+    windows = spool(tmp_path / ".run", field(60, 60), 60, 60)
+    (tmp_path / ".map.tif.tmp").write_bytes(b"left by a run that was killed")
+    maps.assemble(tmp_path / ".run", grid(60, 60), windows, NAME, out, TAGS, STYLE)
+    with rasterio.open(out) as dataset:
+        assert dataset.shape == (60, 60)
+    assert not (tmp_path / ".map.tif.tmp").exists()
+
+
+def test_geographic_grids_keep_their_place(tmp_path: Path) -> None:
+    values = field(80, 90)
+    where = Grid(80, 90, 103.25, 29.5, 1 / 120, 1 / 120, "EPSG:4326")
+    windows = list(enumerate(where.windows(80, 90)))
+    maps.write_part(tmp_path, 0, windows[0][1], {NAME: values}, b"")
+    maps.assemble(tmp_path, where, windows, NAME, tmp_path / "map.tif", TAGS, STYLE)
+    with rasterio.open(tmp_path / "map.tif") as dataset:
+        assert dataset.crs.to_epsg() == 4326
+        assert dataset.transform[:6] == (1 / 120, 0.0, 103.25, 0.0, -1 / 120, 29.5)
+
+
+# --- styles
+
+
+def _items(path: Path) -> list[Mapping[str, str]]:
+    root = ET.fromstring(path.with_suffix(".qml").read_text("utf-8"))  # noqa: S314  (we wrote it)
+    return [item.attrib for item in root.iter("item")]
+
+
+def test_the_style_has_rising_classes_with_chinese_labels(made: tuple[Path, Reals]) -> None:
+    items = _items(made[0])
+    limits = [float(item["value"]) for item in items]
+    assert limits == sorted(set(limits))
+    assert limits[-1] == np.inf
+    assert 0.0 in limits
+    assert len({item["color"] for item in items}) == len(items)
+    assert items[0]["label"].startswith("水源涵养量（mm/year）≤ ")
+
+
+def test_the_vocabulary_names_a_style() -> None:
+    assert maps.style("water_conservation") == maps.Style("水源涵养量", "mm/year")
+    with pytest.raises(KeyError):
+        maps.style("nothing")
+
+
+@given(st.lists(st.floats(-1e6, 1e6), unique=True, max_size=9).map(sorted))
+def test_every_class_has_a_colour_and_a_label(breaks: list[float]) -> None:
+    assert len(maps._colours(breaks)) == len(maps._labels(breaks, STYLE)) == len(breaks) + 1
+
+
+def test_problems_have_words() -> None:
+    assert {"map-not-written", "map-part-missing"} <= set(words.texts("problem"))

@@ -1,0 +1,308 @@
+"""Every formula and every shipped table, by parametrisation over the registry: nothing is left out by name."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import inspect
+import math
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from numba import njit
+
+import gep.services
+from gep import profile, shipped, tables
+from gep.formula import STEPS, Formula, formulas
+from gep.quantities import Quantity, quantities
+from gep.resolve import TABLE, Supply, bare, node_name, resolve, ways
+from gep.units import parse, registry
+
+FORMULAS = sorted(formulas(), key=lambda f: (f.quantity, f.name))
+ORACLES = Path(__file__).parent / "oracles" / "formulas.csv"
+SERVICES = sorted(Path(gep.services.__path__[0]).glob("[!_]*.py"))
+LEGENDS = sorted(p.stem for p in (shipped.folder() / "ecosystems").glob("*.csv") if p.stem != "types")
+each_formula = pytest.mark.parametrize("formula", FORMULAS, ids=lambda f: f"{f.quantity}:{f.name}")
+
+
+def inputs(formula: Formula) -> list[Quantity]:
+    return [quantities()[bare(node_name(name))] for name in formula.params]
+
+
+def unit(formula: Formula, param: str) -> str:
+    """The unit a parameter comes in: a step's amount in a formula over steps, unless it asks for the year's."""
+    quantity = quantities()[bare(node_name(param))]
+    if param.startswith("annual_"):
+        return f"({quantity.unit})*year" if quantity.annual == "sum" else quantity.unit
+    return quantity.step_unit if formula.over else quantity.unit
+
+
+def sample(quantity: Quantity, chance: random.Random) -> float:
+    """A value in the middle half of the vocabulary's range: corners where all is extreme lie nowhere on earth."""
+    return quantity.low + (0.25 + 0.5 * chance.random()) * (quantity.high - quantity.low)
+
+
+def arguments(formula: Formula, chance: random.Random) -> Iterator[list[float]]:
+    """One call's arguments, or those of all the steps of a year."""
+    steps = STEPS[formula.over] if formula.over else 1
+    rows = [[sample(q, chance) for q in inputs(formula)] for _ in range(steps)]
+    for at, (param, quantity) in enumerate(zip(formula.params, inputs(formula), strict=True)):
+        column = [row[at] / (steps if quantity.annual == "sum" and formula.over else 1) for row in rows]
+        if param == "month":
+            column = [float(step + 1) for step in range(steps)]
+        elif quantity.steps == 1 or param.startswith("annual_"):
+            column = [math.nan if param.startswith("annual_") else column[0]] * steps
+        for row, value in zip(rows, column, strict=True):
+            row[at] = value
+    for at, param in enumerate(formula.params):
+        if param.startswith("annual_"):
+            step = formula.params.index(param.removeprefix("annual_"))
+            for row in rows:
+                row[at] = math.fsum(other[step] for other in rows)
+    yield from rows
+
+
+def year(formula: Formula, values: list[float]) -> float:
+    """The year's value of the steps' results, as the vocabulary reduces them."""
+    total = math.fsum(values)
+    return total / len(values) if quantities()[formula.quantity].annual == "mean" else total
+
+
+# --- formulas ------------------------------------------------------------------------------------------------------
+
+
+@each_formula
+def test_names_and_sources_exist(formula: Formula) -> None:
+    assert formula.quantity in quantities()
+    assert formula.source in tables.sources()
+    for param in formula.params:
+        assert bare(node_name(param)) in quantities(), param
+    for param in (p for p in formula.params if p.startswith("annual_")):
+        assert formula.over
+        assert quantities()[node_name(param)].steps > 1
+    if formula.over:
+        assert quantities()[formula.quantity].steps == STEPS[formula.over]
+
+
+@each_formula
+def test_documentation_shows_a_number(formula: Formula) -> None:
+    text = inspect.getdoc(formula.func) or ""
+    assert ">>>" in text
+    assert formula.summary.endswith((".", ":"))
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda p: p.stem)
+def test_a_service_imports_the_registry_and_math_alone(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module == "gep.formula"
+        elif isinstance(node, ast.Import):
+            assert [name.name for name in node.names] == ["math"]
+
+
+@each_formula
+def test_a_formula_calls_nothing_but_arithmetic(formula: Formula) -> None:
+    tree = ast.parse(formula.text)
+    body = tree.body[0]
+    assert isinstance(body, ast.FunctionDef)
+    calls = [node.func for statement in body.body for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    assert {ast.unparse(call) for call in calls if not ast.unparse(call).startswith("math.")} <= {"min", "max", "int"}
+    globals_ = inspect.getmodule(formula.func).__dict__
+    names = {n.id for statement in body.body for n in ast.walk(statement) if isinstance(n, ast.Name)}
+    for name in names & set(globals_) - {"math"}:
+        assert isinstance(globals_[name], float | tuple), name
+
+
+@each_formula
+def test_dimensions_and_scale(formula: Formula) -> None:
+    """Called with quantities in base units, a formula gives what it gives for plain numbers in the vocabulary's."""
+    if formula.empirical:
+        assert formula.name in {row["formula"] for row in oracle_rows()}, "an empirical formula needs an oracle row"
+        return
+    chance = random.Random(formula.name)
+    for _ in range(5):
+        plain = [sample(q, chance) for q in inputs(formula)]
+        units = [unit(formula, param) for param in formula.params]
+        given = [(value * parse(u)).to_base_units() for value, u in zip(plain, units, strict=True)]
+        result = registry().Quantity(formula.func(*given))
+        wanted = parse(quantities()[formula.quantity].unit)
+        assert (result / wanted).to("dimensionless").magnitude == pytest.approx(formula.func(*plain), rel=1e-9)
+
+
+@each_formula
+def test_the_result_is_in_the_vocabularys_range(formula: Formula) -> None:
+    chance = random.Random(formula.name)
+    quantity = quantities()[formula.quantity]
+    for _ in range(200):
+        value = year(formula, [formula.func(*row) for row in arguments(formula, chance)])
+        assert quantity.low <= value <= quantity.high
+
+
+@each_formula
+def test_compiled_equals_plain(formula: Formula) -> None:
+    compiled = njit(error_model="numpy")(formula.func)
+    chance = random.Random(formula.name)
+    for _ in range(5):
+        for row in arguments(formula, chance):
+            assert compiled(*row) == pytest.approx(formula.func(*row), rel=1e-12, abs=1e-300)
+
+
+def oracle_rows() -> list[dict[str, str]]:
+    with ORACLES.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("row", oracle_rows(), ids=lambda r: f"{r['formula']}({r['inputs']})")
+def test_oracle(row: dict[str, str]) -> None:
+    formula = next(f for f in FORMULAS if (f.quantity, f.name) == (row["quantity"], row["formula"]))
+    given = {name: float(value) for name, value in (pair.split("=") for pair in row["inputs"].split("; "))}
+    assert set(given) == set(formula.params)
+    result = formula.func(**given)
+    assert result == pytest.approx(float(row["expected"]), rel=float(row["rel_tolerance"]), abs=1e-12)
+
+
+# --- vocabulary ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quantity", quantities().values(), ids=lambda q: q.name)
+def test_vocabulary_row(quantity: Quantity) -> None:
+    parse(quantity.unit)
+    parse(quantity.step_unit)
+    assert quantity.zh
+    assert quantity.en
+    assert quantity.low < quantity.high or quantity.kind == "class"
+    assert (quantity.annual != "none") == (quantity.steps in (12, 24))
+    if quantity.total_unit:
+        assert quantity.total_factor() > 0
+
+
+def test_a_formula_input_has_a_finite_range() -> None:
+    for quantity in {q for formula in FORMULAS for q in inputs(formula)}:
+        assert math.isfinite(quantity.low)
+        assert math.isfinite(quantity.high)
+
+
+# --- tables --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shipped_tables() -> dict[str, tables.Table]:
+    return tables.load([], "sichuan")
+
+
+def test_tables_load_for_any_region(shipped_tables: dict[str, tables.Table]) -> None:
+    elsewhere = tables.load([], None)
+    assert set(elsewhere) == set(shipped_tables)
+    assert "environmental_tax" in shipped_tables["nitrogen_treatment_cost"].sets()
+    assert "environmental_tax" not in elsewhere["nitrogen_treatment_cost"].sets()
+
+
+@pytest.mark.parametrize("name", LEGENDS)
+def test_each_table_is_dense_under_each_legend(name: str, shipped_tables: dict[str, tables.Table]) -> None:
+    legend = tables.legend(name, Path())
+    for table in shipped_tables.values():
+        for set_ in table.sets():
+            found = tables.dense(table, set_, legend)
+            assert found.values.shape[0] in (1, len(legend.codes))
+
+
+def test_what_is_not_verified_says_so(shipped_tables: dict[str, tables.Table]) -> None:
+    for row in (row for table in shipped_tables.values() for row in table.rows):
+        assert row.source
+        assert row.verified in {"quoted", "derived", "secondhand", "unverified"}
+        if row.verified == "unverified" or math.isnan(row.value):
+            assert row.note, row.where
+        if math.isnan(row.value):
+            assert row.verified == "unverified", row.where
+
+
+def test_every_class_in_scope_has_a_cover_factor_at_every_cover(shipped_tables: dict[str, tables.Table]) -> None:
+    scope = profile.load("leshan").services["soil_retention"].ecosystems
+    legend = tables.Legend("scope", tuple(range(len(scope))), scope)
+    for name in ("cover_factor_base", "cover_factor_decline"):
+        found = tables.dense(shipped_tables[name], "", legend)
+        assert not math.isnan(found.values.sum())
+    practice = tables.dense(shipped_tables["practice_factor"], "definition", legend)
+    assert (practice.values == 1).all()
+
+
+def test_each_source_is_used_or_a_standard() -> None:
+    cited = {formula.source for formula in FORMULAS} | {way.source for q in quantities() for way in ways(q).values()}
+    rows = {row.source for table in tables.load([], "sichuan").values() for row in table.rows}
+    extra = set(tables.sources()) - cited - rows
+    assert extra <= {"zhao_2019", "ndrc_2022", "bo_2017", "methods_review"}
+
+
+# --- profiles ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["gbt46869-2025", "leshan"])
+def test_choices_of_a_profile_exist(name: str, shipped_tables: dict[str, tables.Table]) -> None:
+    chosen = profile.load(name)
+    for quantity, method in chosen.methods.items():
+        assert method == TABLE or method in ways(quantity), (quantity, method)
+    for quantity, set_ in chosen.sets.items():
+        assert set_ in shipped_tables[quantity].sets(), (quantity, set_)
+
+
+def test_leshan_leaves_no_choice_open(shipped_tables: dict[str, tables.Table]) -> None:
+    """Every method and set that its services can need is picked, so that a stack need not."""
+    chosen = profile.load("leshan")
+    for quantity in {f.quantity for f in FORMULAS} - {"carbon_change_value"}:
+        assert quantity in chosen.methods or len(ways(quantity)) == 1, quantity
+    for name, table in shipped_tables.items():
+        assert len(table.sets()) == 1 or name in chosen.sets, name
+
+
+def test_leshan_adds_biodiversity_beside_the_standard() -> None:
+    standard, leshan = profile.load("gbt46869-2025"), profile.load("leshan")
+    assert set(leshan.services) - set(standard.services) == {"biodiversity"}
+    assert leshan.services["biodiversity"].status == "satellite"
+    counted = [s.id for s in standard.services.values() if s.status == "counted" and s.items]
+    assert counted == ["water_conservation", "soil_retention", "carbon_sequestration"]
+    assert [s.id for s in leshan.services.values() if s.status == "counted" and s.items] == counted
+    assert leshan.label["zh"] == "指标对照（条款未核）"
+
+
+LAYERS = {
+    "land_cover": 1, "precipitation": 12, "daily_precipitation": 365, "temperature": 12, "temperature_range": 12,
+    "elevation": 1, "ndvi": 1, "fapar": 1, "sand": 1, "silt": 1, "clay": 1, "soil_organic_carbon": 1,
+    "shannon_index": 1,
+}  # fmt: skip
+
+
+def test_the_graph_of_all_services_resolves_from_maps_alone(shipped_tables: dict[str, tables.Table]) -> None:
+    chosen = profile.load("leshan")
+    items = [item for service in chosen.services.values() for item in service.items]
+    wanted = {item.quantity for item in items} | {item.price for item in items if item.price}
+    _, broken = resolve(sorted(wanted), Supply(LAYERS, tables=shipped_tables, methods=chosen.methods))
+    assert not broken
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        {"carbon_gain": "stock_change"},
+        {"carbon_gain": "nep"},
+        {"npp": "miami_potential"},
+        {"evapotranspiration": "budyko_fu"},
+        {"rainfall_erosivity": "monthly_rain"},
+        {"rainfall_erosivity": "annual_rain"},
+        {"slope_length_steepness": "length_times_steepness", "slope_length_factor": "stepped_exponent"},
+        {"cover_factor": "cai_2000"},
+        {"reservoir_cost": "full_capital"},
+        {"biodiversity_value": "surveyed_species"},
+    ],
+    ids=str,
+)
+def test_every_other_method_resolves(pick: dict[str, str], shipped_tables: dict[str, tables.Table]) -> None:
+    layers = LAYERS | dict.fromkeys(
+        ["plant_available_water", "soil_depth", "carbon_above", "carbon_below", "carbon_soil", "carbon_dead",
+         "endangered_index", "endemic_index", "old_tree_index", "surveyed"], 1)  # fmt: skip
+    methods = {**profile.load("leshan").methods, **pick}
+    supply = Supply(layers, tables=shipped_tables, methods=methods, previous=True)
+    graph, broken = resolve(list(pick), supply)
+    assert not broken
+    assert all(graph.nodes[name].method == method for name, method in pick.items())
