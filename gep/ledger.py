@@ -1166,9 +1166,10 @@ def _xlsx(lines: Iterator[Line], out: IO[bytes]) -> None:
 def _xlsx_cell(sheet: Any, cell: Cell) -> Any:
     from openpyxl.cell import WriteOnlyCell
 
+    if not (isinstance(cell, str) and cell.startswith(("=", "#"))):
+        return cell
     made = WriteOnlyCell(sheet, cell)
-    if isinstance(cell, str):
-        made.data_type = "s"  # or text that starts with = would be a formula
+    made.data_type = "s"  # or it would be a formula, or an error
     return made
 
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import threading
+import urllib.error
 import urllib.request
 import warnings
 from collections import OrderedDict
@@ -249,13 +250,15 @@ def _file(path: str) -> str:
 
 
 def stamp(path: str) -> str:
-    """Size and time of a local file: what says, within a process, that it has not changed."""
+    """Size and time of a local file or folder: what says, within a process, that it has not changed."""
     local = Path(_file(path))
+    files = [file for file in local.rglob("*") if file.is_file()] if local.is_dir() else [local]
     try:
-        stat = local.stat()
+        stats = [file.stat() for file in files]
     except OSError:
         return path
-    return f"{local} {stat.st_size} {stat.st_mtime_ns}"
+    newest = max((stat.st_mtime_ns for stat in stats), default=0)
+    return f"{local} {len(stats)} {sum(stat.st_size for stat in stats)} {newest}"
 
 
 def _remote_hash(url: str) -> str:
@@ -264,6 +267,8 @@ def _remote_hash(url: str) -> str:
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             headers = answer.headers
     except OSError as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise GepError([Problem("layer-unreadable", url, {"path": url, "reason": str(error)})]) from error
     mark = headers.get("ETag") or headers.get("Last-Modified") or ""
     return f"etag:{mark};length:{headers.get('Content-Length', '')}"

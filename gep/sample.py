@@ -13,6 +13,7 @@ import math
 import os
 import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -38,7 +39,7 @@ _BLOCK_CELLS = 1 << 24  # of the source, read at once: 128 MB of float64
 _SNAP = 1e-7  # of a source cell: a centre this near an edge lies on it, whatever rounding says
 _ALIGNED = 1e-4  # of a cell: grids whose corners differ by less have the same cells
 _LARGEST = float(np.finfo(np.float64).max)
-_GDAL_RESAMPLING = {"average": Resampling.average, "mode": Resampling.mode, "conserve": Resampling.sum}
+_GDAL_RESAMPLING = {"average": Resampling.average, "mode": Resampling.average, "conserve": Resampling.sum}
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,26 +442,64 @@ def _made(source: Source, grid: Grid, cache: Path, _files: tuple[str, ...]) -> S
 
 def _make_whole(source: Source, grid: Grid, out: Path) -> None:
     """Cut, convert and pad the source; warp it; rename the result into place."""
-    cut, warped = (out.with_suffix(f".{os.getpid()}.{part}.tif") for part in ("cut", "part"))
-    missing = -1 if source.categorical else math.nan
+    cut, split, warped = (out.with_suffix(f".{os.getpid()}.{part}.tif") for part in ("cut", "split", "part"))
     try:
         _write_cut(source, grid, cut)
-        with rasterio.open(cut) as have, _create(source, grid, warped) as made:
-            options = {"nodata": missing, "src_nodata": missing, "tolerance": 1e-6, **_shape(grid)}
-            with WarpedVRT(have, resampling=_GDAL_RESAMPLING[source.resample], **options) as vrt:
-                for window in grid.windows(512, grid.cols):
-                    made.write(vrt.read(window=_place(window)), window=_place(window))
+        with _create(source.categorical, len(source.bands), grid, warped) as made:
+            if source.categorical:
+                codes = _split_classes(cut, split)
+                for window, shares in _warped(split, grid, Resampling.average, len(codes)):
+                    made.write(_largest(shares, codes), 1, window=_place(window))
+            else:
+                for window, values in _warped(cut, grid, _GDAL_RESAMPLING[source.resample], len(source.bands)):
+                    made.write(values, window=_place(window))
         warped.replace(out)
     finally:
-        for path in (cut, warped):
+        for path in (cut, split, warped):
             path.unlink(missing_ok=True)
 
 
-def _create(source: Source, grid: Grid, path: Path) -> Any:
-    kind = {"dtype": "int32", "nodata": -1} if source.categorical else {"dtype": "float64", "nodata": math.nan}
+def _warped(path: Path, grid: Grid, how: Resampling, bands: int) -> Iterator[tuple[Window, Floats]]:
+    """The raster on the grid, strip by strip."""
+    options = {"resampling": how, "tolerance": 1e-6, "src_nodata": math.nan, "nodata": math.nan, **_shape(grid)}
+    with rasterio.open(path) as have, WarpedVRT(have, **options) as vrt:
+        for window in grid.windows(max(1, min(512, _BLOCK_CELLS // (grid.cols * bands))), grid.cols):
+            yield window, vrt.read(window=_place(window))
+
+
+def _split_classes(cut: Path, out: Path) -> tuple[int, ...]:
+    """Write one band a class, 1 in its cells and 0 in others', NaN where no class is known; the classes' codes.
+
+    GDAL's own mode counts cells without their covered share before version 3.11; its average has always weighed them.
+    """
+    with rasterio.open(cut) as have:
+        grid = Grid(
+            have.height, have.width, have.transform.c, have.transform.f, have.res[0], have.res[1], str(have.crs)
+        )
+        windows = [_place(window) for window in grid.windows(1024, 1024)]
+        codes = tuple(
+            sorted({int(code) for window in windows for code in np.unique(have.read(1, window=window))} - {-1})
+        )
+        with _create(False, max(1, len(codes)), grid, out) as made:
+            for window in windows:
+                stored = have.read(1, window=window)
+                parts = [np.where(stored == -1, np.nan, stored == code) for code in codes or (-1,)]
+                made.write(np.stack(parts), window=window)
+    return codes
+
+
+def _largest(shares: Floats, codes: tuple[int, ...]) -> NDArray[np.int32]:
+    """The code of the largest share, the first of equals; −1 where there are none."""
+    known = np.isfinite(shares[0])
+    best = np.array(codes or (-1,), np.int32)[np.where(known, shares, 0).argmax(0)]
+    return np.where(known, best, np.int32(-1))
+
+
+def _create(categorical: bool, bands: int, grid: Grid, path: Path) -> Any:
+    kind = {"dtype": "int32", "nodata": -1} if categorical else {"dtype": "float64", "nodata": math.nan}
     tiles = {"tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "band", "bigtiff": "if_safer"}
     packing = {"compress": "zstd", "zstd_level": 1}
-    return rasterio.open(path, "w", driver="GTiff", count=len(source.bands), **_shape(grid), **kind, **tiles, **packing)
+    return rasterio.open(path, "w", driver="GTiff", count=bands, **_shape(grid), **kind, **tiles, **packing)
 
 
 def _shape(grid: Grid) -> dict[str, Any]:
@@ -485,7 +524,7 @@ def _write_cut(source: Source, grid: Grid, path: Path) -> None:
     good = np.isfinite(rows) & np.isfinite(cols)
     (top, height), (left, width) = _reach(rows[good], have.rows, grid.rows), _reach(cols[good], have.cols, grid.cols)
     cut = Grid(height, width, have.x0 + left * have.dx, have.y0 - top * have.dy, have.dx, have.dy, have.crs)
-    with _create(source, cut, path) as made:
+    with _create(source.categorical, len(source.bands), cut, path) as made:
         for window in cut.windows(1024, 1024):
             made.write(_copied(source, window, top, left), window=_place(window))
 

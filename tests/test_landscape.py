@@ -6,11 +6,13 @@ import hashlib
 import tomllib
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
 import pytest
 import rasterio
+from shapely.geometry import Polygon
 
 from gep import landscape, tables, words
 from gep.errors import GepError
@@ -22,7 +24,7 @@ CODES = {1, 2, 4, 5, 7, 8, 10, 12, 13, 14, 15, 16, 17}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = landscape.write(tmp_path_factory.mktemp("合成 stack"), 600, years=YEARS)
+    made = landscape.write(tmp_path_factory.mktemp("合成 stack"), 300, years=YEARS)
     assert made.name == "stack.toml"
     return made.parent
 
@@ -32,18 +34,19 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def read(folder: Path, name: str) -> np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]:
+def read(folder: Path, name: str) -> Any:
+    """A layer's raw values, masked where it has nodata."""
     with rasterio.open(folder / f"{name}.tif") as dataset:
         return dataset.read(1, masked=True).astype(np.float64)
 
 
 def test_the_same_arguments_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    landscape.write(tmp_path, 600, years=YEARS)
+    landscape.write(tmp_path, 300, years=YEARS)
     assert hashes(tmp_path) == hashes(folder)
 
 
 def test_another_seed_is_another_landscape(folder: Path, tmp_path: Path) -> None:
-    landscape.write(tmp_path, 600, seed=2, years=YEARS)
+    landscape.write(tmp_path, 300, seed=2, years=YEARS)
     other, first = hashes(tmp_path), hashes(folder)
     assert other.keys() == first.keys()
     same = {name for name, digest in first.items() if other[name] == digest}
@@ -52,8 +55,9 @@ def test_another_seed_is_another_landscape(folder: Path, tmp_path: Path) -> None
 
 
 def test_blocks_do_not_show(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landscape, "_COLUMNS", 512)
-    landscape.write(tmp_path, 600, years=YEARS)
+    monkeypatch.setattr(landscape, "_BLOCK", 70)
+    monkeypatch.setattr(landscape, "_COLUMNS", 110)
+    landscape.write(tmp_path, 300, years=YEARS)
     for path in folder.glob("*.tif"):
         with rasterio.open(path) as a, rasterio.open(tmp_path / path.name) as b:
             np.testing.assert_array_equal(a.read(), b.read(), err_msg=path.name)
@@ -61,8 +65,8 @@ def test_blocks_do_not_show(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["elevation", "land_cover_2020", "precipitation_2020", "ndvi_2020", "sand"])
 def test_a_third_of_the_size_shows_the_same_place(folder: Path, tmp_path: Path, name: str) -> None:
-    """The middles of every third cell of 600 are the middles of the cells of 200."""
-    landscape.write(tmp_path, 200)
+    """The middles of every third cell of 300 are the middles of the cells of 100."""
+    landscape.write(tmp_path, 100)
     fine, coarse = read(folder, name)[1::3, 1::3], read(tmp_path, name)
     np.testing.assert_array_equal(fine.mask, coarse.mask)
     np.testing.assert_allclose(fine.filled(0), coarse.filled(0), rtol=0, atol=1)  # the last bit, rounded
@@ -132,6 +136,13 @@ def test_counties_are_four_valid_neighbours_within_the_stack(folder: Path) -> No
     assert inside.bottom < south < north < inside.top
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3, 17, 99, 12345])
+def test_borders_never_cross(seed: int) -> None:
+    shapes = [Polygon(points) for points in landscape._borders(seed)]
+    assert all(shape.is_valid for shape in shapes)
+    assert max(a.intersection(b).area for a, b in combinations(shapes, 2)) < 1e-3
+
+
 def test_the_tables_are_read_and_marked_as_demonstration(folder: Path) -> None:
     found = tables.load([folder / "coefficients"], None)
     for name in ("sequestration_ratio", "harvested_carbon", "shannon_index", "carbon_price", "reservoir_life"):
@@ -161,7 +172,7 @@ def test_bad_requests_are_listed_and_nothing_is_written(folder: Path, tmp_path: 
     assert not (tmp_path / "new").exists()
     before = hashes(folder)
     with pytest.raises(GepError) as caught:
-        landscape.write(folder, 600)
+        landscape.write(folder, 300)
     assert [p.code for p in caught.value.problems] == ["landscape-exists"]
     assert hashes(folder) == before
     for code in ("landscape-size", "landscape-no-year", "landscape-exists"):

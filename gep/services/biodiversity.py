@@ -26,9 +26,9 @@ def surveyed_species(
     The indices are sums over the species of a polygon: endangered (4 critically … 1 near threatened), endemic (0–4),
     old trees (1 from 100, 2 from 300, 3 from 500 years). Outside surveys the stack declares them 0.
 
-    >>> surveyed_species(10000.0, 4.0, 2.0, 1.0, 1.0)
-    17000.0
-    >>> surveyed_species(10000.0, 4.0, 2.0, 1.0, 0.0)
+    >>> surveyed_species(10000.0, 4.0, 2.0, 3.0, 1.0)
+    19000.0
+    >>> surveyed_species(10000.0, 4.0, 2.0, 3.0, 0.0)
     10000.0
     """
     if surveyed < 0.5:

@@ -120,8 +120,8 @@ def two_endmembers(ndvi: float, ndvi_soil: float, ndvi_vegetation: float) -> flo
 
     >>> two_endmembers(0.5, 0.1, 0.9)
     0.5
-    >>> two_endmembers(0.95, 0.1, 0.9)
-    1.0
+    >>> two_endmembers(0.95, 0.1, 0.9), two_endmembers(0.05, 0.1, 0.9)
+    (1.0, 0.0)
     """
     return max(0.0, min(1.0, (ndvi - ndvi_soil) / (ndvi_vegetation - ndvi_soil)))
 
