@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
 from gep import shipped
-from gep.errors import GepError, Problem
+from gep.errors import Fact, GepError, Problem
 from gep.quantities import Quantity, quantities
 from gep.sample import Resample
 from gep.units import UnitError, convert
@@ -487,12 +487,14 @@ def _check_unit(layer: Layer, quantity: Quantity, keys: _Keys) -> None:
         keys.problems += unit_problems(layer.unit, quantity, keys.where)
 
 
-def unit_problems(unit: str, quantity: Quantity, where: str) -> list[Problem]:
-    """A unit that measures neither the year's value nor a step's."""
-    if any(_converts(unit, want) for want in (quantity.unit, quantity.step_unit)):
-        return []
-    facts = {"unit": unit, "quantity": quantity.name, "wanted": quantity.unit}
-    return [Problem("layer-unit-wrong", where, facts)]
+def unit_problems(unit: str, quantity: Quantity, where: str, steps: int | None = None) -> list[Problem]:
+    """A unit that measures neither the year's value nor a step's; with `steps` known, not the one that it should."""
+    facts: dict[str, Fact] = {"unit": unit, "quantity": quantity.name, "wanted": quantity.unit}
+    if not any(_converts(unit, want) for want in (quantity.unit, quantity.step_unit)):
+        return [Problem("layer-unit-wrong", where, facts)]
+    if steps is not None and conversion(unit, quantity, steps) is None:
+        return [Problem("layer-unit-step", where, {**facts, "steps": steps})]
+    return []
 
 
 def _converts(unit: str, want: str) -> bool:
@@ -509,9 +511,9 @@ def conversion(unit: str, quantity: Quantity, steps: int) -> tuple[float, float]
     A step's amount may be given per month where there are twelve steps. A rate per day may not: months differ.
     """
     want = quantity.step_unit if steps > 1 else quantity.unit
-    if not _converts(unit, want) and steps == 12 and re.search(r"/\s*month\b|/\s*月", unit):
-        want = f"({want})/month"
     unit = re.sub(r"/\s*月", "/month", unit)
+    if not _converts(unit, want) and steps == 12 and re.search(r"/\s*month\b", unit):
+        want = f"({want})/month"
     return convert(unit, want) if _converts(unit, want) else None
 
 

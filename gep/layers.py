@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gep import rasters, sample
-from gep.declaration import Layer, QcRule, conversion
+from gep.declaration import Layer, QcRule, conversion, unit_problems
 from gep.errors import Fact, GepError, Problem
 from gep.grid import Grid, Window
-from gep.quantities import Quantity, quantities
+from gep.quantities import quantities
 from gep.rasters import Band, Raster
 from gep.sample import Qc, Resample, Source, read_native
-from gep.units import UnitError
+from gep.units import parse
 
 _FEW = 10  # cells of one implausible value: an undeclared nodata value rather than an odd measurement
 _FINER = 2.0  # a source whose cells are this many times smaller than the grid's is averaged unless told otherwise
@@ -207,13 +207,13 @@ class Opening:
         layer = self.layer
         if layer.categorical or not layer.unit:
             return 1.0, 0.0
-        found = _converted(layer.unit, self.quantity, steps)
+        found = conversion(layer.unit, self.quantity, steps)
         if found is None:
-            self.problem(unit_of_step(self.where, layer.unit, self.quantity, steps))
+            self.opened.problems += unit_problems(layer.unit, self.quantity, self.where, steps)
             return None
         scale, offset = layer.scale, layer.offset
         if scale is None and (file.scales[0], file.offsets[0]) != (1.0, 0.0):
-            if len(set(zip(file.scales, file.offsets, strict=True))) > 1 or re.match(r"\s*[\d.]", layer.unit):
+            if len(set(zip(file.scales, file.offsets, strict=True))) > 1 or parse(layer.unit).magnitude != 1:
                 facts: dict[str, Fact] = {"path": file.path, "scale": file.scales[0], "unit": layer.unit}
                 self.problem(Problem("layer-scale-unclear", self.where, facts))
             scale, offset = file.scales[0], file.offsets[0] if offset is None else offset
@@ -247,18 +247,6 @@ _VARIABLE_DRIVERS = {
     ".h5": 'HDF5:"{path}"://{name}',
     ".hdf5": 'HDF5:"{path}"://{name}',
 }
-
-
-def _converted(unit: str, quantity: Quantity, steps: int) -> tuple[float, float] | None:
-    try:
-        return conversion(unit, quantity, steps)
-    except UnitError:
-        return None
-
-
-def unit_of_step(where: str, unit: str, quantity: Quantity, steps: int) -> Problem:
-    facts: dict[str, Fact] = {"unit": unit, "quantity": quantity.name, "wanted": quantity.unit, "steps": steps}
-    return Problem("layer-unit-step", where, facts)
 
 
 def _same(a: Grid, b: Grid) -> bool:

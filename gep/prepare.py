@@ -160,9 +160,20 @@ def resolve_year(inputs: Inputs, year: str, targets: Iterable[str]) -> tuple[Gra
 
 
 def _unpicked(inputs: Inputs, name: str) -> tuple[Problem, ...]:
+    """Why a table cannot be used: rival sets with none picked, or no number in it."""
     problems: list[Problem] = []
-    _attempt(problems, look_up, inputs, bare(name))
+    found: Lookup | None = _attempt(problems, look_up, inputs, bare(name))
+    if found is not None and np.isnan(found.values).all():
+        problems.append(_empty(inputs, bare(name)))
     return tuple(problems)
+
+
+def _empty(inputs: Inputs, quantity: str) -> Problem:
+    """The problem of a table that has rows but no number for any class of this stack."""
+    picked = inputs.sets.get(quantity)
+    rows = [row for row in inputs.tables[quantity].rows if picked in (None, row.set)]
+    where = rows[0].where if rows else f"{quantity}.csv"
+    return Problem("table-empty", where, {"quantity": quantity, "note": rows[0].note if rows else ""})
 
 
 def look_up(inputs: Inputs, quantity: str) -> Lookup:

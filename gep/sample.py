@@ -470,16 +470,14 @@ def _warped(path: Path, grid: Grid, how: Resampling, bands: int) -> Iterator[tup
 def _split_classes(cut: Path, out: Path) -> tuple[int, ...]:
     """Write one band a class, 1 in its cells and 0 in others', NaN where no class is known; the classes' codes.
 
-    GDAL's own mode counts cells without their covered share before version 3.11; its average has always weighed them.
+    The mode of GDAL 3.10 counts cells without their covered share, that of 3.12 weighs them; the average of both does.
     """
     with rasterio.open(cut) as have:
-        grid = Grid(
-            have.height, have.width, have.transform.c, have.transform.f, have.res[0], have.res[1], str(have.crs)
-        )
+        (dx, dy), place = have.res, have.transform
+        grid = Grid(have.height, have.width, place.c, place.f, dx, dy, have.crs.to_string())
         windows = [_place(window) for window in grid.windows(1024, 1024)]
-        codes = tuple(
-            sorted({int(code) for window in windows for code in np.unique(have.read(1, window=window))} - {-1})
-        )
+        found = {int(code) for window in windows for code in np.unique(have.read(1, window=window))}
+        codes = tuple(sorted(found - {-1}))
         with _create(False, max(1, len(codes)), grid, out) as made:
             for window in windows:
                 stored = have.read(1, window=window)

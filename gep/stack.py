@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from gep import layers, rasters, shipped
-from gep.declaration import Declaration, Layer, Stations, ZoneSource, conversion, declare
+from gep.declaration import Declaration, Layer, Stations, ZoneSource, conversion, declare, unit_problems
 from gep.errors import GepError, Problem, raise_all
 from gep.grid import Grid
 from gep.layers import Files, Opening, filled
@@ -100,6 +100,7 @@ def load(path: Path, years: Sequence[str] = ()) -> Stack:
 
     Raises GepError with every problem of the file, the layers and the statistics.
     """
+    close()  # what this thread had opened may have changed since
     declared, problems = declare(path)
     loader = _Loader(declared, _wanted(declared, years, problems), problems)
     try:
@@ -188,7 +189,7 @@ class _Loader:
         count = max(steps)
         found = conversion(layer.unit, quantity, count) if layer.unit else (1.0, 0.0)
         if found is None:
-            self.problems.append(layers.unit_of_step(where, layer.unit, quantity, count))
+            self.problems += unit_problems(layer.unit, quantity, where, count)
             return layer
         return replace(layer, steps=count, stations=replace(stations, scale=found[0], offset=found[1]))
 

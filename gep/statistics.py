@@ -84,16 +84,25 @@ class Reader:
 
     def _value(self, where: str, row: Mapping[str, str], quantity: Quantity) -> float | None:
         facts = {"value": row["value"], "unit": row["unit"], "quantity": quantity.name, "wanted": quantity.unit}
-        try:
-            scale, offset = convert(row["unit"], quantity.unit)
-        except UnitError:
+        found = _conversion(row["unit"], quantity)
+        if found is None:
             self.problems.append(Problem("statistics-unit-wrong", where, facts))
             return None
         try:
-            value = float(row["value"]) * scale + offset
+            value = float(row["value"]) * found[0] + found[1]
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
             self.problems.append(Problem("statistics-number-wrong", where, facts))
             return None
         return value
+
+
+def _conversion(unit: str, quantity: Quantity) -> tuple[float, float] | None:
+    """Scale and offset to the quantity's unit. A yearly quantity may be given as the year's amount: 亿元 for CNY/year."""
+    for want in (quantity.unit, f"({quantity.unit})*year"):
+        try:
+            return convert(unit, want)
+        except UnitError:
+            continue
+    return None

@@ -518,12 +518,7 @@ def _keys(
         problems.append(Problem("table-keys-many", where, {"keys": ", ".join(keys)}))
         return None
     table = below.get(quantity.name)
-    expected = table.keys if table else keys
-    if set(keys) != set(expected):
-        facts = {"keys": ", ".join(keys) or "—", "expected": ", ".join(expected) or "—"}
-        problems.append(Problem("table-keys-differ", where, facts))
-        return None
-    return expected
+    return table.keys if table and set(table.keys) == set(keys) else keys
 
 
 def _class_layers() -> list[str]:
@@ -708,8 +703,10 @@ def _axes(keys: tuple[str, ...]) -> _Axes:
 
 
 def _merge(below: Table | None, file: _File, region: str | None, desk: _Desk) -> Table:
-    """The table with a folder's rows over it, its bins checked."""
+    """The table with a folder's rows over it, its bins checked; a table with other keys takes its place whole."""
     axes = _axes(file.keys)
+    if below and set(below.keys) != set(file.keys):
+        below = None
     national = [row for row in file.rows if not row.region]
     regional = [row for row in file.rows if region and row.region == region]
     rows = _overlay(national, regional, axes)

@@ -6,6 +6,8 @@
 100000000.0
 >>> factor("亿m³", "m³")
 100000000.0
+>>> factor("元/万m³", "元/m³")
+0.0001
 >>> convert("degC", "kelvin")
 (1.0, 273.15)
 """
@@ -32,6 +34,7 @@ _SPELLINGS = {
     "平方公里": "km**2", "平方千米": "km**2", "公顷": "ha", "hm2": "ha", "立方米": "m**3", "千瓦时": "kWh", "千米": "km", "公里": "km",
     "毫米": "mm", "厘米": "cm", "吨": "t", "千克": "kg", "公斤": "kg", "米": "m", "年": "year", "天": "day", "元": "CNY", "亩": "mu",
 }  # fmt: skip
+_COUNTED = re.compile(r"([万亿][^\s*/()·]+)")
 _SPELLED = re.compile("|".join(sorted(map(re.escape, _SPELLINGS), key=len, reverse=True)))
 
 
@@ -55,7 +58,7 @@ def parse(unit: str) -> Any:
 
     Raises UnitError for text that is not a unit.
     """
-    text = _SPELLED.sub(lambda m: _SPELLINGS[m[0]], unit.strip())
+    text = _SPELLED.sub(lambda m: _SPELLINGS[m[0]], _COUNTED.sub(r"(\1)", unit.strip()))
     try:
         bare = re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", text)
         return registry().Quantity(1.0, text) if bare else registry().Quantity(registry().parse_expression(text))

@@ -451,9 +451,8 @@ def _lines(wkbs: tuple[bytes, ...], grid: Grid) -> _Lines:
 
 
 def _to_cells(xy: Floats, grid: Grid) -> tuple[Floats, Floats]:
-    """Columns and rows from the grid's corner, rounded to 2⁻⁴⁰ of a cell."""
-    u, v = (xy[:, 0] - grid.x0) / grid.dx, (grid.y0 - xy[:, 1]) / grid.dy
-    return u, np.rint(v * _ONE) / _ONE
+    """Columns and rows from the grid's corner."""
+    return (xy[:, 0] - grid.x0) / grid.dx, (grid.y0 - xy[:, 1]) / grid.dy
 
 
 @lru_cache(maxsize=16)
@@ -503,10 +502,8 @@ def _pieces(lines: _Lines, row: int, rows: int, cols: int) -> _Pieces:
 
 
 def _crossing(line: _Lines, v: Floats) -> Floats:
-    """The u of a line at height v, its very end at its ends."""
-    u = line.u0 + (v - line.v0) / (line.v1 - line.v0) * (line.u1 - line.u0)
-    u = np.clip(u, np.minimum(line.u0, line.u1), np.maximum(line.u0, line.u1))
-    return np.where(v == line.v0, line.u0, np.where(v == line.v1, line.u1, u))
+    """The u of a line at height v."""
+    return line.u0 + (v - line.v0) / (line.v1 - line.v0) * (line.u1 - line.u0)
 
 
 def _columns(u0: Floats, u1: Floats, v0: Floats, v1: Floats, cols: int) -> tuple[Ints, Ints, Ints, Ints]:

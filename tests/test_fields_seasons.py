@@ -108,6 +108,7 @@ def test_a_missing_day_is_a_missing_year(bad: float) -> None:
     halves = half_month_power(rain, half_months(365))
     assert np.isnan(halves[12, 0, 0])
     assert np.isfinite(np.delete(halves[:, 0, 0], 12)).all()
+    assert np.isnan(half_month_zhang(rain, half_months(365))[:, 0, 0]).all()
     for method in (daily_power, daily_zhang):
         assert np.isnan(method(rain, CELLS)).tolist() == [[True, False]]
 

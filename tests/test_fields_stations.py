@@ -158,6 +158,12 @@ def test_a_cell_without_elevation_is_missing_only_where_it_counts(tmp_path: Path
     assert np.isfinite(interpolated(tmp_path, table(), elevation=holed)).all()
 
 
+def test_a_cell_off_the_globe_is_missing(tmp_path: Path) -> None:
+    far = Grid(2, 3, 0.0, 2e7, 1e7, 1e7, "ESRI:54009")  # Mollweide, whose corners are nowhere
+    found = interpolated(tmp_path, table(), far, elevation=None)
+    np.testing.assert_array_equal(np.isnan(found[0]), [[True, True, True], [False, False, True]])
+
+
 def test_stations_without_elevation_need_no_lapse_rate(tmp_path: Path) -> None:
     of = table()
     of.elevation[2] = np.nan

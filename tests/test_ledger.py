@@ -30,6 +30,8 @@ from typing import Any, Self, get_args
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
 
 import gep.ledger as module
 from gep.errors import GepError
@@ -487,6 +489,13 @@ def test_the_schema_of_version_1_is_what_it_was(path: Path) -> None:
         "missing_area_km2 allocated verified reason method_hash hash",
         "reviews": "run number status who at file_hash hash",
     }
+
+
+def test_the_schema_has_a_form_on_postgresql() -> None:
+    made = "".join(str(CreateTable(t).compile(dialect=postgresql.dialect())) for t in module._META.sorted_tables)
+    assert "value_fen BIGINT" in made
+    assert "ROWID" not in made
+    assert len(module._postgres_guards()) == 8
 
 
 def test_another_writer_is_waited_for_and_then_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

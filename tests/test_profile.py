@@ -249,6 +249,13 @@ def test_nothing_is_valued_twice_in_a_sum(write: Write) -> None:
     assert _codes("base") == [("profile-counted-twice", "base.toml")]
     satellite = _load(write, FULL + again.replace("counted", "satellite"))
     assert satellite.services["again"].items[0].quantity == "water"
+    two = FULL.replace(
+        'status = "not_applicable"', 'status = "not_applicable"\nitems = [{quantity = "silt", price = "silt_price"}]'
+    )
+    text = again.replace("counted", "not_applicable").replace(
+        'quantity = "water", price = "water_price"', 'quantity = "silt", price = "silt_price"'
+    )
+    assert len(_load(write, two + text + f"reason = {WORDS}\n").services) == 3
 
 
 def test_the_shipped_profiles_have_no_problems() -> None:
@@ -263,7 +270,11 @@ def test_leshan_adds_only_satellites_to_its_standard() -> None:
     standard = profile.load(leshan.extends)
 
     def counted(one: Profile) -> dict[str, tuple[Item, ...]]:
-        return {name: service.items for name, service in one.services.items() if service.status == "counted"}
+        return {
+            name: service.items
+            for name, service in one.services.items()
+            if service.status == "counted" and service.items
+        }
 
     assert leshan.extends == "gbt46869-2025"
     assert counted(leshan) == counted(standard)

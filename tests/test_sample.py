@@ -173,7 +173,7 @@ def test_cells_that_coincide_are_copied(tmp_path: Path) -> None:
     expected = np.full((30, 40), np.nan)
     expected[4:, 5:] = values[0, :26, :35]
     for resample in ("nearest", "bilinear", "average", "conserve"):
-        found = source(path, UTM, resample)  # type: ignore[arg-type]
+        found = source(path, UTM, resample)
         np.testing.assert_array_equal(whole(found, part, tmp_path)[0], expected)
         np.testing.assert_array_equal(whole(found, part, tmp_path, 3, 3)[0], expected)
     far = replace(part, x0=UTM.x0 + 30 * 1000)
@@ -277,7 +277,8 @@ def overlap(n: int, start: float, step: float, m: int, first: float, size: float
     """Length shared by each of m target cells and n source cells."""
     left, right = start + np.arange(n) * step, start + np.arange(1, n + 1) * step
     low, high = first + np.arange(m) * size, first + np.arange(1, m + 1) * size
-    return np.clip(np.minimum(high[:, None], right) - np.maximum(low[:, None], left), 0, None)
+    shared: NDArray[np.float64] = np.clip(np.minimum(high[:, None], right) - np.maximum(low[:, None], left), 0, None)
+    return shared
 
 
 def overlaps(have: Grid, want: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -360,7 +361,7 @@ def test_wholes_are_made_once_and_by_content(tmp_path: Path) -> None:
 def test_a_source_away_from_the_grid_is_missing(tmp_path: Path) -> None:
     far = replace(COARSE, x0=110.0)
     for resample in ("nearest", "bilinear", "average"):
-        found = source(write(tmp_path / "a.tif", field(DEGREES), DEGREES), DEGREES, resample)  # type: ignore[arg-type]
+        found = source(write(tmp_path / "a.tif", field(DEGREES), DEGREES), DEGREES, resample)
         close()
         assert np.isnan(read(found, far, far.window(), tmp_path)).all()
 

@@ -82,11 +82,14 @@ def _strings(path: Path) -> set[str]:
 def test_every_problem_has_a_sentence() -> None:
     missing = []
     for where, call in _calls("Problem"):
-        codes = _literals(_argument(call, 0, "code"))
+        code = _argument(call, 0, "code")
+        if isinstance(code, ast.Subscript):  # read back from a record of problems found before
+            continue
+        codes = _literals(code)
         # A code that a function is handed stands somewhere in its module.
         codes = codes or sorted(_code_like(PACKAGE.parent / where.partition(":")[0]) - set(texts("word")))
         assert codes, f"{where}: a code made by a program cannot be checked; write it out"
-        missing += [f"{where} {code}" for code in codes if code not in texts("problem")]
+        missing += [f"{where} {one}" for one in codes if one not in texts("problem")]
     assert not missing
 
 

@@ -334,7 +334,9 @@ def _blocks(
     for window in grid.windows(side, side):
         x, y = np.meshgrid(grid.xs(window), grid.ys(window))
         lon, lat = to_degrees.transform(x.ravel(), y.ravel())
-        values = _spread(lon, lat, vectors, sea, power).reshape(len(sea), window.rows, window.cols)
+        values = _spread(lon, lat, vectors, sea, power)
+        values[:, ~np.isfinite(lon + lat)] = np.nan  # where the projection has no place on the globe
+        values = values.reshape(len(sea), window.rows, window.cols)
         if elevation is not None:
             heights = np.asarray(elevation(window), np.float64).reshape(window.rows, window.cols)
             values += rates[:, None, None] * heights

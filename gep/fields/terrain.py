@@ -112,7 +112,7 @@ def _steepest(z: Floats, r: int, c: int, width: float, height: float) -> tuple[i
 
 @_compiled
 def _step(way: int, width: float, height: float) -> float:
-    """Metres to the next cell's centre; half of twice the shorter side where there is no way down."""
+    """Metres to the next cell's centre; the shorter side where there is no way down."""
     if way < 0:
         return min(width, height)
     if _DOWN[way] == 0:
@@ -144,7 +144,7 @@ def _lengths(z: Floats, widths: Floats, height: float) -> Floats:
 def _upstream(
     way: NDArray[np.int8], angle: Floats, whole: NDArray[np.bool_], widths: Floats, height: float
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """The longest path seen above each cell, at most the cap, and whether a longer one may come from unseen ground.
+    """The longest path seen above each cell, at most the cap, and whether one may come from unseen ground.
 
     Cells are taken from the ridges down, each after all that flow into it; the way there does not bear on the result.
     """
@@ -182,7 +182,7 @@ def _pass_on(
         unsure[i, j] = True
         return
     above[i, j] = max(above[i, j], min(above[r, c] + step, CAP))
-    unsure[i, j] |= unsure[r, c] and above[r, c] < CAP
+    unsure[i, j] |= unsure[r, c]
 
 
 @_compiled

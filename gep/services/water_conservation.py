@@ -39,6 +39,20 @@ def water_balance(precipitation: float, surface_runoff: float, evapotranspiratio
     return precipitation - surface_runoff - evapotranspiration
 
 
+@yields("water_conservation", source="hj1173_2021", clause="A.1")
+def closed_water_balance(
+    precipitation: float, surface_runoff: float, evapotranspiration: float, balance_closure: float
+) -> float:
+    """The same with evapotranspiration times the factor that closes the balance on the water bulletin, mm/year.
+
+    Only where the stack declares the factor; `gep check --closure` prints it. methods.md §4.3.
+
+    >>> round(closed_water_balance(1350.0, 36.045, 750.0, 0.64), 9)
+    833.955
+    """
+    return precipitation - surface_runoff - evapotranspiration * balance_closure
+
+
 @yields("reservoir_cost", source="decision_0011", empirical=True)
 def annualised_reservoir(
     reservoir_capital: float, reservoir_life: float, discount_rate: float, reservoir_operation: float

@@ -1,0 +1,230 @@
+"""How far an account is from its floor: reading its inputs once and writing its maps once.
+
+    python benchmarks/floor.py [--size 6000] [--workers 1] [--folder DIR]
+
+makes the synthetic landscape (once), accounts it with and without maps in a process of its own, then reads the same
+inputs by windows with rasterio and writes the same maps from memory with GDAL's COG driver: same codec, level,
+predictor and overviews. CPU is user + system. The table is printed and written to `benchmarks/last.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+STRIP = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a process took: seconds of CPU and of the clock, peak resident memory in MB."""
+
+    cpu: float
+    wall: float
+    memory: float
+
+
+def main() -> None:
+    """Measure everything in one run, print the table and keep it."""
+    asked = _arguments()
+    stack = _landscape(asked.folder, asked.size)
+    warm = _landscape(asked.folder, 200)
+    _account(warm, asked.folder / "warm", 1, maps=True)  # compiles what is compiled once
+    prepared = _child("prepare", stack)
+    rows = {"prepare fields (apart)": prepared}
+    out = asked.folder / f"account-{asked.size}"
+    rows["account, no maps"] = _account(stack, out / "ledger", asked.workers, maps=False)
+    rows["account with maps"] = _account(stack, out / "maps", asked.workers, maps=True)
+    floor: dict[str, Any] = {}
+    rows["floor process, start-up included"] = _child("floor", stack, out / "maps" / "maps", floor=floor)
+    text = _report(asked, rows, floor)
+    (HERE / "last.md").write_text(text, "utf-8")
+    print(text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=6000)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=HERE / ".work")
+    return parser.parse_args()
+
+
+# --- what is measured, each in a process of its own ----------------------------------------------------------------
+
+
+def _landscape(folder: Path, size: int) -> Path:
+    stack = folder / f"landscape-{size}" / "stack.toml"
+    if not stack.exists():
+        _run([sys.executable, "-m", "gep", "landscape", str(stack.parent), "--size", str(size)])
+    return stack
+
+
+def _account(stack: Path, out: Path, workers: int, *, maps: bool) -> Cost:
+    _clear(out)
+    switch = "--maps" if maps else "--no-maps"
+    options = ["--partial", "--out", str(out), switch, "--workers", str(workers)]
+    return _run([sys.executable, "-m", "gep", "account", str(stack), *options])
+
+
+def _clear(out: Path) -> None:
+    """An earlier account's files, so that nothing is found done."""
+    import shutil
+
+    shutil.rmtree(out, ignore_errors=True)
+
+
+def _child(part: str, *paths: Path, floor: dict[str, Any] | None = None) -> Cost:
+    """Run `prepare` or `floor` of this file; what it prints as JSON goes into `floor`."""
+    return _run([sys.executable, str(Path(__file__).resolve()), part, *map(str, paths)], floor)
+
+
+def _run(command: Sequence[str], printed: dict[str, Any] | None = None) -> Cost:
+    """A child's cost by the kernel's own accounts; raises RuntimeError where it fails."""
+    start = time.perf_counter()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=ROOT) as child:
+        said = child.stdout.read() if child.stdout else b""
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}")
+    if printed is not None:
+        printed.update(json.loads(said))
+    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - start, used.ru_maxrss / 1024)
+
+
+# --- the children --------------------------------------------------------------------------------------------------
+
+
+def _inputs(stack: Path, quantities: Sequence[str]) -> list[tuple[str, int]]:
+    """Files and bands that one pass for these maps reads; the fields it needs are derived if they are not cached."""
+    from gep.prepare import Request, Target, open_inputs, prepare
+
+    inputs = open_inputs(Request(stack))
+    plan = prepare(inputs, inputs.stack.years[0], [Target(name, name, map=True) for name in quantities]).plan
+    return sorted({(band.path, band.band) for source in plan.sources.values() for band in source.bands})
+
+
+def prepare_fields(stack: Path) -> None:
+    """Derive what the account will find derived."""
+    _inputs(stack, ["soil_retention"])
+
+
+def measure_floor(stack: Path, maps: Path) -> None:
+    """Print as JSON the CPU seconds of reading the account's inputs and of writing its maps."""
+    import rasterio
+
+    from gep.maps import CODEC, environment
+
+    made = sorted(maps.glob("*.tif"))
+    files = _inputs(stack, [path.stem.rpartition("_")[0] for path in made])
+    with rasterio.Env(**environment()):
+        read = sum(_read(path, band) for path, band in files)
+        written = {path.stem: _write(path, maps.parent / "floor.tif", CODEC) for path in made}
+    print(json.dumps({"files": len(files), "read": read, "written": written}))
+
+
+def _read(path: str, band: int) -> float:
+    """CPU seconds of reading a band once, by strips of 512 rows."""
+    import rasterio
+
+    start = time.process_time()
+    with rasterio.open(path) as dataset:
+        for window in _strips(dataset.height, dataset.width):
+            dataset.read(band, window=window)
+    return time.process_time() - start
+
+
+def _strips(rows: int, cols: int) -> Iterator[Any]:
+    from rasterio.windows import Window
+
+    for row in range(0, rows, STRIP):
+        yield Window(0, row, cols, min(STRIP, rows - row))
+
+
+def _write(path: Path, out: Path, codec: Any) -> float:
+    """CPU seconds of writing a map's cells from memory, once, by GDAL's COG driver."""
+    import rasterio
+    import rasterio.shutil
+
+    with rasterio.open(path) as dataset:
+        profile = {
+            key: dataset.profile[key] for key in ("width", "height", "count", "dtype", "crs", "transform", "nodata")
+        }
+        cells = dataset.read()
+    with rasterio.open("floor", "w+", driver="MEM", **profile) as memory:
+        memory.write(cells)
+        start = time.process_time()
+        rasterio.shutil.copy(memory, out, **codec)
+        spent = time.process_time() - start
+    out.unlink()
+    return spent
+
+
+# --- the table -----------------------------------------------------------------------------------------------------
+
+
+def _report(asked: argparse.Namespace, rows: dict[str, Cost], floor: dict[str, Any]) -> str:
+    cells = asked.size**2
+    read, written = floor["read"], sum(floor["written"].values())
+    bare = rows["account, no maps"].cpu / read
+    whole = rows["account with maps"].cpu / (read + written)
+    lines = [
+        f"# Floor at {asked.size:,} × {asked.size:,} cells, {asked.workers} worker{'s' if asked.workers > 1 else ''}",
+        "",
+        f"{_machine()}",
+        "",
+        "| what | CPU s | ns a cell | clock s | peak MB |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(f"| {name} | {_costs(cost, cells)} |" for name, cost in rows.items()),
+        f"| floor: reading {floor['files']} bands | {read:.2f} | {read / cells * 1e9:.1f} | | |",
+        f"| floor: writing {len(floor['written'])} maps | {written:.2f} | {written / cells * 1e9:.1f} | | |",
+        "",
+        f"With maps: **{whole:.2f}** × the floor ({read + written:.2f} s). Without: **{bare:.2f}** × reading.",
+        "",
+        "Writing from memory, ns a cell: "
+        + ", ".join(f"{name} {spent / cells * 1e9:.1f}" for name, spent in floor["written"].items()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _costs(cost: Cost, cells: int) -> str:
+    return f"{cost.cpu:.2f} | {cost.cpu / cells * 1e9:.1f} | {cost.wall:.1f} | {cost.memory:.0f}"
+
+
+def _machine() -> str:
+    """The processor and the libraries that decide the figures."""
+    import numba
+    import numpy as np
+    import rasterio
+
+    names = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next(
+        (line.partition(":")[2].strip() for line in names if line.startswith("model name")), platform.machine()
+    )
+    versions = f"rasterio {rasterio.__version__} (GDAL {rasterio.__gdal_version__}), numpy {np.__version__}"
+    return (
+        f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}, numba {numba.__version__}."
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["prepare"]:
+        prepare_fields(Path(sys.argv[2]))
+    elif sys.argv[1:2] == ["floor"]:
+        measure_floor(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        main()

@@ -1,0 +1,155 @@
+"""Every formula through the compiled block: missing stays missing, and nothing that is not finite comes out."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gep.services  # noqa: F401
+from gep.formula import STEPS, Formula, formulas
+from gep.fuse import IN, MISSING, OUT, Fused, Wanted, add, fuse, load, look_up
+from gep.quantities import quantities
+from gep.resolve import ANNUAL, GIVEN, LATITUDE, Graph, Node, node_name
+
+PIXEL = [f for f in formulas() if quantities()[f.quantity].kind != "price"]
+
+
+def graph_of(formula: Formula) -> Graph:
+    """The formula with every input as a layer."""
+    steps = STEPS[formula.over] if formula.over else 1
+    nodes = {"land_cover": Node("land_cover", "layer")}
+    for param in formula.params:
+        name = node_name(param)
+        bare = quantities().get(name.removeprefix("previous_"))
+        if name == LATITUDE:
+            nodes[name] = Node(name, "given")
+        elif name not in GIVEN and bare is not None:
+            nodes[name] = Node(name, "layer", steps=steps if bare.steps > 1 else 1)
+    nodes[formula.quantity] = Node(formula.quantity, "formula", formula.name, formula.params, steps)
+    return Graph(MappingProxyType(nodes))
+
+
+def evaluate(fused: Fused, folder: Path, values: dict[str, Any], scope: int = IN) -> tuple[float, float, float]:
+    """Map value, sum and gap of a single cell of 2 m²."""
+    arrays = [np.atleast_1d(np.float64(values[name])) for name in fused.values]
+    arrays = [a if a.size == 1 else a.reshape(-1, 1) for a in arrays]
+    sums, gaps, maps = np.zeros((2, 1, 1)), np.zeros((2, 1, 1)), np.zeros((1, 1), np.float32)
+    total = np.zeros((2, 1))
+    load(fused, folder)(
+        np.zeros(1, np.int32), *arrays, 5.0, np.full(1, 2.0), np.zeros(1, np.int32), np.ones(1),
+        np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0), np.zeros(2, np.int32),
+        np.full((1, 2), scope, np.uint8), 1, total[0], total[1], sums[0], sums[1], gaps[0], gaps[1],
+        np.zeros(1, np.int64), maps,
+    )  # fmt: skip
+    assert total[0, 0] == 2.0
+    return float(maps[0, 0]), float(sums[0, 0, 0]), float(gaps[0, 0, 0])
+
+
+def plausible(name: str, graph: Graph, share: float) -> Any:
+    """A value within the vocabulary's range, for each step where the layer has steps."""
+    row = quantities()[name.removeprefix("previous_")]
+    low = row.low if math.isfinite(row.low) else 0.0
+    high = row.high if math.isfinite(row.high) else low + 1000.0
+    steps = graph.nodes[name].steps
+    per_step = steps if row.annual == "sum" and steps > 1 else 1
+    return [(low + share * (high - low)) / per_step] * steps
+
+
+@pytest.mark.parametrize("formula", PIXEL, ids=lambda f: f"{f.quantity}-{f.name}")
+def test_nan_in_any_argument_is_nan_and_nothing_else_is_not_finite(formula: Formula, cache: Path) -> None:
+    graph = graph_of(formula)
+    fused = fuse(graph, [Wanted(formula.quantity, map=True)])
+    for share in (0.0, 0.01, 0.3, 0.5, 0.99, 1.0):
+        values = {name: plausible(name, graph, share) for name in fused.values}
+        shown, total, gap = evaluate(fused, cache / "code", values)
+        assert math.isfinite(total)
+        assert (gap == 2.0) == math.isnan(shown)
+        for name in fused.values:
+            holed = {**values, name: [*values[name][:-1], math.nan]}
+            shown, total, gap = evaluate(fused, cache / "code", holed)
+            assert math.isnan(shown)
+            assert (total, gap) == (0.0, 2.0)
+
+
+def test_a_result_that_is_not_finite_is_missing(cache: Path) -> None:
+    """Fewer than 0 K of daily range has no square root: plain Python raises, compiled code gives NaN, both are missing."""
+    formula = next(f for f in PIXEL if f.name == "hargreaves")
+    graph = graph_of(formula)
+    fused = fuse(graph, [Wanted(formula.quantity, map=True)])
+    values = {"temperature": [20.0] * 12, "temperature_range": [10.0] * 11 + [-1.0], "latitude": 29.0}
+    shown, total, gap = evaluate(fused, cache / "code", values)
+    assert (math.isnan(shown), total, gap) == (True, 0.0, 2.0)
+
+
+def test_scope_decides_between_value_gap_and_nothing(cache: Path) -> None:
+    formula = next(f for f in PIXEL if f.name == "water_balance")
+    graph = graph_of(formula)
+    fused = fuse(graph, [Wanted(formula.quantity, map=True)])
+    values = {"precipitation": 1350.0, "surface_runoff": 36.0, "evapotranspiration": 750.0}
+    assert evaluate(fused, cache / "code", values, IN) == (564.0, 1128.0, 0.0)
+    for scope, gap in ((OUT, 0.0), (MISSING, 2.0)):
+        shown, total, found = evaluate(fused, cache / "code", values, scope)
+        assert (math.isnan(shown), total, found) == (True, 0.0, gap)
+
+
+def test_a_year_is_the_sum_mean_or_greatest_of_its_steps(cache: Path) -> None:
+    for name, expected in (("precipitation", 78.0), ("temperature", 6.5)):
+        graph = Graph(MappingProxyType({"land_cover": Node("land_cover", "layer"), name: Node(name, "layer", steps=12)}))
+        fused = fuse(graph, [Wanted(name, map=True)])
+        assert evaluate(fused, cache / "code", {name: list(range(1, 13))})[0] == expected
+        assert math.isnan(evaluate(fused, cache / "code", {name: [*range(1, 12), math.nan]})[0])
+
+
+def test_an_annual_argument_sees_the_year(cache: Path) -> None:
+    formula = next(f for f in PIXEL if any(p.startswith(ANNUAL) for p in f.params))
+    assert formula.over
+    graph = graph_of(formula)
+    fused = fuse(graph, [Wanted(formula.quantity, map=True)])
+    rain = [15.0, 20, 40, 80, 130, 170, 300, 290, 150, 80, 40, 15]
+    found = evaluate(fused, cache / "code", {"precipitation": rain})[0]
+    by_hand = sum(formula.func(*(sum(rain) if p.startswith(ANNUAL) else p_m for p in formula.params)) for p_m in rain)
+    assert found == pytest.approx(by_hand, rel=1e-6)
+    assert found == pytest.approx(5825, rel=1e-3)
+
+
+def test_only_registry_names_reach_the_text() -> None:
+    graph = graph_of(next(f for f in PIXEL if f.name == "water_balance"))
+    text = fuse(graph, [Wanted("water_conservation")]).text
+    assert "from gep.services.water_conservation import water_balance" in text
+    compile(text, "block", "exec")
+
+
+def test_a_changed_formula_gets_another_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = graph_of(next(f for f in PIXEL if f.name == "water_balance"))
+    before = fuse(graph, [Wanted("water_conservation")]).key
+    original = __import__("inspect").getsource
+    monkeypatch.setattr("inspect.getsource", lambda thing: original(thing) + "\n# changed")
+    assert fuse(graph, [Wanted("water_conservation")]).key != before
+
+
+@given(st.lists(st.floats(-1e15, 1e15), max_size=200))
+@settings(deadline=None)
+def test_compensated_sums_are_exact_to_the_last_digits(values: list[float]) -> None:
+    hi, lo = np.zeros(1), np.zeros(1)
+    for value in values:
+        add(hi, lo, 0, value)
+    exact = math.fsum(values)
+    assert hi[0] + lo[0] == pytest.approx(exact, rel=1e-14, abs=1e-15 * math.fsum(map(abs, values)) + 1e-300)
+
+
+@given(st.floats(-10, 110) | st.just(math.nan), st.integers(-1, 1))
+@settings(deadline=None)
+def test_bins_are_half_open(value: float, row: int) -> None:
+    table, edges = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([0.0, 10.0, 50.0, 100.0])
+    found = look_up(table, edges, row, value)
+    if row < 0 or not 0.0 <= value < 100.0:
+        assert math.isnan(found)
+    else:
+        assert found == table[row, 0 if value < 10 else 1 if value < 50 else 2]
