@@ -93,7 +93,7 @@ def _child(part: str, *paths: Path, floor: dict[str, Any] | None = None) -> Cost
 def _run(command: Sequence[str], printed: dict[str, Any] | None = None) -> Cost:
     """A child's cost by the kernel's own accounts; raises RuntimeError where it fails."""
     start = time.perf_counter()
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=ROOT) as child:
         said = child.stdout.read() if child.stdout else b""
         _, status, used = os.wait4(child.pid, 0)

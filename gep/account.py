@@ -6,7 +6,7 @@ Nothing stands under its final name before all of it is there: parts, maps and a
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import getpass
 import hashlib
 import importlib.metadata
@@ -133,9 +133,7 @@ def _lines(inputs: Inputs, year: str) -> Iterator[Line]:
             yield _line(inputs, year, service, item, graph, broken.get(item.quantity, ()))
 
 
-def _line(
-    inputs: Inputs, year: str, service: Service, item: Item, graph: Graph, missing: tuple[Problem, ...]
-) -> Line:
+def _line(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph, missing: tuple[Problem, ...]) -> Line:
     """One item: counted, physical only, or left out for a reason."""
     if not missing and graph.nodes[item.quantity].level != "pixel":
         missing = (Problem("zone-level-quantity", service.id, {"quantity": item.quantity}),)
@@ -231,9 +229,7 @@ def _label(year: str) -> str:
     return "_".join(year.split())
 
 
-def _maps(
-    checked: Checked, prepared: Mapping[str, Prepared], spool: Path, run: str, progress: Progress
-) -> list[Path]:
+def _maps(checked: Checked, prepared: Mapping[str, Prepared], spool: Path, run: str, progress: Progress) -> list[Path]:
     """Every map of every year, assembled from the parts, in parallel, still under the spool folder."""
     jobs = [(year, key) for year, one in prepared.items() for key in one.plan.mapped]
     folder = spool / "maps"
@@ -259,11 +255,19 @@ def map_tags(inputs: Inputs, graph: Graph, quantity: str, year: str) -> dict[str
     """What a map says of itself."""
     row = quantities()[quantity]
     node = graph.nodes[quantity]
-    tags = {"long_name": row.en, "long_name_zh": row.zh, "units": row.unit, "year": year, "method": node.method or node.via}
+    tags = {
+        "long_name": row.en,
+        "long_name_zh": row.zh,
+        "units": row.unit,
+        "year": year,
+        "method": node.method or node.via,
+    }
     source = chosen(node).source if node.via == "formula" else ""
     notice = inputs.stack.notice or {}
-    return tags | {"source": f"{inputs.stack.title}; {source}", "program": f"gep {__version__}"} | (
-        {"notice": notice["en"], "notice_zh": notice["zh"]} if notice else {}
+    return (
+        tags
+        | {"source": f"{inputs.stack.title}; {source}", "program": f"gep {__version__}"}
+        | ({"notice": notice["en"], "notice_zh": notice["zh"]} if notice else {})
     )
 
 
@@ -287,13 +291,15 @@ def _determined(checked: Checked, prepared: Mapping[str, Prepared]) -> dict[str,
 
 def _year_determined(lines: Sequence[Line], prepared: Prepared) -> dict[str, Any]:
     graph, plan = prepared.graph, prepared.plan
-    formulas = {n.name: hashlib.sha256(chosen(n).text.encode()).hexdigest() for n in graph.nodes.values() if n.via == "formula"}
+    formulas = {
+        n.name: hashlib.sha256(chosen(n).text.encode()).hexdigest() for n in graph.nodes.values() if n.via == "formula"
+    }
     return {
         "graph": [[n.name, n.via, n.method, *n.args] for n in graph.nodes.values()],
         "formulas": formulas,
         "inputs": {name: [stack.fingerprint(s), _declared(s)] for name, s in plan.sources.items()},
         "coefficients": {name: [_row(r) for r in lookup.used] for name, lookup in plan.lookups.items()},
-        "prices": {l.key: [l.price.method, *map(_row, l.price.rows)] for l in lines if l.price},
+        "prices": {line.key: [line.price.method, *map(_row, line.price.rows)] for line in lines if line.price},
         "lines": [[line.key, line.status, [p.code for p in line.reason]] for line in lines],
     }
 
@@ -309,7 +315,11 @@ def _row(row: Row) -> list[str]:
 
 
 def _commit(
-    checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[str, Sums], determined: dict[str, Any], database: str
+    checked: Checked,
+    prepared: Mapping[str, Prepared],
+    sums: Mapping[str, Sums],
+    determined: dict[str, Any],
+    database: str,
 ) -> Run:
     """Value the sums and append run and entries, in one transaction."""
     inputs = checked.inputs
@@ -331,7 +341,7 @@ def _recorded(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[
     inputs = checked.inputs
     warnings = [w for year, p in prepared.items() for w in gates.warnings(inputs, p, year, sums[year])]
     return {
-        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "who": getpass.getuser(),
         "host": platform.node(),
         "stack": str(inputs.stack.path),
@@ -402,7 +412,7 @@ def _entries(checked: Checked, year: str, prepared: Prepared, sums: Sums) -> Ite
     """A year's leaves: zone × ecosystem × item, and one line for each service that is not accounted."""
     for line in checked.lines[year]:
         if line.item is None or line.status == "left_out":
-            yield _without_number(checked.inputs, year, line)
+            yield _without_number(year, line)
             continue
         cells = _cells(prepared, sums, line)
         for z in range(cells.valid.shape[0]):
@@ -455,7 +465,9 @@ def _priced(price: prices.Price | None, quantity: Decimal | None) -> dict[str, A
         empty = dict.fromkeys(("price", "value_fen", "low_fen", "high_fen"))
         return {**empty, "price_unit": "", "price_year": "", "price_inputs": "[]"}
     unit = door(price.value)
-    ends = [None if math.isnan(end) or quantity is None else fen(quantity, door(end)) for end in (price.low, price.high)]
+    ends = [
+        None if math.isnan(end) or quantity is None else fen(quantity, door(end)) for end in (price.low, price.high)
+    ]
     low, high = sorted(ends) if None not in ends else (None, None)  # type: ignore[type-var]
     return {
         "price": unit,
@@ -489,9 +501,11 @@ def _method_hash(graph: Graph, quantity: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _without_number(inputs: Inputs, year: str, line: Line) -> Entry:
+def _without_number(year: str, line: Line) -> Entry:
     """The one line of a service (or item) that is left out or not applicable."""
-    reason = dict(line.service.reason) or [{"code": p.code, "where": p.where, "facts": dict(p.facts)} for p in line.reason]
+    reason = dict(line.service.reason) or [
+        {"code": p.code, "where": p.where, "facts": dict(p.facts)} for p in line.reason
+    ]
     return Entry(
         year=year,
         zone_level="",

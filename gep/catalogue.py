@@ -24,8 +24,8 @@ def services(lang: Lang) -> str:
         items = ", ".join(item.quantity for item in service.items) or words.say("no-method", lang)
         lines.append(f"  {service.id:<24} {service.title[lang]}  [{service.cls}, {service.status}]  {items}")
     lines.append(words.say("methods", lang))
-    for formula in sorted(formulas(), key=lambda f: (f.quantity, f.name)):
-        lines.append(f"  {formula.quantity:<28} {formula.name}({', '.join(formula.params)})  [{formula.source}]")
+    ordered = sorted(formulas(), key=lambda f: (f.quantity, f.name))
+    lines += [f"  {f.quantity:<28} {f.name}({', '.join(f.params)})  [{f.source}]" for f in ordered]
     return "\n".join(lines)
 
 
@@ -36,7 +36,9 @@ def profiles(lang: Lang) -> str:
         found = profile.load(name)
         counted = sum(service.status == "counted" for service in found.services.values())
         title, label = found.title[lang], found.label.get(lang, "")
-        lines.append(f"{name:<20} {found.standard:<18} {title}  {label}  {words.say('n-services', lang, count=counted)}")
+        lines.append(
+            f"{name:<20} {found.standard:<18} {title}  {label}  {words.say('n-services', lang, count=counted)}"
+        )
     return "\n".join(lines)
 
 

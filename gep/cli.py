@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -70,7 +71,7 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     for value in values:
         if value.count("=") != 1:
             raise click.BadParameter(f"{value!r}: QUANTITY=METHOD")
-    return dict((value.split("=")[0], value.split("=")[1]) for value in values)
+    return {value.split("=")[0]: value.split("=")[1] for value in values}
 
 
 def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -84,13 +85,28 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 _method = click.option("--method", "methods", multiple=True, callback=_pairs, metavar="QUANTITY=METHOD")
 _coefficients = click.option("--coefficients", type=FOLDER, help="A folder of tables that override the shipped ones.")
-_choices = _options(
-    click.argument("stack", type=STACK),
-    click.option("--profile", help="A standard: see `gep profiles`."),
-    click.option("--year", "years", multiple=True),
-    _method,
-    _coefficients,
-)
+
+
+def _choices(function: Callable[..., None]) -> Callable[..., None]:
+    """A command on a stack: its options become the `Request` that it takes first."""
+
+    @functools.wraps(function)
+    def command(
+        stack: Path, profile: str | None, years: tuple[str, ...], *, methods: Any, coefficients: Any, **options: Any
+    ) -> None:
+        from gep.prepare import Request
+
+        function(Request(stack, profile, years, methods, coefficients), **options)
+
+    return _options(
+        click.argument("stack", type=STACK),
+        click.option("--profile", help="A standard: see `gep profiles`."),
+        click.option("--year", "years", multiple=True),
+        _method,
+        _coefficients,
+    )(command)
+
+
 _running = _options(
     click.option("--out", type=FOLDER, default=Path("out"), show_default=True),
     click.option("--ledger", help="A database to append to; default OUT/ledger.sqlite."),
@@ -126,25 +142,15 @@ def main() -> None:
     """Ecosystem product value 生态产品总值: from rasters to a ledger."""
 
 
-def _request(stack: Path, profile: str | None, years: tuple[str, ...], methods: dict[str, str], folder: Path | None) -> Any:
-    from gep.prepare import Request
-
-    return Request(stack, profile, years, methods, folder)
-
-
 @main.command()
-@_choices
 @click.option("--closure", is_flag=True, help="Print the factor that would close the water balance.")
 @click.option("--partial", is_flag=True, help="Do not count services that cannot be resolved as problems.")
 @click.option("--json", "as_json", is_flag=True)
-def check(
-    stack: Path, profile: str | None, years: tuple[str, ...], methods: dict[str, str], coefficients: Path | None,
-    *, closure: bool, partial: bool, as_json: bool,
-) -> None:  # fmt: skip
+@_choices
+def check(request: Any, *, closure: bool, partial: bool, as_json: bool) -> None:
     """List every problem of a stack before work begins."""
     from gep import account, summary
 
-    request = _request(stack, profile, years, methods, coefficients)
     checked = account.check(request, partial=partial)
     if closure:
         rows = account.closure(checked)
@@ -153,15 +159,12 @@ def check(
 
 
 @main.command(name="account")
-@_choices
 @_running
 @click.option("--partial", is_flag=True, help="Account what can be accounted; record each service left out.")
-def account_command(
-    stack: Path, profile: str | None, years: tuple[str, ...], methods: dict[str, str], coefficients: Path | None,
-    **options: Any,
-) -> None:  # fmt: skip
+@_choices
+def account_command(request: Any, **options: Any) -> None:
     """From a stack to a ledger of physical quantities and yuan."""
-    _account(_request(stack, profile, years, methods, coefficients), **options)
+    _account(request, **options)
 
 
 @main.command()
@@ -171,8 +174,9 @@ def account_command(
 def demo(out: Path, stack: Path | None, *, as_json: bool) -> None:
     """The bundled stack of four counties, end to end."""
     from gep import account
+    from gep.prepare import Request
 
-    _account(_request(account.bundled(stack), None, (), {}, None), out=out, partial=True, as_json=as_json)
+    _account(Request(account.bundled(stack)), out=out, partial=True, as_json=as_json)
 
 
 def _account(request: Any, *, as_json: bool, **options: Any) -> None:
@@ -188,19 +192,15 @@ def _account(request: Any, *, as_json: bool, **options: Any) -> None:
 
 @main.command(name="map")
 @click.argument("quantity")
-@_choices
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @click.option("--workers", type=click.IntRange(1))
-def map_command(
-    quantity: str, stack: Path, profile: str | None, years: tuple[str, ...], methods: dict[str, str],
-    coefficients: Path | None, **options: Any,
-) -> None:  # fmt: skip
+@_choices
+def map_command(request: Any, *, quantity: str, out: Path, workers: int | None) -> None:
     """Any pixel quantity of the graph as a map."""
     from gep import account
 
     with _progress() as show:
-        path = account.single_map(_request(stack, profile, years, methods, coefficients), quantity, progress=show, **options)
-    click.echo(str(path))
+        click.echo(str(account.single_map(request, quantity, out, workers, show)))
 
 
 @main.command()
@@ -214,9 +214,10 @@ def map_command(
 @click.option("--ledger", "database")
 @click.option("--zone")
 @click.option("--code", is_flag=True, help="Print the text of the block function.")
-def explain(name: str, stack: Path | None, *, methods: dict[str, str], **options: Any) -> None:
+def explain(name: str, stack: Path | None, *, code: bool, **options: Any) -> None:
     """Where a number comes from: formula, clause, inputs, coefficients, price."""
     from gep import explain as explaining
+    from gep.prepare import Request
 
     if options["database"]:
         if not options["zone"] or not options["year"]:
@@ -226,11 +227,13 @@ def explain(name: str, stack: Path | None, *, methods: dict[str, str], **options
         click.echo(explaining.in_general(name, _lang()))
     else:
         years = (options["year"],) if options["year"] else ()
-        request = _request(stack, options["profile"], years, methods, options["coefficients"])
-        if options["code"]:
-            click.echo(explaining.code(request, name))
-        else:
-            click.echo(explaining.at_point(request, name, _point(options["at"]), _lang()))
+        request = Request(stack, options["profile"], years, options["methods"], options["coefficients"])
+        text = (
+            explaining.code(request, name)
+            if code
+            else explaining.at_point(request, name, _point(options["at"]), _lang())
+        )
+        click.echo(text)
 
 
 def _point(text: str | None) -> tuple[float, float]:

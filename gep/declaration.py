@@ -220,7 +220,8 @@ class _Keys:
         if not isinstance(value, dict):
             self.wrong(key, "{ … }")
             return None
-        return _Keys(value, f"{self.where} [{key}]" if "[" not in self.where else f"{self.where}.{key}", self.problems)
+        inside = f"{self.where[:-1]}.{key}]" if self.where.endswith("]") else f"{self.where} [{key}]"
+        return _Keys(value, inside, self.problems)
 
     def done(self) -> None:
         """Name the keys nobody asked for."""

@@ -75,7 +75,9 @@ def at_point(request: Request, name: str, point: tuple[float, float], lang: Lang
     window = cell_at(inputs.stack.grid, point)
     service = inputs.profile.services.get(name)
     items = service.items if service and service.items else (Item(name, None, "none"),)
-    lines = [words.say("explain-head", lang, name=name, lon=point[0], lat=point[1], year=year, title=inputs.stack.title)]
+    lines = [
+        words.say("explain-head", lang, name=name, lon=point[0], lat=point[1], year=year, title=inputs.stack.title)
+    ]
     for item in items:
         tree = _Tree(inputs, year, item.quantity, window, lang)
         lines += tree.lines()
@@ -217,7 +219,9 @@ def _figure(entries: list[Entry], lang: Lang) -> list[str]:
     for e in entries:
         amount = "" if e.quantity is None else f"{decimal_text(e.quantity)} {e.quantity_unit}"
         money = "" if e.value_fen is None else f" × {e.price} {e.price_unit} = {yuan(e.value_fen):,} CNY"
-        lines.append(f"  {e.ecosystem} {e.item}: {amount or words.say('missing', lang)}{money}  [{e.status}, {e.method}]")
+        lines.append(
+            f"  {e.ecosystem} {e.item}: {amount or words.say('missing', lang)}{money}  [{e.status}, {e.method}]"
+        )
     total = sum((Decimal(e.value_fen) for e in entries if e.value_fen is not None), Decimal(0))
     return [*lines, f"  Σ = {yuan(int(total)):,} CNY"]
 

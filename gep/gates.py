@@ -145,7 +145,12 @@ def _densities(plan: Plan, year: str, sums: Sums) -> Iterator[Problem]:
             mean = math.fsum(sums.values[1 + at, i]) / area if area else math.nan
             if gate and not gate.low <= mean <= gate.high and area:
                 unit = quantities()[gate.quantity].unit
-                facts: dict[str, Fact] = {"quantity": gate.quantity, "mean": f"{mean:.4g}", "unit": unit, "zone": zone.code}
+                facts: dict[str, Fact] = {
+                    "quantity": gate.quantity,
+                    "mean": f"{mean:.4g}",
+                    "unit": unit,
+                    "zone": zone.code,
+                }
                 facts |= {"low": gate.low, "high": gate.high}
                 yield Problem("density-unusual", f"{zone.code} {year}", facts)
 

@@ -16,7 +16,7 @@ from gep.errors import GepError, Problem
 from gep.grid import Grid, Window
 from gep.prepare import Request, Target, open_inputs, prepare
 from gep.quantities import quantities
-from gep.stack import STACK_ATTRIBUTE, dense_codes
+from gep.stack import STACK_ATTRIBUTE, Source
 
 Span = tuple[int, int]
 
@@ -55,7 +55,10 @@ def _window(grid: Grid, dataset: xr.Dataset) -> Window:
     y, x = dataset["y"].to_numpy(), dataset["x"].to_numpy()
     row, col = round((grid.y0 - y[0]) / grid.dy - 0.5), round((x[0] - grid.x0) / grid.dx - 0.5)
     window = Window(row, col, y.size, x.size)
-    same = [np.allclose(have, want, rtol=0, atol=1e-6 * grid.dx) for have, want in ((grid.ys(window), y), (grid.xs(window), x))]
+    same = [
+        np.allclose(have, want, rtol=0, atol=1e-6 * grid.dx)
+        for have, want in ((grid.ys(window), y), (grid.xs(window), x))
+    ]
     if not all(same):
         raise GepError([Problem("dataset-not-contiguous", dataset.attrs[STACK_ATTRIBUTE])])
     return window
@@ -66,7 +69,7 @@ def _lazy(dataset: xr.Dataset, plan: engine.Plan, year: str, window: Window) -> 
     import dask.array as da
 
     names = [n for n in (*plan.fused.classes, *plan.fused.values) if n in dataset]
-    arrays = {name: dataset[name].sel(year=year).data for name in names}
+    arrays: dict[str, Any] = {name: dataset[name].sel(year=year).data for name in names}
     chunks = [dataset.chunksizes.get(axis) or (size,) for axis, size in (("y", window.rows), ("x", window.cols))]
     rows, cols = (list(accumulate(sizes, initial=0)) for sizes in chunks)
     return da.block([[_chunk(plan, arrays, window, r, c) for c in pairwise(cols)] for r in pairwise(rows)])
@@ -85,8 +88,18 @@ def _chunk(plan: engine.Plan, arrays: Mapping[str, Any], at: Window, rows: Span,
 def _block(plan: engine.Plan, window: Window, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
     """One chunk by the engine; a class's raw codes become what the engine calls them."""
     ready = {
-        name: dense_codes(plan.sources[name], values) if name in plan.fused.classes else np.asarray(values, np.float64)
+        name: _dense(plan.sources[name], np.asarray(values))
+        if name in plan.fused.classes
+        else np.asarray(values, np.float64)
         for name, values in given.items()
     }
     _, made = engine.compute(plan, window, ready)
-    return made[0].reshape(window.rows, window.cols)
+    return np.asarray(made[0].reshape(window.rows, window.cols))
+
+
+def _dense(source: Source, raw: NDArray[Any]) -> NDArray[np.int32]:
+    """Raw codes as the dense indices that the engine works with; −1 where the legend has no such code."""
+    order = np.argsort(source.codes)
+    codes = np.array(source.codes)[order]
+    at = np.minimum(np.searchsorted(codes, raw), codes.size - 1)
+    return np.where(codes[at] == raw, order[at], -1).astype(np.int32)

@@ -133,7 +133,9 @@ def _choices_unknown(inputs: Inputs) -> Iterable[Problem]:
 def _statistics_stray(inputs: Inputs) -> Iterable[Problem]:
     known = {zone.code for zone in inputs.zones.zones}
     for stray in sorted({s.zone for s in inputs.stack.statistics} - known):
-        yield Problem("statistic-zone-unknown", str(inputs.stack.path), {"zone": stray, "known": ", ".join(sorted(known))})
+        yield Problem(
+            "statistic-zone-unknown", str(inputs.stack.path), {"zone": stray, "known": ", ".join(sorted(known))}
+        )
 
 
 def _closed(inputs: Inputs) -> Inputs:
@@ -142,8 +144,9 @@ def _closed(inputs: Inputs) -> Inputs:
         return inputs
     where = f"{inputs.stack.path.name} [stack] closure"
     row = tables.Row(
-        quantity="balance_closure", set="", keys=(), value=inputs.stack.closure, low=np.nan, high=np.nan, unit="1",
-        source="stack", clause="", year="", region="", verified="unverified", note="", price_year="", index="", where=where,
+        quantity="balance_closure", set="", keys=(), value=inputs.stack.closure, low=np.nan, high=np.nan,
+        unit="1", source="stack", clause="", year="", region="", verified="unverified", note="",
+        price_year="", index="", where=where,
     )  # fmt: skip
     declared = {**inputs.tables, "balance_closure": Table("balance_closure", (), (row,))}
     return replace(inputs, tables=declared, methods={**inputs.methods, "water_conservation": "closed_water_balance"})
@@ -153,7 +156,9 @@ def resolve_year(inputs: Inputs, year: str, targets: Iterable[str]) -> tuple[Gra
     """The graph of a year's targets and, for those that fail, why; a table of rival sets must have one picked."""
     graph, broken = resolve(targets, inputs.supply(year))
     for target in [t for t in graph.nodes if t not in broken]:
-        found = [p for node in graph.of([target]).nodes.values() if node.via == "table" for p in _unpicked(inputs, node.name)]
+        found = [
+            p for node in graph.of([target]).nodes.values() if node.via == "table" for p in _unpicked(inputs, node.name)
+        ]
         if found:
             broken[target] = tuple(found)
     return graph, broken
@@ -163,7 +168,8 @@ def _unpicked(inputs: Inputs, name: str) -> tuple[Problem, ...]:
     """Why a table cannot be used: rival sets with none picked, or no number in it."""
     problems: list[Problem] = []
     found: Lookup | None = _attempt(problems, look_up, inputs, bare(name))
-    if found is not None and np.isnan(found.values).all():
+    priced = quantities()[bare(name)].kind == "price"  # an empty price has its own problem
+    if found is not None and not priced and np.isnan(found.values).all():
         problems.append(_empty(inputs, bare(name)))
     return tuple(problems)
 
@@ -205,9 +211,10 @@ class Prepared:
 
 def prepare(inputs: Inputs, year: str, targets: Sequence[Target], block: int | None = None) -> Prepared:
     """The plan of one year's pass over the pixels; derives the fields it needs first (cached by their inputs)."""
-    graph, broken = resolve(dict.fromkeys(t.node for t in targets), inputs.supply(year))
+    wanted = dict.fromkeys([*(t.node for t in targets), LAND_COVER])  # every sum is by ecosystem
+    graph, broken = resolve(wanted, inputs.supply(year))
     raise_all(p for found in broken.values() for p in found)
-    graph = graph.of([t.node for t in targets] + ([LAND_COVER] if LAND_COVER in inputs.legends else []))
+    graph = graph.of(wanted)
     fused = fuse(graph, [Wanted(t.node, t.map) for t in targets])
     reports: dict[str, Mapping[str, Any]] = {}
     names = [n for n in (*fused.classes, *fused.values) if n != LATITUDE]
@@ -297,11 +304,11 @@ def _stations(inputs: Inputs, quantity: str, year: str) -> tuple[Source, Mapping
         encoding=declared.encoding,
     )
     elevation = inputs.stack.source("elevation", year) if declared.lapse else None
-    how = (repr(inputs.stack.grid), table.identity, repr((declared.power, declared.lapse)))
+    how = (stations.identity(), repr(inputs.stack.grid), table.identity, repr((declared.power, declared.lapse)))
     parts = [*how, stack.fingerprint(elevation) if elevation else ""]
     path = shipped.cache() / "fields" / f"{quantity}-{_hash(*parts)}.tif"
     report = path.with_suffix(".json")
-    if not report.exists():
+    if not (report.exists() and path.exists()):
         path.parent.mkdir(parents=True, exist_ok=True)
         grid, cache = inputs.stack.grid, shipped.cache()
         heights = (lambda window: stack.read(elevation, grid, window, cache)[0]) if elevation else None

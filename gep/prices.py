@@ -48,7 +48,9 @@ def price(inputs: Inputs, name: str, year: str) -> Price:
     rows = {n.name: _row(inputs, n.name) for n in graph.nodes.values() if n.via == "table"}
     empty = [row for row in rows.values() if math.isnan(row.value)]
     if empty:
-        raise GepError(Problem("price-empty", row.where, {"price": row.quantity, "set": row.set or "-"}) for row in empty)
+        raise GepError(
+            Problem("price-empty", row.where, {"price": row.quantity, "set": row.set or "-"}) for row in empty
+        )
     value = _evaluate(graph, name, {key: row.value for key, row in rows.items()})
     if math.isnan(value):
         raise GepError([Problem("price-not-finite", name, {"price": name, "method": graph.nodes[name].method})])

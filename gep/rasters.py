@@ -6,6 +6,7 @@ thread's, and a thread's end closes its own. Files must not change while a proce
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import re
@@ -74,6 +75,9 @@ def close() -> None:
     """Close the calling thread's datasets."""
     while _opened.datasets:
         _opened.datasets.popitem()[1].close()
+
+
+atexit.register(close)  # GDAL complains of datasets that the interpreter's own end closes
 
 
 def raw(bands: tuple[Band, ...], rows: int, window: Window) -> Array:

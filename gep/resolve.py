@@ -151,7 +151,9 @@ class _Resolver:
         chosen = candidates.get(picked) if picked else next(iter(candidates.values()))
         if chosen is None:
             known = ", ".join((*candidates, TABLE))
-            return [Problem("method-unknown", where, {"quantity": quantity.name, "method": str(picked), "known": known})]
+            return [
+                Problem("method-unknown", where, {"quantity": quantity.name, "method": str(picked), "known": known})
+            ]
         return self._method(name, chosen, needed_by)
 
     def _method(self, name: str, chosen: Formula | Field, needed_by: tuple[str, ...]) -> list[Problem]:
@@ -220,7 +222,9 @@ def ways(quantity: str) -> dict[str, Formula | Field]:
 def unresolved(quantity: str, where: str) -> Problem:
     """The problem of a quantity that nothing supplies, with every way to supply it."""
     inputs = "; ".join(f"{n}({', '.join(_needs(w))})" for n, w in ways(quantity).items())
-    return Problem("quantity-unresolved", where, {"quantity": quantity, "methods": inputs or "-", "table": f"{quantity}.csv"})
+    return Problem(
+        "quantity-unresolved", where, {"quantity": quantity, "methods": inputs or "-", "table": f"{quantity}.csv"}
+    )
 
 
 def _needs(way: Formula | Field) -> tuple[str, ...]:
@@ -234,5 +238,3 @@ def walk(graph: Graph, name: str) -> Iterator[tuple[int, Node]]:
     for arg in node.args:
         if node_name(arg) in graph.nodes:
             yield from ((depth + 1, below) for depth, below in walk(graph, node_name(arg)))
-
-

@@ -316,10 +316,11 @@ def open_stack(path: Path, years: Sequence[str] = (), cache: Path | None = None,
             "x": ("x", grid.xs(whole), along["X"]),
             "spatial_ref": ((), 0, _grid_mapping(grid)),
         },
-        attrs={"Conventions": "CF-1.10", "title": stack.title, **comment},
+        attrs={"Conventions": "CF-1.10", "title": stack.title, STACK_ATTRIBUTE: str(stack.path), **comment},
     )
 
 
+STACK_ATTRIBUTE = "gep_stack"  # where a dataset says which stack it was opened from
 _STEP_DIMENSION = {12: "month", 24: "half_month", 365: "day", 366: "day"}
 
 

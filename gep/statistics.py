@@ -99,7 +99,7 @@ class Reader:
 
 
 def _conversion(unit: str, quantity: Quantity) -> tuple[float, float] | None:
-    """Scale and offset to the quantity's unit. A yearly quantity may be given as the year's amount: 亿元 for CNY/year."""
+    """Scale and offset to the quantity's unit. A yearly one may be given as the year's amount: 亿元 for CNY/year."""
     for want in (quantity.unit, f"({quantity.unit})*year"):
         try:
             return convert(unit, want)

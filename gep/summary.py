@@ -140,7 +140,9 @@ def _year(one: Year, lang: Lang) -> str:
 
 def _head(one: Year, lang: Lang) -> str:
     run, label = one.run, one.run.recorded.get("label", {})
-    line = words.say("head", lang, title=run.title, year=one.year, profile=run.profile, label=label.get(lang, ""), run=short(run.id))
+    line = words.say(
+        "head", lang, title=run.title, year=one.year, profile=run.profile, label=label.get(lang, ""), run=short(run.id)
+    )
     notice = run.recorded.get("notice", {})
     return "\n".join([line, *([f"※ {notice[lang]}"] if notice else [])])
 
@@ -165,7 +167,9 @@ def _item_rows(
     title = one.run.recorded["services"].get(service, {}).get(lang, service)
     name = getattr(quantities()[item], lang)
     satellite = any(base(e) == SATELLITE for e in one.entries if (e.service, e.item) == (service, item))
-    label = f"{title}" + (f" · {name}" if name != title else "") + (words.say("satellite-mark", lang) if satellite else "")
+    label = (
+        f"{title}" + (f" · {name}" if name != title else "") + (words.say("satellite-mark", lang) if satellite else "")
+    )
     unit = next(u for _, u, _ in by_zone.values())
     yield _row(label, unit, [by_zone.get(z, (None,))[0] for z in zones], lang)
     if any(money is not None for _, _, money in by_zone.values()) and unit != "CNY":
@@ -181,7 +185,11 @@ def _row(label: str, unit: str, values: list[Decimal | None], lang: Lang) -> Row
     whole = sum(known, Decimal(0)) if known else None
     name, scale = _scale(max((abs(v) for v in known), default=Decimal(0)), lang)
     shown = "元" if unit == "CNY" and lang == "zh" else unit
-    return [label, f"{name}{' ' if name and shown.isascii() and lang == 'zh' else ''}{shown}", *(_figure(v, scale, lang) for v in [*values, whole])]
+    return [
+        label,
+        f"{name}{' ' if name and shown.isascii() and lang == 'zh' else ''}{shown}",
+        *(_figure(v, scale, lang) for v in [*values, whole]),
+    ]
 
 
 def _scale(largest: Decimal, lang: Lang) -> tuple[str, float]:
@@ -199,11 +207,20 @@ def _coverage(one: Year, lang: Lang) -> str:
     lines = []
     for key in _items(one):
         service, _, item = key.rpartition("|")
-        shares = [(z, _covered([e for e in one.entries if (e.service, e.item, e.zone) == (service, item, z)])) for z in one.zones]
+        shares = [
+            (z, _covered([e for e in one.entries if (e.service, e.item, e.zone) == (service, item, z)]))
+            for z in one.zones
+        ]
         parts = [f"{one.zones[z].get(lang, z)} {share:.1%}" for z, share in shares if share < 1]
         lines += [f"  {getattr(quantities()[item], lang)}: {', '.join(parts)}"] if parts else []
     held = words.say("coverage-full", lang) if not lines else words.say("coverage", lang)
-    provisional = sorted({one.zones[e.zone].get(lang, e.zone) for e in one.entries if e.status.endswith(_PROVISIONAL) and e.zone in one.zones})
+    provisional = sorted(
+        {
+            one.zones[e.zone].get(lang, e.zone)
+            for e in one.entries
+            if e.status.endswith(_PROVISIONAL) and e.zone in one.zones
+        }
+    )
     lines += [words.say("provisional", lang, zones=", ".join(provisional))] if provisional else []
     return "\n".join([held, *lines])
 
@@ -236,7 +253,9 @@ def _unverified(one: Year, lang: Lang) -> str:
         for mark in ("demo", "unverified", "secondhand"):
             part = sum(abs(e.value_fen or 0) for e in entries if e.verified == mark)
             if part:
-                items = ", ".join(dict.fromkeys(getattr(quantities()[e.item], lang) for e in entries if e.verified == mark))
+                items = ", ".join(
+                    dict.fromkeys(getattr(quantities()[e.item], lang) for e in entries if e.verified == mark)
+                )
                 shown = words.say(f"verified-{mark}", lang)
                 lines.append(f"  {shown} {part / whole:.0%} · {items}")
     return "\n".join([words.say("unverified", lang), *lines]) if lines else ""
@@ -250,7 +269,12 @@ def _left_out(one: Year, lang: Lang) -> str:
         if entry.status in ("left_out", "not_applicable"):
             name = f" · {getattr(quantities()[entry.item], lang)}" if entry.item else ""
             lines.append(f"  {title}{name}: {_reason(entry.reason, lang)}")
-    lines += sorted({f"  {one.run.recorded['services'][e.service][lang]}: {words.say('explain-unvalued', lang, reason=e.reason)}" for e in one.of("unvalued")})
+    lines += sorted(
+        {
+            f"  {one.run.recorded['services'][e.service][lang]}: {words.say('explain-unvalued', lang, reason=e.reason)}"
+            for e in one.of("unvalued")
+        }
+    )
     return "\n".join([words.say("left-out", lang), *lines]) if lines else ""
 
 
@@ -282,7 +306,9 @@ def _gdp(one: Year, lang: Lang) -> str:
 def layout(rows: Sequence[Row]) -> str:
     """Rows as aligned columns, with East Asian characters two wide; the first two left, figures right."""
     widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(_pad(cell, widths[i], left=i < 2) for i, cell in enumerate(row)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(_pad(cell, widths[i], left=i < 2) for i, cell in enumerate(row)).rstrip() for row in rows
+    )
 
 
 def _pad(text: str, width: int, *, left: bool) -> str:
@@ -302,7 +328,9 @@ def checked(found: Checked, lang: Lang) -> str:
         for line in of_year:
             item = line.item.quantity if line.item else ""
             reason = "; ".join(words.problem(p, lang) for p in line.reason[:2])
-            lines.append(f"  {line.service.title[lang]} {item}: {words.say('status-' + line.status, lang)} {reason}".rstrip())
+            lines.append(
+                f"  {line.service.title[lang]} {item}: {words.say('status-' + line.status, lang)} {reason}".rstrip()
+            )
     return "\n".join([*lines, words.say("check-passed", lang)])
 
 
@@ -327,9 +355,20 @@ def closure(rows: Sequence[Closure], lang: Lang) -> str:
     if not rows:
         return words.say("closure-none", lang)
     amount: Callable[[float], str] = lambda m3: f"{m3 * factor('m³', '亿m³'):,.2f}"  # noqa: E731
-    head = [words.say(f"closure-{name}", lang) for name in ("zone", "year", "rain", "evaporated", "bulletin", "gap", "factor")]
+    head = [
+        words.say(f"closure-{name}", lang)
+        for name in ("zone", "year", "rain", "evaporated", "bulletin", "gap", "factor")
+    ]
     body = [
-        [r.name, r.year, amount(r.precipitation), amount(r.evapotranspiration), amount(r.water_resources), f"{r.gap:+.1%}", f"{r.factor:.4f}"]
+        [
+            r.name,
+            r.year,
+            amount(r.precipitation),
+            amount(r.evapotranspiration),
+            amount(r.water_resources),
+            f"{r.gap:+.1%}",
+            f"{r.factor:.4f}",
+        ]
         for r in rows
         if not math.isnan(r.gap)
     ]

@@ -25,6 +25,7 @@ STACK = """
 title = "test"
 grid = "land_cover"
 years = [2020]
+region = "sichuan"
 coefficients = "coefficients"
 [zones]
 path = "zones.geojson"
@@ -81,7 +82,12 @@ def write_raster(path: Path, values: Any, **profile: Any) -> Path:
     """A GeoTIFF on the test grid, or on another where the profile says so."""
     bands = np.atleast_3d(values) if values.ndim == 2 else np.moveaxis(values, 0, -1)
     made = {"driver": "GTiff", "crs": CRS, "transform": PLACE, "tiled": True, "blockxsize": 32, "blockysize": 32}
-    made |= {"height": bands.shape[0], "width": bands.shape[1], "count": bands.shape[2], "dtype": values.dtype} | profile
+    made |= {
+        "height": bands.shape[0],
+        "width": bands.shape[1],
+        "count": bands.shape[2],
+        "dtype": values.dtype,
+    } | profile
     with rasterio.open(path, "w", **made) as file:
         file.write(np.moveaxis(bands, -1, 0))
     return path

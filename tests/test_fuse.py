@@ -79,7 +79,7 @@ def test_nan_in_any_argument_is_nan_and_nothing_else_is_not_finite(formula: Form
 
 
 def test_a_result_that_is_not_finite_is_missing(cache: Path) -> None:
-    """Fewer than 0 K of daily range has no square root: plain Python raises, compiled code gives NaN, both are missing."""
+    """A daily range below 0 K has no root: plain Python raises, compiled code gives NaN, both are missing."""
     formula = next(f for f in PIXEL if f.name == "hargreaves")
     graph = graph_of(formula)
     fused = fuse(graph, [Wanted(formula.quantity, map=True)])
@@ -101,7 +101,9 @@ def test_scope_decides_between_value_gap_and_nothing(cache: Path) -> None:
 
 def test_a_year_is_the_sum_mean_or_greatest_of_its_steps(cache: Path) -> None:
     for name, expected in (("precipitation", 78.0), ("temperature", 6.5)):
-        graph = Graph(MappingProxyType({"land_cover": Node("land_cover", "layer"), name: Node(name, "layer", steps=12)}))
+        graph = Graph(
+            MappingProxyType({"land_cover": Node("land_cover", "layer"), name: Node(name, "layer", steps=12)})
+        )
         fused = fuse(graph, [Wanted(name, map=True)])
         assert evaluate(fused, cache / "code", {name: list(range(1, 13))})[0] == expected
         assert math.isnan(evaluate(fused, cache / "code", {name: [*range(1, 12), math.nan]})[0])

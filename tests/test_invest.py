@@ -59,7 +59,10 @@ TYPES = {
 
 
 def table(folder: Path, name: str, rows: list[tuple[int, str]], unit: str) -> None:
-    lines = ["land_cover,value,unit,source,verified", *(f"{code},{value},{unit},invest_3_20,quoted" for code, value in rows)]
+    lines = [
+        "land_cover,value,unit,source,verified",
+        *(f"{code},{value},{unit},invest_3_20,quoted" for code, value in rows),
+    ]
     (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", "utf-8")
 
 
@@ -90,7 +93,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "legend.csv").write_text("\n".join(legend) + "\n", "utf-8")
     clip_zones(inputs, folder)
     water = inputs / "awy_biophysical.csv"
-    for name, column, unit in (("vegetated", "lulc_veg", "1"), ("root_depth", "root_depth", "mm"), ("crop_coefficient", "kc", "1")):
+    for name, column, unit in (
+        ("vegetated", "lulc_veg", "1"),
+        ("root_depth", "root_depth", "mm"),
+        ("crop_coefficient", "kc", "1"),
+    ):
         table(coefficients, name, columns(water, column), unit)
     for pool in ("above", "below", "soil", "dead"):
         table(coefficients, f"carbon_{pool}", columns(inputs / "carbon_pools.csv", f"c_{pool}"), "t/ha")

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
@@ -39,6 +40,15 @@ from gep.ledger import COLUMNS, OUTSIDE, Entry, Format, Ledger, Run, canonical, 
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 LOCALE = Path(module.__file__).parent / "locale" / "ledger.toml"
+
+
+@sa.event.listens_for(sa.Engine, "connect")
+def _hasty(connection: Any, _record: object) -> None:
+    """No test here cuts the power: waiting for the disk would only make them slow."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
 relaxed = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -392,6 +402,17 @@ def test_an_entry_without_its_run_is_refused(path: Path) -> None:
     assert caught.value.problems[0].code == "ledger-database"
 
 
+@pytest.mark.parametrize("table", sorted(module._NO_INSERT))
+def test_no_table_has_a_hidden_key_to_insert_over(path: Path, table: str) -> None:
+    with foreign(path) as connection, pytest.raises(sqlite3.OperationalError, match="rowid"):
+        connection.execute(f"SELECT rowid FROM {table}")
+
+
+def test_our_connections_hold_foreign_keys_and_see_replaced_rows(path: Path) -> None:
+    with Ledger.open(path) as ledger, ledger._reading() as ours:
+        assert [ours.exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("foreign_keys", "recursive_triggers")] == [1, 1]
+
+
 # ---------------------------------------------------------------- opening
 
 
@@ -492,7 +513,8 @@ def test_the_schema_of_version_1_is_what_it_was(path: Path) -> None:
 
 
 def test_the_schema_has_a_form_on_postgresql() -> None:
-    made = "".join(str(CreateTable(t).compile(dialect=postgresql.dialect())) for t in module._META.sorted_tables)
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    made = "".join(str(CreateTable(t).compile(dialect=dialect)) for t in module._META.sorted_tables)
     assert "value_fen BIGINT" in made
     assert "ROWID" not in made
     assert len(module._postgres_guards()) == 8

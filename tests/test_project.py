@@ -19,9 +19,6 @@ LOCK = (TOP / "requirements.lock").read_text("utf-8")
 
 DOCUMENTS = [path for place in ("*.md", "decisions/*.md", "rasters/**/*.md") for path in sorted(TOP.glob(place))]
 
-# What the code imports under another name than it is installed by.
-PROVIDES = {"dateutil": "python-dateutil"}
-
 
 def name_of(requirement: str) -> str:
     """The normalised package name of a requirement line."""
@@ -48,13 +45,13 @@ def imports(path: Path) -> Iterator[str]:
 def third_party() -> set[str]:
     """The packages that the program imports."""
     tops = {module.partition(".")[0] for path in (TOP / "gep").rglob("*.py") for module in imports(path)}
-    return {PROVIDES.get(top, top).lower().replace("_", "-") for top in tops - sys.stdlib_module_names - {"gep"}}
+    return {top.lower().replace("_", "-") for top in tops - sys.stdlib_module_names - {"gep"}}
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     used = third_party()
     assert used - runtime() - optional() == set()
-    assert runtime() - used == {"pyarrow"} - used
+    assert runtime() - used == set()
 
 
 def test_the_lock_has_everything_that_is_declared_each_with_hashes() -> None:

@@ -66,7 +66,11 @@ def test_a_table_can_be_picked_over_a_formula(shipped_tables: dict[str, tables.T
     picked = Supply({"land_cover": 1}, tables=shipped_tables, methods={"surface_runoff": "table"})
     _, broken = resolve(["surface_runoff"], picked)
     assert broken["surface_runoff"][0].code == "quantity-unresolved"
-    named = Supply({"land_cover": 1}, tables={"surface_runoff": shipped_tables["runoff_ratio"]}, methods={"surface_runoff": "table"})
+    named = Supply(
+        {"land_cover": 1},
+        tables={"surface_runoff": shipped_tables["runoff_ratio"]},
+        methods={"surface_runoff": "table"},
+    )
     graph, broken = resolve(["surface_runoff"], named)
     assert (graph.nodes["surface_runoff"].via, broken) == ("table", {})
 
@@ -79,7 +83,9 @@ def test_a_statistic_cannot_stand_for_pixels() -> None:
 def test_monthly_methods_need_months(shipped_tables: dict[str, tables.Table]) -> None:
     _, broken = resolve(["reference_evapotranspiration"], supply(shipped_tables, temperature=1, temperature_range=1))
     assert {p.code for p in broken["reference_evapotranspiration"]} == {"steps-missing"}
-    graph, broken = resolve(["reference_evapotranspiration"], supply(shipped_tables, temperature=12, temperature_range=12))
+    graph, broken = resolve(
+        ["reference_evapotranspiration"], supply(shipped_tables, temperature=12, temperature_range=12)
+    )
     assert not broken
     assert graph.nodes["reference_evapotranspiration"].steps == 12
 
@@ -95,7 +101,10 @@ def test_the_account_before_is_resolved_the_same_way(shipped_tables: dict[str, t
 
 def test_previous_reaches_down_to_the_land_cover_of_then(shipped_tables: dict[str, tables.Table]) -> None:
     ratio = shipped_tables["runoff_ratio"]
-    pools = {name: tables.Table(name, ratio.keys, ratio.rows) for name in ("carbon_above", "carbon_below", "carbon_soil", "carbon_dead")}
+    pools = {
+        name: tables.Table(name, ratio.keys, ratio.rows)
+        for name in ("carbon_above", "carbon_below", "carbon_soil", "carbon_dead")
+    }
     given = Supply({"land_cover": 1}, tables=pools, previous=True)
     graph, broken = resolve(["carbon_stock", "previous_carbon_stock"], given)
     assert not broken

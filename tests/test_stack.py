@@ -100,7 +100,8 @@ def test_a_stack_is_what_it_says(folder: Folder) -> None:
     )
     head = HEAD.replace(
         "[zones]",
-        'region = "sichuan"\ncoefficients = "tables"\nclosure = 0.93\nnotice = { zh = "速览", en = "quick look" }\n[zones]',
+        'region = "sichuan"\ncoefficients = "tables"\nclosure = 0.93\n'
+        'notice = { zh = "速览", en = "quick look" }\n[zones]',
     )
     text = RAIN + (
         '[statistics]\npath = "statistics.csv"\n[methods]\nevapotranspiration = "zhang"\n[sets]\nrunoff_ratio = "a"\n'
@@ -188,7 +189,8 @@ def test_units_are_converted_at_the_door(folder: Folder) -> None:
     write(folder.path / "t.tif", 290.15)
     write(folder.path / "rain.tif", 1.2)
     stack = folder.load(
-        '[layers.temperature]\npath = "t.tif"\nunit = "kelvin"\n[layers.precipitation]\npath = "rain.tif"\nunit = "m/year"\n'
+        '[layers.temperature]\npath = "t.tif"\nunit = "kelvin"\n'
+        '[layers.precipitation]\npath = "rain.tif"\nunit = "m/year"\n'
     )
     np.testing.assert_allclose(folder.values(stack, "temperature"), 17.0)
     np.testing.assert_allclose(folder.values(stack), 1200.0)
@@ -314,7 +316,8 @@ def test_every_preset_can_be_loaded(folder: Folder, name: str) -> None:
 def test_presets_are_for_their_quantities(folder: Folder) -> None:
     write(folder.path / "x.tif", 100, dtype="int16")
     found = folder.problems(
-        '[layers.ndvi]\npath = "x.tif"\nunit = "1"\nsource = "MOD17A3HGF.061"\n[layers.npp]\npath = "x.tif"\nsource = "MOD17"\n'
+        '[layers.ndvi]\npath = "x.tif"\nunit = "1"\nsource = "MOD17A3HGF.061"\n'
+        '[layers.npp]\npath = "x.tif"\nsource = "MOD17"\n'
     )
     assert found["preset-quantity-wrong"].facts["quantities"] == "npp"
     assert "MOD17A3HGF.061" in str(found["preset-unknown"].facts["known"])
@@ -514,7 +517,7 @@ def _netcdf(path: Path, years: int = 2) -> NDArray[np.float64]:
         for name in ("pr", "other"):
             made = file.createVariable(name, "h", ("time", "lat", "lon"))
             made[:], made.scale_factor, made._FillValue, made.units = rain, 0.5, np.int16(-99), "mm"
-    return rain[:, ::-1] * 0.5
+    return np.asarray(rain[:, ::-1] * 0.5, np.float64)
 
 
 def test_netcdf_variables_by_their_time_axis(folder: Folder) -> None:
@@ -638,10 +641,10 @@ def test_the_lazy_view_has_the_numbers_of_read(folder: Folder) -> None:
     assert opened["temperature"].dims == ("year", "month", "y", "x")
     assert opened["ndvi"].dims == ("year", "y", "x")
     assert opened["ndvi"].chunks is not None
-    for k, year in enumerate(stack.years):
-        assert opened["temperature"][k].to_numpy().tobytes() == folder.values(stack, "temperature", year).tobytes()
-        assert opened["ndvi"][k].to_numpy().tobytes() == folder.values(stack, "ndvi", year).tobytes()
-        np.testing.assert_array_equal(opened["land_cover"][k], folder.values(stack, "land_cover", year)[0])
+    for at, of in enumerate(stack.years):
+        assert opened["temperature"][at].to_numpy().tobytes() == folder.values(stack, "temperature", of).tobytes()
+        assert opened["ndvi"][at].to_numpy().tobytes() == folder.values(stack, "ndvi", of).tobytes()
+        np.testing.assert_array_equal(opened["land_cover"][at], folder.values(stack, "land_cover", of)[0])
     assert opened["temperature"].attrs["units"] == "degC"
     assert opened["ndvi"].attrs["grid_mapping"] == "spatial_ref"
     assert opened["x"].attrs["standard_name"] == "projection_x_coordinate"

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import inspect
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +87,11 @@ class Report(TypedDict):
     left_out: list[str]
     error: Error
     error_by_step: list[Error]
+
+
+def identity() -> str:
+    """The source of this module, which the identity of a cached interpolation covers."""
+    return inspect.getsource(sys.modules[__name__])
 
 
 def load(
@@ -357,7 +364,8 @@ def _spread(lon: Floats, lat: Floats, stations: Floats, values: Floats, power: f
     for p in range(lon.size):
         _distances(math.radians(lon[p]), math.radians(lat[p]), stations, away)
         for step in range(values.shape[0]):
-            _weigh(away, values[step], power, weights)
+            if step == 0 or not _alike(values[step - 1], values[step]):
+                _weigh(away, values[step], power, weights)
             result[step, p] = _mean(values[step], weights)
     return result
 
@@ -386,6 +394,15 @@ def _weigh(away: Floats, values: Floats, power: float, weights: Floats) -> None:
         else:
             ratio = nearest / away[k]
             weights[k] = ratio * ratio if power == 2.0 else ratio**power
+
+
+@_compiled
+def _alike(one: Floats, other: Floats) -> bool:
+    """Whether the same stations have a value in both steps, and so the same weights."""
+    for k in range(len(one)):  # noqa: SIM110  (numba compiles no generators)
+        if math.isnan(one[k]) != math.isnan(other[k]):
+            return False
+    return True
 
 
 @_compiled
