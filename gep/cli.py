@@ -329,13 +329,15 @@ def verify(database: str) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def dual(database: str, statistics: Path, years: tuple[str, ...], *, as_json: bool) -> None:
     """GEP beside GDP, never added."""
+    from gep import dual as dual_account
     from gep import summary
 
-    rows = summary.dual_rows(database, statistics, years)
+    rows = dual_account.of_file(database, statistics, years)
     if as_json:
-        _json(summary.dual_dict(rows))
-    else:
-        click.echo(summary.dual(rows, _lang()))
+        return _json(dual_account.as_dicts(rows))
+    return click.echo(
+        "\n".join([summary.layout(dual_account.table(rows, _lang())), *dual_account.notes(rows, _lang())])
+    )
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def evaluate(
     see, so a changed variable changes the result. Tables, methods and fields come from the stack that it was opened
     from. Raises GepError with every problem of resolution.
     """
-    import dask.array as da
+    da = import_module("dask.array")
 
     request = Request(Path(dataset.attrs[STACK_ATTRIBUTE]), profile, (), methods or {}, coefficients)
     inputs = open_inputs(request)
@@ -66,7 +67,7 @@ def _window(grid: Grid, dataset: xr.Dataset) -> Window:
 
 def _lazy(dataset: xr.Dataset, plan: engine.Plan, year: str, window: Window) -> Any:
     """One year as a dask array, a delayed call of the engine for each chunk of the dataset."""
-    import dask.array as da
+    da = import_module("dask.array")
 
     names = [n for n in (*plan.fused.classes, *plan.fused.values) if n in dataset]
     arrays: dict[str, Any] = {name: dataset[name].sel(year=year).data for name in names}
@@ -76,12 +77,11 @@ def _lazy(dataset: xr.Dataset, plan: engine.Plan, year: str, window: Window) -> 
 
 
 def _chunk(plan: engine.Plan, arrays: Mapping[str, Any], at: Window, rows: Span, cols: Span) -> Any:
-    import dask
-    import dask.array as da
+    da = import_module("dask.array")
 
     window = Window(at.row + rows[0], at.col + cols[0], rows[1] - rows[0], cols[1] - cols[0])
     given = {name: array[..., slice(*rows), slice(*cols)] for name, array in arrays.items()}
-    made = dask.delayed(_block, pure=True)(plan, window, given)
+    made = import_module("dask").delayed(_block, pure=True)(plan, window, given)
     return da.from_delayed(made, (window.rows, window.cols), np.float32)
 
 

@@ -277,7 +277,7 @@ def _halve(level: _Mosaic, number: int, statistics: NDArray[np.float64]) -> _Mos
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _average(fine: Reals, coarse: Reals) -> None:
-    """Means of two by two cells, of the valid ones alone; NaN (0/0) where none is. Without branches, 1 ns a cell."""
+    """Means of two by two cells, of the valid ones alone; NaN where none is. Without branches, 1 ns a cell."""
     for r in range(coarse.shape[0]):
         upper, lower = fine[2 * r], fine[min(2 * r + 1, fine.shape[0] - 1)]
         below = 1.0 if 2 * r + 1 < fine.shape[0] else 0.0
@@ -288,7 +288,7 @@ def _average(fine: Reals, coarse: Reals) -> None:
             total, count = _weigh(total, count, upper[j], right)
             total, count = _weigh(total, count, lower[i], below)
             total, count = _weigh(total, count, lower[j], right * below)
-            coarse[r, c] = total / count
+            coarse[r, c] = total / count if count > 0.0 else np.nan  # 0/0 has another sign on another processor
 
 
 @numba.njit(cache=True, nogil=True)

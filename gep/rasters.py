@@ -231,7 +231,7 @@ def _content_hash(path: str, _state: str) -> str:
     digest = hashlib.sha256()
     for file in _members(path, local):
         if file != local:
-            digest.update(f"{file.name}\0".encode())
+            digest.update(f"{os.path.relpath(file, local)}\0".encode())
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return f"sha256:{digest.hexdigest()}"

@@ -31,8 +31,9 @@ _DEFINITIONS = (
 # 万 and 亿 count: as pint prefixes they would be raised to the unit's power (亿m³ would be 1e24 m³).
 _SPELLINGS = {
     "万": "1e4*", "亿": "1e8*", "·": "*", "²": "**2", "³": "**3", "％": "percent", "%": "percent", "℃": "degC",
-    "°C": "degC", "平方公里": "km**2", "平方千米": "km**2", "公顷": "ha", "hm2": "ha", "立方米": "m**3", "千瓦时": "kWh",
-    "千米": "km", "公里": "km", "毫米": "mm", "厘米": "cm", "吨": "t", "千克": "kg", "公斤": "kg", "米": "m",
+    "°C": "degC", "平方公里": "km**2", "平方千米": "km**2", "公顷": "ha", "hm2": "ha", "立方米": "m**3",
+    "千瓦时": "kWh", "千米": "km", "公里": "km", "毫米": "mm", "厘米": "cm", "吨": "t",
+    "千克": "kg", "公斤": "kg", "米": "m",
     "年": "year", "天": "day", "元": "CNY", "亩": "mu",
 }  # fmt: skip
 _COUNTED = re.compile(r"([万亿][^\s*/()·]+)")

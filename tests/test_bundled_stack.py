@@ -11,13 +11,13 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
-from conftest import shared
 from numpy.typing import NDArray
 
 from gep import account, stack, zones
 from gep.declaration import declare
 from gep.grid import Window
 from gep.prepare import Request
+from tests.conftest import shared
 
 HERE = Path(__file__).parents[1] / "rasters" / "leshan"
 SAME = {

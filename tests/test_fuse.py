@@ -38,7 +38,7 @@ def graph_of(formula: Formula) -> Graph:
 
 def evaluate(fused: Fused, folder: Path, values: dict[str, Any], scope: int = IN) -> tuple[float, float, float]:
     """Map value, sum and gap of a single cell of 2 m²."""
-    arrays = [np.atleast_1d(np.float64(values[name])) for name in fused.values]
+    arrays: list[Any] = [np.atleast_1d(np.float64(values[name])) for name in fused.values]
     arrays = [a if a.size == 1 else a.reshape(-1, 1) for a in arrays]
     sums, gaps, maps = np.zeros((2, 1, 1)), np.zeros((2, 1, 1)), np.zeros((1, 1), np.float32)
     total = np.zeros((2, 1))

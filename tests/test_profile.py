@@ -110,7 +110,7 @@ def test_a_profile_is_read_whole(write: Write) -> None:
     )  # fmt: skip
     assert kept.items == (Item("water", "water_price", "ecosystem"), Item("silt", None, "none"))
     assert (air.items, air.mandatory, air.reason["en"], kept.reason["en"]) == ((), False, "no data", "")
-    assert pickle.loads(pickle.dumps(read)) == read  # noqa: S301
+    assert pickle.loads(pickle.dumps(read)) == read
     assert profile.available() == ("base",)
 
 

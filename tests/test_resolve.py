@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gep import shipped, tables
+from gep.formula import Formula
 from gep.quantities import quantities
 from gep.resolve import GIVEN, Graph, Supply, node_name, resolve, table_args, ways
 
@@ -14,9 +15,9 @@ def shipped_tables() -> dict[str, tables.Table]:
     return tables.load([shipped.folder()], None)
 
 
-def supply(shipped_tables: dict[str, tables.Table], *, previous: bool = False, **layers: int) -> Supply:
+def supply(shipped_tables: dict[str, tables.Table], previous: int = 0, **layers: int) -> Supply:
     picked = {"surface_runoff": "runoff_coefficient", "carbon_gain": "stock_change"}
-    return Supply({"land_cover": 1, **layers}, frozenset(), shipped_tables, picked, previous)
+    return Supply({"land_cover": 1, **layers}, frozenset(), shipped_tables, picked, bool(previous))
 
 
 def test_a_layer_wins_over_a_formula(shipped_tables: dict[str, tables.Table]) -> None:
@@ -94,7 +95,7 @@ def test_the_account_before_is_resolved_the_same_way(shipped_tables: dict[str, t
     layers = {"carbon_stock": 1, "harvested_carbon": 1}
     _, broken = resolve(["carbon_sequestration"], supply(shipped_tables, **layers))
     assert {p.code for p in broken["carbon_sequestration"]} == {"previous-year-missing"}
-    graph, broken = resolve(["carbon_sequestration"], supply(shipped_tables, previous=True, **layers))
+    graph, broken = resolve(["carbon_sequestration"], supply(shipped_tables, previous=1, **layers))
     assert not broken
     assert graph.nodes["previous_carbon_stock"].via == "layer"
 
@@ -121,7 +122,7 @@ def test_no_formula_needs_itself() -> None:
     def below(name: str, path: tuple[str, ...]) -> None:
         assert name not in path, f"cycle: {' < '.join((name, *path))}"
         for way in ways(name).values():
-            for arg in getattr(way, "params", None) or getattr(way, "needs", ()):
+            for arg in way.params if isinstance(way, Formula) else way.needs:
                 bare = node_name(arg).removeprefix("previous_")
                 if bare in quantities() and bare not in GIVEN:
                     below(bare, (name, *path))

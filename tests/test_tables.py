@@ -591,7 +591,7 @@ def test_a_set_must_be_picked(write: Write) -> None:
 def test_a_lookup_survives_pickling(write: Write) -> None:
     write("shipped/ratio.csv", _head("ecosystem") + _row("forest"))
     lookup = tables.dense(tables.load([], None)["ratio"], None, LEGEND)
-    copy = pickle.loads(pickle.dumps(lookup))  # noqa: S301
+    copy = pickle.loads(pickle.dumps(lookup))
     np.testing.assert_array_equal(copy.values, lookup.values)
     assert repr(copy.used) == repr(lookup.used)  # NaN is not itself
 

@@ -155,7 +155,7 @@ def test_a_list_of_problems_survives_a_process_border() -> None:
     import pickle
 
     error = GepError([Problem("table-encoding", "a.csv"), Problem("table-csv", "b.csv", {"error": "x"})])
-    assert pickle.loads(pickle.dumps(error)).problems == error.problems  # noqa: S301
+    assert pickle.loads(pickle.dumps(error)).problems == error.problems
 
 
 @pytest.mark.parametrize(

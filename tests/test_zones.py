@@ -135,7 +135,7 @@ def test_counties_are_read_with_names_and_published_areas(counties: Path) -> Non
     assert [z.name["en"] for z in zones.zones] == ["Jinkouhe", "Muchuan", "Ebian", "Mabian"]
     # The file's own column: an equal-area projection, borders straight there.
     assert [z.area_m2 / 1e6 for z in zones.zones] == pytest.approx([602.45, 1409.80, 2380.02, 2287.68], rel=2e-5)
-    assert pickle.loads(pickle.dumps(zones)) == zones  # noqa: S301
+    assert pickle.loads(pickle.dumps(zones)) == zones
 
 
 @pytest.mark.parametrize("grid", [ARC_SECONDS_30, METRES_300], ids=["30 arc-seconds", "UTM"])
