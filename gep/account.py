@@ -108,7 +108,7 @@ def check(request: Request, *, partial: bool = False) -> Checked:
     and `partial` is not given, the reasons are problems.
     """
     inputs = open_inputs(request)
-    lines = {year: tuple(_lines(inputs, year)) for year in inputs.stack.years}
+    lines = {year: tuple(_lines(inputs, year)) for year in inputs.years}
     problems = {
         (p.code, p.where): p
         for of_year in lines.values()
@@ -150,7 +150,7 @@ def _line(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph,
 def _unknown_codes(inputs: Inputs) -> Iterator[Problem]:
     """Codes in the class rasters that their legends do not have."""
     for name, codes in inputs.codes.items():
-        for year in inputs.stack.years:
+        for year in inputs.years:
             source = inputs.stack.source(name, year, codes)
             unknown = stack.unknown_codes(source)
             if unknown:
@@ -328,7 +328,7 @@ def _commit(
         id=ledger.run_id(determined),
         profile=inputs.profile.id,
         title=inputs.stack.title,
-        years=inputs.stack.years,
+        years=inputs.years,
         determined=determined,
         recorded=_recorded(checked, prepared, sums),
     )
@@ -533,7 +533,7 @@ def closure(checked: Checked) -> list[gates.Closure]:
     """The water balance of every zone and year that has a bulletin, from rain and evapotranspiration everywhere."""
     targets = [Target(gates.CHECK + name, name) for name in gates.BALANCE]
     rows = []
-    for year in checked.inputs.stack.years:
+    for year in checked.inputs.years:
         plan = prepare(checked.inputs, year, targets).plan
         with executor(Options(Path())) as (pool, workers):
             rows += gates.closures(checked.inputs, plan, year, engine.run(plan, pool, workers))
@@ -545,7 +545,7 @@ def single_map(
 ) -> Path:
     """Any pixel quantity of the graph as a map; the stack's first year unless the request names one."""
     inputs = open_inputs(request)
-    year = inputs.stack.years[-1]
+    year = inputs.years[-1]
     prepared = prepare(inputs, year, [Target(quantity, quantity, map=True)])
     spool = out.with_name(f".{out.name}.parts")
     _sums(prepared, spool, Options(out, workers=workers), progress)

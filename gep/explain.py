@@ -57,6 +57,8 @@ def _code_lines(function: Any) -> list[str]:
 
 
 def _cited(source: str, clause: str) -> str:
+    if not source:
+        return ""
     found = tables.sources().get(source)
     title = " ".join(part for part in (found.number, found.title) if part) if found else ""
     return f"[{source}{': ' + title if title else ''}{', ' + clause if clause else ''}]"
@@ -65,13 +67,13 @@ def _cited(source: str, clause: str) -> str:
 def code(request: Request, name: str) -> str:
     """The text of the block function that computes a quantity of this stack."""
     inputs = open_inputs(request)
-    return prepare(inputs, inputs.stack.years[-1], [Target(name, name)]).plan.fused.text
+    return prepare(inputs, inputs.years[-1], [Target(name, name)]).plan.fused.text
 
 
 def at_point(request: Request, name: str, point: tuple[float, float], lang: Lang) -> str:
     """The tree of a quantity or service at one place, with every value, origin and status, priced in yuan."""
     inputs = open_inputs(request)
-    year = inputs.stack.years[-1]
+    year = inputs.years[-1]
     window = cell_at(inputs.stack.grid, point)
     service = inputs.profile.services.get(name)
     items = service.items if service and service.items else (Item(name, None, "none"),)
@@ -81,6 +83,8 @@ def at_point(request: Request, name: str, point: tuple[float, float], lang: Lang
     for item in items:
         tree = _Tree(inputs, year, item.quantity, window, lang)
         lines += tree.lines()
+        if math.isnan(tree.values[item.quantity]):
+            continue
         if item.price and service and service.id not in inputs.stack.unvalued:
             lines += _money(inputs, item, year, tree.values[item.quantity], lang)
         elif service and service.id in inputs.stack.unvalued:
@@ -179,7 +183,7 @@ def _classes(prepared: Prepared, window: Window) -> dict[str, int]:
 def _row_text(row: Row, lang: Lang) -> str:
     keys = " ".join(key for key in row.keys if key)
     spread = "" if math.isnan(row.low) else f" ({row.low:.6g}–{row.high:.6g})"
-    parts = [row.where, row.set, keys, f"{row.value:.6g}{spread} {row.unit}", row.price_year]
+    parts = [row.quantity, row.where, row.set, keys, f"{row.value:.6g}{spread} {row.unit}", row.price_year]
     text = " · ".join(part for part in parts if part)
     status = words.say(f"verified-{row.verified}", lang)
     return f"{text}  {_cited(row.source, row.clause)}  {status}" + (f"  {row.note}" if row.note else "")

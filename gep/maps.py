@@ -55,7 +55,7 @@ CODEC: Mapping[str, str] = {
     "NUM_THREADS": "1",
 }
 _STRIP_CELLS = 1 << 22  # cells held at once while overviews are made
-_OPEN_PARTS = 8  # parts kept open, and mapped into memory, at once
+_OPEN_PARTS = 8
 _PAGE = 4096
 _LANES = 4096
 _NOWHERE = "<GeoTransform>0, 1, 0, 0, 0, -1</GeoTransform>"  # rasterio warns where there is none

@@ -18,6 +18,7 @@ import numpy as np
 import rasterio
 
 from gep import fields, maps, profile, shipped, stack, tables, zones
+from gep.declaration import ZoneSource, declare
 from gep.engine import UNCLASSIFIED, Output, Plan
 from gep.errors import GepError, Problem, raise_all
 from gep.fields import stations
@@ -45,9 +46,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that was opened and checked, and the choices made."""
+    """Everything that was opened and checked, and the choices made; `years` are those to be accounted."""
 
     stack: Stack
+    years: tuple[str, ...]
     profile: profile.Profile
     tables: Mapping[str, Table]
     zones: zones.Zones
@@ -77,17 +79,19 @@ class Inputs:
 def open_inputs(request: Request) -> Inputs:
     """Open the stack, profile, tables, legends and zones; every problem of all of them is raised at once."""
     problems: list[Problem] = []
-    opened = _attempt(problems, stack.load, request.stack, request.years)
+    declared, _ = declare(request.stack)  # its problems are among those of loading
+    opened = _attempt(problems, stack.load, request.stack, _with_previous(declared.years, request.years))
     chosen = _attempt(problems, profile.load, request.profile or DEFAULT_PROFILE)
     folders = [shipped.folder(), *([opened.coefficients] if opened and opened.coefficients else [])]
     folders += [request.coefficients] if request.coefficients else []
     read = _attempt(problems, tables.load, folders, opened.region if opened else None)
     legends = _legends(opened, problems) if opened else {}
-    areas = _zones(opened, problems) if opened else None
+    areas = _zones(declared.zones, opened.grid if opened else None, problems)
     raise_all(problems)
     assert opened and chosen and read is not None and areas  # noqa: S101, PT018  (else a problem was raised)
     methods = {**chosen.methods, **opened.methods, **request.methods}
-    inputs = Inputs(opened, chosen, read, areas, legends, methods, {**chosen.sets, **opened.sets})
+    years = tuple(year for year in opened.years if year in request.years or not request.years)
+    inputs = Inputs(opened, years, chosen, read, areas, legends, methods, {**chosen.sets, **opened.sets})
     raise_all([*_choices_unknown(inputs), *_statistics_stray(inputs)])
     return _closed(inputs)
 
@@ -113,10 +117,15 @@ def _legends(opened: Stack, problems: list[Problem]) -> dict[str, Legend]:
     return {name: legend for name, legend in found.items() if legend is not None}
 
 
-def _zones(opened: Stack, problems: list[Problem]) -> zones.Zones | None:
-    spec = opened.zones
+def _with_previous(declared: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The wanted years, each with the declared one before it, in their order; those not declared at the end."""
+    before = {declared[i - 1] for i, year in enumerate(declared) if i and year in wanted}
+    return (*(y for y in declared if y in wanted or y in before), *(y for y in wanted if y not in declared))
+
+
+def _zones(spec: ZoneSource, grid: Grid | None, problems: list[Problem]) -> zones.Zones | None:
     named = {"layer": spec.layer, "code": spec.code, "name": spec.name, "encoding": spec.encoding, "level": spec.level}
-    found: zones.Zones | None = _attempt(problems, zones.load, spec.path, grid=opened.grid, **named)
+    found: zones.Zones | None = _attempt(problems, zones.load, spec.path, grid=grid, **named)
     return found
 
 

@@ -254,15 +254,14 @@ def _file(path: str) -> str:
 
 
 def stamp(path: str) -> str:
-    """Size and time of a local file or folder: what says, within a process, that it has not changed."""
+    """Names, sizes and times of a local file or folder: what says, within a process, that it has not changed."""
     local = Path(_file(path))
-    files = [file for file in local.rglob("*") if file.is_file()] if local.is_dir() else [local]
+    files = sorted(local.rglob("*")) if local.is_dir() else [local]
     try:
-        stats = [file.stat() for file in files]
+        stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     except OSError:
         return path
-    newest = max((stat.st_mtime_ns for stat in stats), default=0)
-    return f"{local} {len(stats)} {sum(stat.st_size for stat in stats)} {newest}"
+    return f"{local} {hash(tuple(stats))}"
 
 
 def _remote_hash(url: str) -> str:

@@ -76,12 +76,20 @@ class Cover:
 
 
 def load(
-    path: Path, *, layer: str | None, code: str, name: Mapping[Lang, str], encoding: str | None, level: str, grid: Grid
+    path: Path,
+    *,
+    layer: str | None,
+    code: str,
+    name: Mapping[Lang, str],
+    encoding: str | None,
+    level: str,
+    grid: Grid | None,
 ) -> Zones:
     """The zones of a vector file (GeoPackage, Shapefile, GeoJSON…), reprojected vertex by vertex into the grid's CRS.
 
     `code` and `name` are fields; a language without a field or a name takes the other's name. `encoding` is needed only
-    for a Shapefile that does not say its own.
+    for a Shapefile that does not say its own. Without a grid (none of the stack can be opened) only the file and its
+    polygons are checked, and there are no zones.
 
     Raises:
         GepError: all that is wrong with the file and its polygons, at once.
@@ -89,14 +97,14 @@ def load(
     where = str(path)
     fields = tuple(dict.fromkeys([code, *(name[lang] for lang in LANGS if lang in name)]))
     crs, table, shapes = _read(path, layer, fields, encoding)
-    raise_all(_crs_problems(where, crs, grid.crs))
+    raise_all(_crs_problems(where, crs, grid.crs if grid else crs))
     features = [_feature(i, table, wkb, code, name) for i, wkb in enumerate(shapes)]
     faults = {f.number: fault for f in features if (fault := _fault(where, f, crs))}
     sound = [f for f in features if f.number not in faults]
-    placed = [_placed(f, crs, grid.crs) for f in sound]
+    placed = [_placed(f, crs, grid.crs) for f in sound] if grid else []
     problems = [*_name_problems(where, features), *faults.values(), *_overlap_problems(where, sound, crs)]
-    raise_all([*problems, *_place_problems(where, placed, grid)])
-    return Zones(level, tuple(_zone(f, grid.crs) for f in sorted(placed, key=lambda f: f.code)))
+    raise_all([*problems, *(_place_problems(where, placed, grid) if grid else ())])
+    return Zones(level, tuple(_zone(f, grid.crs) for f in sorted(placed, key=lambda f: f.code)) if grid else ())
 
 
 def area(shape: Any, crs: str) -> float:

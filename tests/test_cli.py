@@ -1,0 +1,294 @@
+"""The command line end to end: contract, languages, bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from click.testing import CliRunner, Result
+from pyproj import Transformer
+
+from gep.cli import main
+from tests.conftest import CELL, CRS, LEFT, TOP, layers, polygons, write_raster, write_stack, write_zones
+
+
+def gep(*args: object) -> Result:
+    return CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+@pytest.fixture(scope="module")
+def out(stack_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "含 空格"
+    result = gep("account", stack_path, "--partial", "--out", folder, "--lang", "en")
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    heavy = {"numba", "rasterio", "pandas", "xarray", "sqlalchemy", "pint", "numpy"}
+    code = f"import sys, gep.cli; print(sorted({heavy!r} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+    assert gep("--help").exit_code == 0
+
+
+def test_account_prints_a_summary_and_writes_the_files(out: Path) -> None:
+    assert {"ledger.sqlite", "ledger.csv", "maps"} == {p.name for p in out.iterdir()}
+
+
+def test_languages(stack_path: Path, tmp_path: Path) -> None:
+    chinese = gep("account", stack_path, "--partial", "--out", tmp_path / "a", "--no-maps", "--lang", "zh").output
+    english = gep("account", stack_path, "--partial", "--out", tmp_path / "b", "--no-maps", "--lang", "en").output
+    assert "部分核算合计" in chinese
+    assert "亿" in chinese
+    assert "Partial total" in english
+    assert not [c for c in english.split("Files:")[0] if "\u4e00" <= c <= "\u9fff" and c not in "西东小"]
+
+
+def test_json_is_for_machines(stack_path: Path, tmp_path: Path) -> None:
+    result = gep("account", stack_path, "--partial", "--out", tmp_path, "--no-maps", "--json")
+    found = json.loads(result.stdout)
+    assert found["years"][0]["partial"]
+    assert set(found["years"][0]["total_yuan"]) == {"01", "02", "03"}
+
+
+def test_ledger_show_export_verify(out: Path, tmp_path: Path) -> None:
+    database = out / "ledger.sqlite"
+    assert gep("ledger", "verify", "--ledger", database).exit_code == 0
+    assert "water" in gep("ledger", "show", "--ledger", database, "--lang", "en").output.lower()
+    for form in ("csv", "parquet", "xlsx"):
+        assert (
+            gep("ledger", "export", "--ledger", database, "--format", form, "--out", tmp_path / f"x.{form}").exit_code
+            == 0
+        )
+        assert (tmp_path / f"x.{form}").stat().st_size
+
+
+def test_a_flipped_digit_is_found(out: Path, tmp_path: Path) -> None:
+    database = tmp_path / "ledger.sqlite"
+    shutil.copy(out / "ledger.sqlite", database)
+    connection = sqlite3.connect(database)
+    guards = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in guards:
+        connection.execute(f"DROP TRIGGER {name}")
+    valued = "SELECT min(line) FROM entries WHERE value_fen > 0"
+    connection.execute(f"UPDATE entries SET value_fen = value_fen + 1 WHERE line = ({valued})")
+    for _, text in guards:
+        connection.execute(text)
+    connection.commit()
+    connection.close()
+    result = gep("ledger", "verify", "--ledger", database, "--lang", "en")
+    assert result.exit_code == 1
+    assert "[ledger-" in result.stderr
+
+
+def forest_cell() -> str:
+    """The LON,LAT of a forest cell with rain and evapotranspiration."""
+    made = layers()
+    known = ~np.isnan(made["precipitation"]) & ~np.isnan(made["evapotranspiration"]) & (made["land_cover"] == 1)
+    row, col = np.argwhere(known)[7]
+    x, y = LEFT + (col + 0.5) * CELL, TOP - (row + 0.5) * CELL
+    lon, lat = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(x, y)
+    return f"{lon},{lat}"
+
+
+def test_explain_a_point(stack_path: Path) -> None:
+    result = gep("explain", "water_conservation", stack_path, "--at", forest_cell(), "--year", "2020", "--lang", "en")
+    assert result.exit_code == 0, result.output
+    for part in (
+        "water_balance",
+        "A.1",
+        "runoff_ratio",
+        "precipitation.tif",
+        "reservoir_capital",
+        "CNY",
+        "[DEMO VALUE]",
+    ):
+        assert part in result.output
+
+
+def test_explain_outside_is_a_problem(stack_path: Path) -> None:
+    result = gep("explain", "water_conservation", stack_path, "--at", "10,50", "--year", "2020")
+    assert (result.exit_code, "[point-outside]" in result.stderr) == (1, True)
+
+
+def test_explain_in_general_and_in_the_ledger(out: Path) -> None:
+    general = gep("explain", "evapotranspiration", "--lang", "zh").output
+    assert "budyko_fu" in general
+    figure = gep(
+        "explain", "water_conservation", "--ledger", out / "ledger.sqlite", "--zone", "01", "--year", "2020"
+    ).output
+    assert "Σ" in figure
+    assert "runoff_ratio" in figure
+
+
+def test_explain_code(stack_path: Path) -> None:
+    assert "def block(" in gep("explain", "water_conservation", stack_path, "--code").output
+
+
+@pytest.mark.parametrize("command", ["services", "profiles", "coefficients", "quantities"])
+def test_lists(command: str) -> None:
+    for lang in ("zh", "en"):
+        result = gep(command, "--lang", lang)
+        assert result.exit_code == 0, result.output
+        assert len(result.output.splitlines()) > 1
+
+
+def test_coefficients_of_one_table() -> None:
+    shown = gep("coefficients", "runoff_ratio", "--lang", "en").output
+    assert "gong_2017" in shown
+    assert "0.0465" in shown
+    assert gep("coefficients", "runof_ratio").exit_code == 1
+
+
+def test_map_of_an_intermediate_quantity(stack_path: Path, tmp_path: Path) -> None:
+    result = gep("map", "surface_runoff", stack_path, "--year", "2020", "--out", tmp_path / "runoff.tif")
+    assert result.exit_code == 0, result.output
+    with rasterio.open(tmp_path / "runoff.tif") as file:
+        assert file.tags()["units"] == "mm/year"
+        assert np.nanmean(file.read(1)) > 0
+
+
+def test_dual(out: Path, tmp_path: Path) -> None:
+    statistics = tmp_path / "statistics.csv"
+    statistics.write_text("zone,year,quantity,value,unit,source\n01,2020,gdp,10,亿元,bulletin\n", "utf-8")
+    result = gep("dual", "--ledger", out / "ledger.sqlite", "--statistics", statistics, "--lang", "en")
+    assert result.exit_code == 0, result.output
+    assert "missing" in result.output
+
+
+def test_a_cluster_is_only_an_argument(stack_path: Path, out: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True) as cluster:
+        result = gep(
+            "account",
+            stack_path,
+            "--partial",
+            "--out",
+            tmp_path,
+            "--scheduler",
+            cluster.scheduler_address,
+            "--lang",
+            "en",
+        )
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "ledger.csv").read_bytes() == (out / "ledger.csv").read_bytes()
+
+
+# --- bad input: each listed, all at once, exit 1, nothing written ----------------------------------------------------
+
+
+def truncate(folder: Path) -> None:
+    path = folder / "npp.tif"
+    path.write_bytes(path.read_bytes()[:-20_000])
+
+
+def without_crs(folder: Path) -> None:
+    write_raster(folder / "ndvi.tif", layers()["ndvi"], nodata=np.nan, crs=None)
+
+
+def overlapping(folder: Path) -> None:
+    shapes = polygons()
+    write_zones(folder / "zones.geojson", {**shapes, "04": shapely.transform(shapes["01"], lambda xy: xy + 2_000)})
+
+
+def far_away(folder: Path) -> None:
+    shapes = polygons()
+    write_zones(folder / "zones.geojson", {**shapes, "05": shapely.transform(shapes["03"], lambda xy: xy + 500_000)})
+
+
+def edit(old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "stack.toml"
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), "utf-8")
+
+    return change
+
+
+def wrong_codes(folder: Path) -> None:
+    cover = layers()["land_cover"]
+    cover[0, 0] = 200
+    write_raster(folder / "land_cover.tif", cover, nodata=0)
+
+
+BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "missing file": (lambda folder: (folder / "precipitation.tif").unlink(), "layer-file-missing"),
+    "truncated": (truncate, "layer-unreadable"),
+    "no CRS": (without_crs, "layer-crs-missing"),
+    "no unit": (
+        edit('path = "precipitation.tif"\nunit = "mm/year"', 'path = "precipitation.tif"'),
+        "layer-unit-missing",
+    ),
+    "swapped unit": (edit('unit = "mm/year"', 'unit = "t/ha"'), "layer-unit-wrong"),
+    "unknown codes": (wrong_codes, "class-codes-unknown"),
+    "overlap": (overlapping, "zone-overlap"),
+    "outside": (far_away, "zone-outside-grid"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_named_and_nothing_is_written(name: str, tmp_path: Path) -> None:
+    stack = write_stack(tmp_path / "stack")
+    spoil, code = BAD[name]
+    spoil(stack.parent)
+    result = gep("account", stack, "--partial", "--out", tmp_path / "out", "--lang", "zh")
+    assert result.exit_code == 1
+    assert f"[{code}]" in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    stack = write_stack(tmp_path / "stack")
+    for name in ("missing file", "truncated", "no CRS", "overlap"):
+        BAD[name][0](stack.parent)
+    result = gep("check", stack, "--partial", "--lang", "en")
+    assert result.exit_code == 1
+    for name in ("missing file", "truncated", "no CRS", "overlap"):
+        assert f"[{BAD[name][1]}]" in result.stderr, name
+
+
+def test_a_year_that_is_not_there(stack_path: Path, tmp_path: Path) -> None:
+    result = gep("account", stack_path, "--year", "1999", "--partial", "--out", tmp_path / "out")
+    assert (result.exit_code, "1999" in result.stderr) == (1, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unresolvable_quantity_lists_the_ways(tmp_path: Path) -> None:
+    stack = write_stack(tmp_path / "stack")
+    edit('[layers.precipitation]\npath = "precipitation.tif"\nunit = "mm/year"\n', "")(stack.parent)
+    result = gep("check", stack, "--lang", "en")
+    assert result.exit_code == 1
+    assert "[layers.precipitation]" in result.stderr
+
+
+def test_wrong_usage_is_two() -> None:
+    assert gep("account").exit_code == 2
+    assert gep("explain", "water_conservation", "--at", "x").exit_code in (0, 2)
+    assert gep("nonsense").exit_code == 2
+
+
+def test_a_flipped_layer_changes_nothing(out: Path, tmp_path: Path, rows_of: Any) -> None:
+    """South-up rows give the same ledger figures."""
+    flipped = layers()["elevation"][::-1]
+    stack = write_stack(tmp_path / "stack")
+    south_up = Affine(300.0, 0, 400_000.0, 0, 300.0, 3_240_000.0 - 90 * 300.0)
+    write_raster(stack.parent / "elevation.tif", np.ascontiguousarray(flipped), nodata=np.nan, transform=south_up)
+    result = gep("account", stack, "--partial", "--no-maps", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    keep = ("zone", "ecosystem", "item", "quantity", "value_yuan")
+    ours = [[r[k] for k in keep] for r in rows_of(tmp_path / "out" / "ledger.csv")]
+    assert ours == [[r[k] for k in keep] for r in rows_of(out / "ledger.csv")]
