@@ -503,9 +503,8 @@ def _method_hash(graph: Graph, quantity: str) -> str:
 
 def _without_number(year: str, line: Line) -> Entry:
     """The one line of a service (or item) that is left out or not applicable."""
-    reason = dict(line.service.reason) or [
-        {"code": p.code, "where": p.where, "facts": dict(p.facts)} for p in line.reason
-    ]
+    found = [{"code": p.code, "where": p.where, "facts": dict(p.facts)} for p in line.reason if line.item]
+    reason = found or dict(line.service.reason)
     return Entry(
         year=year,
         zone_level="",

@@ -30,7 +30,6 @@ from gep.zones import Zones, cover
 Floats = NDArray[np.float64]
 
 UNCLASSIFIED = "unclassified"
-_NO_EDGES = np.empty(0)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -140,12 +139,13 @@ def compute(plan: Plan, window: Window, given: Mapping[str, Any] = _NOTHING) -> 
     sums = Sums.empty(plan)
     made = np.empty((len(plan.mapped), window.rows * window.cols), np.float32)
     covered = cover(plan.zones, plan.grid, window)
-    outputs, flat = len(plan.outputs), sums.parts.reshape(2, sums.parts.shape[1], -1)
+    hi, lo = sums.parts.reshape(2, -1)
     block = load(plan.fused, plan.cache / "code")
     block(
         *classes,
         *values,
         *(array for name in plan.fused.tables for array in _table(plan.lookups[name])),
+        np.array([len(plan.sources[name].codes) for name in plan.fused.classes], np.int64),
         plan.years_between,
         plan.grid.areas(window).reshape(-1),
         covered.zone.reshape(-1),
@@ -154,14 +154,11 @@ def compute(plan: Plan, window: Window, given: Mapping[str, Any] = _NOTHING) -> 
         covered.extra_zone,
         covered.extra_share,
         np.array(plan.ecosystem_of, np.int32),
-        np.array([output.scope for output in plan.outputs], np.uint8).reshape(outputs, -1),
+        np.array([output.scope for output in plan.outputs], np.uint8).reshape(len(plan.outputs), -1),
         len(plan.ecosystems),
-        flat[0, 0],
-        flat[1, 0],
-        flat[0, 1 : 1 + outputs],
-        flat[1, 1 : 1 + outputs],
-        flat[0, 1 + outputs :],
-        flat[1, 1 + outputs :],
+        sums.parts[0, 0].size,
+        hi,
+        lo,
         sums.nonfinite,
         made,
     )
@@ -181,8 +178,10 @@ def _values(plan: Plan, name: str, window: Window, given: Mapping[str, Any]) -> 
     return flat[0] if len(plan.sources[name].bands) == 1 else flat
 
 
-def _table(lookup: Lookup) -> tuple[Floats, Floats]:
-    return lookup.values, lookup.edges if lookup.edges.size else _NO_EDGES
+def _table(lookup: Lookup) -> tuple[Floats, ...]:
+    """Values by class (and bin, with the edges), and a row of NaN for cells whose class is not known."""
+    values = np.vstack([lookup.values, np.full((1, lookup.values.shape[1]), np.nan)])
+    return (values, lookup.edges) if lookup.edges.size else (values[:, 0].copy(),)
 
 
 def run(plan: Plan, executor: Executor, workers: int, done: Callable[[int], Any] = lambda _: None) -> Sums:

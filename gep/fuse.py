@@ -61,11 +61,7 @@ def add(hi: Any, lo: Any, j: int, value: float) -> None:
 
 @_compiled
 def look_up(table: Any, edges: Any, row: int, value: float) -> Any:
-    """A table's value for a class and, where it has bins, for the half-open bin that holds `value`."""
-    if row < 0:
-        return math.nan
-    if edges.size == 0:
-        return table[row, 0]
+    """A table's value for a class and the half-open bin that holds `value`."""
     if not (edges[0] <= value < edges[edges.size - 1]):
         return math.nan
     column = 0
@@ -98,11 +94,16 @@ def fuse(graph: Graph, wanted: Sequence[Wanted]) -> Fused:
     """The block function of a graph for some outputs."""
     nodes = list(graph.nodes.values())
     classes = tuple(n.name for n in nodes if n.quantity.kind == "class")
-    values = tuple(n.name for n in nodes if n.quantity.kind != "class" and n.via in ("layer", "field", "given"))
+    used = {arg for n in nodes if n.via != "field" for arg in map(node_name, n.args)} | {w.node for w in wanted}
+    values = tuple(n.name for n in nodes if n.name in used and _is_read(n))
     tables = tuple(n.name for n in nodes if n.via == "table")
     formulas = tuple(n.name for n in nodes if n.via == "formula")
     text = _Writer(nodes, classes, values, tables, formulas).text(wanted)
     return Fused(text, _key(text, [chosen(graph.nodes[name]) for name in formulas]), classes, values, tables, formulas)
+
+
+def _is_read(node: Node) -> bool:
+    return node.quantity.kind != "class" and node.via in ("layer", "field", "given")
 
 
 def chosen(node: Node) -> Formula:
@@ -144,6 +145,7 @@ class _Writer:
         self.nodes = nodes
         self.classes, self.values, self.tables, self.formulas = groups
         self.by_name = {node.name: node for node in nodes}
+        self.constants: list[str] = []
         self.lines: list[str] = []
         self.group: list[Node] = []
 
@@ -151,13 +153,14 @@ class _Writer:
         for node in self.nodes:
             self._node(node)
         self._flush()
-        body = "\n".join("        " + line for line in [*self.lines, *self._outputs(wanted)])
         return _TEMPLATE.format(
-            imports="\n".join(self._imports()), arguments=", ".join(self._arguments()), body=body, cover=self._cover()
+            imports="\n".join(self._imports()),
+            arguments=", ".join(self._arguments()),
+            constants="\n".join("    " + line for line in self.constants),
+            cover=self.classes.index(LAND_COVER),
+            rows="\n".join(_ROW.format(c=c) for c in range(len(self.classes))),
+            body="\n".join("        " + line for line in [*self.lines, *self._outputs(wanted)]),
         )
-
-    def _cover(self) -> str:
-        return f"c{self.classes.index(LAND_COVER)}[i]" if LAND_COVER in self.classes else "0"
 
     def _imports(self) -> list[str]:
         made = []
@@ -169,10 +172,14 @@ class _Writer:
     def _arguments(self) -> list[str]:
         classes = [f"c{i}" for i in range(len(self.classes))]
         values = [f"v{i}" for i in range(len(self.values))]
-        return classes + values + [f"{a}{i}" for i in range(len(self.tables)) for a in "te"]
+        binned = [any(a not in self.classes for a in self.by_name[name].args) for name in self.tables]
+        tables = [f"t{i}, e{i}" if edges else f"t{i}" for i, edges in enumerate(binned)]
+        return classes + values + tables
 
     def _node(self, node: Node) -> None:
         """Write a node's year value; nodes with steps gather in a group that becomes one loop."""
+        if node.via in ("layer", "field", "given") and node.name not in self.values:
+            return  # a class, or what only a field needs
         if node.steps > 1:
             if any(g.steps != node.steps or ANNUAL + g.name in node.args for g in self.group):
                 self._flush()
@@ -182,15 +189,17 @@ class _Writer:
         if node.name in self.values:
             self.lines.append(f"{self._var(node.name)} = v{self.values.index(node.name)}[i]  # {node.name}")
         elif node.via == "table":
-            self.lines.append(self._look_up(node))
+            (self.lines if node.args else self.constants).append(self._look_up(node))
         elif node.via == "formula":
             self.lines += self._call(node, stepped=False)
 
     def _look_up(self, node: Node) -> str:
+        """A table is (classes,), or (classes, bins) with edges; the row after the last class says missing."""
         i = self.tables.index(node.name)
-        row = next((f"c{self.classes.index(a)}[i]" for a in node.args if a in self.classes), "0")
-        value = next((self._var(a) for a in node.args if a not in self.classes), "0.0")
-        return f"{self._var(node.name)} = look_up(t{i}, e{i}, {row}, {value})  # {node.name}"
+        row = next((f"k{self.classes.index(a)}" for a in node.args if a in self.classes), "0")
+        value = next((self._var(a) for a in node.args if a not in self.classes), None)
+        found = f"t{i}[{row}]" if value is None else f"look_up(t{i}, e{i}, {row}, {value})"
+        return f"{self._var(node.name)} = {found}  # {node.name}"
 
     def _flush(self) -> None:
         """Write the gathered nodes as one loop over the steps that also makes the year's values."""
@@ -259,19 +268,23 @@ class _Writer:
         for o, output in enumerate(wanted):
             lines += [f"s{o} = scope[{o}, k]", f"y{o} = {self._var(output.node)} if s{o} == {IN} else math.nan"]
         lines += ["z = zone[i]", "w = area[i] * share[i]", "while True:"]
-        lines += ["    j = z * ecosystems + e", "    add(total_hi, total_lo, j, w)"]
+        lines += ["    j = z * ecosystems + e", "    add(hi, lo, j, w)"]
         for o in range(len(wanted)):
             lines += [
                 f"    if y{o} == y{o}:",
-                f"        add(sum_hi[{o}], sum_lo[{o}], j, y{o} * w)",
+                f"        add(hi, lo, j + {1 + o} * size, y{o} * w)",
                 f"    elif s{o} != {OUT}:",
-                f"        add(gap_hi[{o}], gap_lo[{o}], j, w)",
+                f"        add(hi, lo, j + {1 + len(wanted) + o} * size, w)",
             ]
         lines += ["    if n == extra_cell.size or extra_cell[n] != i:", "        break"]
         lines += ["    z = extra_zone[n]", "    w = area[i] * extra_share[n]", "    n += 1"]
         mapped = [o for o, output in enumerate(wanted) if output.map]
         return lines + [f"maps[{m}, i] = y{o}" for m, o in enumerate(mapped)]
 
+
+_ROW = """        k{c} = c{c}[i]
+        if k{c} < 0:
+            k{c} = last[{c}]  # the place after the last class is for cells whose class is not known"""
 
 _TEMPLATE = '''"""Made by gep.fuse; changed only by making it again."""
 
@@ -283,14 +296,15 @@ from gep.fuse import add, kernel, look_up, scalar
 
 @kernel
 def block(
-    {arguments}, years_between, area, zone, share, extra_cell, extra_zone, extra_share,
-    ecosystem, scope, ecosystems, total_hi, total_lo, sum_hi, sum_lo, gap_hi, gap_lo, nonfinite, maps,
+    {arguments}, last, years_between, area, zone, share, extra_cell, extra_zone, extra_share,
+    ecosystem, scope, ecosystems, size, hi, lo, nonfinite, maps,
 ):
+    # hi and lo: area, then each output's sum, then each output's gap, every one by zone and ecosystem (`size` places)
     n = 0
+{constants}
     for i in range(area.size):
-        k = {cover}
-        if k < 0:
-            k = ecosystem.size - 1  # the last place is for cells whose class is not known
+{rows}
+        k = k{cover}
         e = ecosystem[k]
 {body}
 '''

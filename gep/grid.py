@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -94,13 +94,13 @@ class Grid:
         """Area of each cell on the ellipsoid, m², shape (rows, cols)."""
         if self.geographic:
             return np.repeat(self._row_areas(window)[:, None], window.cols, axis=1)
-        return self._cell_size_m2() / self._lattice(window, 0)
+        return self._lattice(window, lambda scale, _: self._cell_size_m2() / scale)
 
     def latitudes(self, window: Window) -> Floats:
         """Latitude of each cell centre, degrees, shape (rows, cols)."""
         if self.geographic:
             return np.repeat(self.ys(window)[:, None], window.cols, axis=1)
-        return self._lattice(window, 1)
+        return self._lattice(window, lambda _, latitude: latitude)
 
     def metres(self, window: Window) -> tuple[Floats, float]:
         """Width of the cells of each row and their height, metres on the ellipsoid (projected grids: nominal)."""
@@ -124,19 +124,24 @@ class Grid:
         unit = _crs(self.crs).axis_info[0].unit_conversion_factor
         return float(self.dx * self.dy * unit * unit)
 
-    def _lattice(self, window: Window, which: int) -> Floats:
-        """Areal scale (0) or latitude (1) at cell centres, bilinear between points fixed to the grid's origin."""
+    def _lattice(self, window: Window, of: Callable[[Floats, Floats], Floats]) -> Floats:
+        """A function of areal scale and latitude at cell centres, bilinear between points fixed to the grid's origin."""
         unit = _crs(self.crs).axis_info[0].unit_conversion_factor
         step = max(1, int(_LATTICE_M / (max(self.dx, self.dy) * unit)))
         top, left = window.row // step, window.col // step
         rows = np.arange(top, (window.row + window.rows - 1) // step + 2) * step
         cols = np.arange(left, (window.col + window.cols - 1) // step + 2) * step
         x, y = self.x0 + (cols + 0.5) * self.dx, self.y0 - (rows + 0.5) * self.dy
-        points = _scales(self.crs, np.asarray(x, np.float64), np.asarray(y, np.float64))[which]
+        points = of(*_scales(self.crs, np.asarray(x, np.float64), np.asarray(y, np.float64)))
         r, c = np.arange(window.row, window.row + window.rows), np.arange(window.col, window.col + window.cols)
-        i, j, fr, fc = r // step - top, c // step - left, (r % step / step)[:, None], (c % step / step)[None, :]
-        across = points[:, j] * (1 - fc) + points[:, j + 1] * fc
-        return np.asarray(across[i] * (1 - fr) + across[i + 1] * fr)
+        i, j, down, right = r // step - top, c // step - left, r % step / step, (c % step / step)[None, :]
+        across = points[:, j] * (1 - right) + points[:, j + 1] * right
+        made = np.empty((window.rows, window.cols))
+        for k in range(across.shape[0] - 1):  # rows between two lattice rows at a time: two passes over the cells
+            band = slice(*np.searchsorted(i, [k, k + 1]))
+            np.multiply.outer(down[band], across[k + 1] - across[k], out=made[band])
+            made[band] += across[k]
+        return made
 
 
 def authalic(s: Floats, e: float) -> Floats:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gep import rasters, sample
+from gep import rasters
 from gep.declaration import Layer, QcRule, conversion, unit_problems
 from gep.errors import Fact, GepError, Problem
 from gep.grid import Grid, Window
+from gep.places import same_crs, shift
 from gep.quantities import quantities
 from gep.rasters import Band, Raster
 from gep.sample import Qc, Resample, Source, read_native
@@ -187,9 +188,9 @@ class Opening:
             self.problem(Problem("layer-crs-missing", self.where, facts))
             return None
         try:
-            if said and declared and not sample.same_crs(said, declared):
+            if said and declared and not same_crs(said, declared):
                 self.problem(Problem("layer-crs-conflict", self.where, facts))
-            sample.same_crs(said or declared, "EPSG:4326")
+            same_crs(said or declared, "EPSG:4326")
         except RuntimeError:
             self.problem(Problem("layer-crs-unusable", self.where, facts))
             return None
@@ -250,14 +251,14 @@ _VARIABLE_DRIVERS = {
 
 
 def _same(a: Grid, b: Grid) -> bool:
-    return (a.rows, a.cols) == (b.rows, b.cols) and sample.shift(a, b) == (0, 0)
+    return (a.rows, a.cols) == (b.rows, b.cols) and shift(a, b) == (0, 0)
 
 
 # --- grids and plausibility ----------------------------------------------------------------------------------------
 
 
 def bounds_in(grid: Grid, crs: str) -> tuple[float, ...]:
-    if sample.same_crs(grid.crs, crs):
+    if same_crs(grid.crs, crs):
         return grid.bounds
     from pyproj import Transformer
 

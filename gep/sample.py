@@ -12,10 +12,9 @@ import json
 import math
 import os
 import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +27,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterWindow
 
 from gep.grid import Grid, Window
+from gep.places import places, projected, same_crs, shift
 from gep.quantities import quantities
 from gep.rasters import Band, content_hash, raw, stamp
 
@@ -36,8 +36,6 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 _BLOCK_CELLS = 1 << 24  # of the source, read at once: 128 MB of float64
-_SNAP = 1e-7  # of a source cell: a centre this near an edge lies on it, whatever rounding says
-_ALIGNED = 1e-4  # of a cell: grids whose corners differ by less have the same cells
 _LARGEST = float(np.finfo(np.float64).max)
 _GDAL_RESAMPLING = {"average": Resampling.average, "mode": Resampling.average, "conserve": Resampling.sum}
 
@@ -236,76 +234,7 @@ def _index(codes: tuple[int, ...], code: int) -> int:
     return codes.index(code) if code in codes else -2
 
 
-# --- grids ---------------------------------------------------------------------------------------------------------
-
-
-@cache
-def same_crs(a: str, b: str) -> bool:
-    """Whether two CRS texts mean the same coordinates (x before y)."""
-    from pyproj import CRS
-
-    return a == b or bool(CRS.from_user_input(a).equals(CRS.from_user_input(b), ignore_axis_order=True))
-
-
-@lru_cache(maxsize=256)
-def shift(have: Grid, want: Grid) -> tuple[int, int] | None:
-    """Rows and columns from a cell of `want` to the same cell of `have`; None where cells do not coincide."""
-    if not same_crs(have.crs, want.crs):
-        return None
-    rows, cols = (have.y0 - want.y0) / have.dy, (want.x0 - have.x0) / have.dx
-    drift = abs(have.dy / want.dy - 1) * want.rows + abs(have.dx / want.dx - 1) * want.cols
-    if drift + abs(rows - round(rows)) + abs(cols - round(cols)) > _ALIGNED:
-        return None
-    return round(rows), round(cols)
-
-
-class _Kept(threading.local):
-    def __init__(self) -> None:
-        self.window: tuple[Grid, Window] | None = None
-        self.places: dict[Grid, tuple[Floats, Floats]] = {}
-        self.transformers: dict[tuple[str, str], Any] = {}
-
-
-_local = _Kept()
-
-
-def places(source: Grid, grid: Grid, window: Window) -> tuple[Floats, Floats]:
-    """Row and column in `source`, cells counted from its corner, of each cell centre of the window of `grid`."""
-    if same_crs(source.crs, grid.crs):
-        rows, cols = (
-            _snapped((source.y0 - grid.ys(window)) / source.dy),
-            _snapped((grid.xs(window) - source.x0) / source.dx),
-        )
-        shape = (window.rows, window.cols)
-        return np.broadcast_to(rows[:, None], shape), np.broadcast_to(cols[None, :], shape)
-    if _local.window != (grid, window):  # the places of one window only: 16 bytes a cell and source grid
-        _local.window, _local.places = (grid, window), {}
-    if source not in _local.places:
-        _local.places[source] = _projected(source, grid, *np.meshgrid(grid.xs(window), grid.ys(window)))
-    return _local.places[source]
-
-
-def _projected(source: Grid, grid: Grid, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Rows and columns in `source` of coordinates in the CRS of `grid`; infinite where there is no such place."""
-    x, y = _transformer(grid.crs, source.crs).transform(x, y)
-    return _snapped((source.y0 - np.asarray(y)) / source.dy), _snapped((np.asarray(x) - source.x0) / source.dx)
-
-
-def _transformer(have: str, want: str) -> Any:
-    """One operation for all points: PROJ would else choose among several point by point."""
-    from pyproj.transformer import TransformerGroup
-
-    if (have, want) not in _local.transformers:
-        with warnings.catch_warnings():  # it warns when a better operation needs a grid file that is not here
-            warnings.simplefilter("ignore", UserWarning)
-            _local.transformers[have, want] = TransformerGroup(have, want, always_xy=True).transformers[0]
-    return _local.transformers[have, want]
-
-
-def _snapped(place: Floats) -> Floats:
-    """Places that rounding has moved off an edge or a centre, put back on it."""
-    whole = np.rint(place * 2) / 2
-    return np.where(np.abs(place - whole) < _SNAP, whole, place)
+# --- cells that coincide --------------------------------------------------------------------------------------------
 
 
 def _copied(source: Source, window: Window, rows: int, cols: int) -> Array:
@@ -518,7 +447,7 @@ def _write_cut(source: Source, grid: Grid, path: Path) -> None:
     if same_crs(have.crs, grid.crs):
         rows, cols = (have.y0 - y) / have.dy, (x - have.x0) / have.dx
     else:
-        rows, cols = _projected(have, grid, x, y)
+        rows, cols = projected(have, grid, x, y)
     good = np.isfinite(rows) & np.isfinite(cols)
     (top, height), (left, width) = _reach(rows[good], have.rows, grid.rows), _reach(cols[good], have.cols, grid.cols)
     cut = Grid(height, width, have.x0 + left * have.dx, have.y0 - top * have.dy, have.dx, have.dy, have.crs)

@@ -273,6 +273,7 @@ def _left_out(one: Year, lang: Lang) -> str:
         {
             f"  {one.run.recorded['services'][e.service][lang]}: {words.say('explain-unvalued', lang, reason=e.reason)}"
             for e in one.of("unvalued")
+            if e.reason
         }
     )
     return "\n".join([words.say("left-out", lang), *lines]) if lines else ""

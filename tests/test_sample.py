@@ -23,8 +23,9 @@ from pyproj import Transformer
 
 from gep.errors import GepError
 from gep.grid import Grid, Window
+from gep.places import _step, places
 from gep.rasters import Band, close, content_hash, dataset, describe
-from gep.sample import Qc, Resample, Source, fingerprint, places, prepare, read, read_native
+from gep.sample import Qc, Resample, Source, fingerprint, prepare, read, read_native
 
 UTM = Grid(61, 73, 289_750.0, 3_211_150.0, 30.0, 30.0, "EPSG:32648")
 DEGREES = Grid(70, 83, 102.84, 29.015, 0.0003, 0.00028, "EPSG:4326")
@@ -104,6 +105,30 @@ def test_sampling_is_exact(tmp_path: Path, have: Grid, want: Grid, resample: Res
     got = read(found, want, want.window(), tmp_path)[0]
     assert np.array_equal(np.isnan(got), np.isnan(expected))
     np.testing.assert_allclose(got, expected, rtol=0 if resample == "nearest" else 1e-6, equal_nan=True)
+
+
+SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
+MODIS = Grid(2400, 2400, 10_007_554.677, 3_335_851.559, 463.3127, 463.3127, SINUSOIDAL)
+FARMLAND = Grid(6000, 6000, 35_380_000.0, 3_260_000.0, 10.0, 10.0, "EPSG:4523")  # CGCS2000, 3-degree zone 35
+
+
+@pytest.mark.parametrize(("have", "want"), [(DEGREES, FARMLAND), (MODIS, FARMLAND), (FARMLAND, MODIS), (UTM, DEGREES)])
+def test_places_are_those_of_proj(have: Grid, want: Grid) -> None:
+    window = Window(want.rows // 3, want.cols // 3, 23, 19)
+    x, y = np.meshgrid(want.xs(window), want.ys(window))
+    x, y = Transformer.from_crs(want.crs, have.crs, always_xy=True).transform(x, y)
+    rows, cols = places(have, want, window)
+    np.testing.assert_allclose(rows, (have.y0 - y) / have.dy, rtol=0, atol=2e-7)
+    np.testing.assert_allclose(cols, (x - have.x0) / have.dx, rtol=0, atol=2e-7)
+    assert (_step(have, want) > 1) == (want.dx < 100)
+
+
+def test_a_lattice_that_is_too_coarse_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    fine = replace(DEGREES, dx=1e-6, dy=1e-6)
+    monkeypatch.setattr("gep.places._LATTICE_M", 200_000.0)
+    _step.cache_clear()
+    assert 1 <= _step(fine, FARMLAND) < 20_000
+    _step.cache_clear()
 
 
 @pytest.mark.parametrize(("have", "want"), PAIRS, ids=NAMES)
