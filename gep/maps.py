@@ -287,7 +287,7 @@ def _average(fine: Reals, coarse: Reals) -> None:
             total, count = _weigh(0.0, 0.0, upper[i], 1.0)
             total, count = _weigh(total, count, upper[j], right)
             total, count = _weigh(total, count, lower[i], below)
-            total, count = _weigh(total, count, lower[j], below)
+            total, count = _weigh(total, count, lower[j], right * below)
             coarse[r, c] = total / count if count > 0.0 else np.nan  # 0/0 has another sign on another processor
 
 

@@ -40,6 +40,9 @@ _COUNTED = re.compile(r"([万亿][^\s*/()·]+)")
 _SPELLED = re.compile("|".join(sorted(map(re.escape, _SPELLINGS), key=len, reverse=True)))
 
 
+_BARE = re.compile(r"([0-9.]+(?:[eE][-+]?[0-9]+)?)?\s*\*?\s*([A-Za-z_][A-Za-z_0-9]*)")
+
+
 class UnitError(ValueError):
     """A unit that cannot be read, or that does not measure what is wanted."""
 
@@ -62,10 +65,14 @@ def parse(unit: str) -> Any:
     """
     text = _SPELLED.sub(lambda m: _SPELLINGS[m[0]], _COUNTED.sub(r"(\1)", unit.strip()))
     try:
-        bare = re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", text)
-        return registry().Quantity(1.0, text) if bare else registry().Quantity(registry().parse_expression(text))
+        bare = _BARE.fullmatch(text)  # pint multiplies no number with degC, which has its own zero
+        return registry().Quantity(*_parts(bare)) if bare else registry().Quantity(registry().parse_expression(text))
     except Exception as error:  # pint raises a dozen kinds, tokenizer and attribute errors among them
         raise UnitError(f"{unit!r} is not a unit") from error
+
+
+def _parts(bare: re.Match[str]) -> tuple[float, str]:
+    return float(bare[1] or 1.0), bare[2]
 
 
 @cache

@@ -16,7 +16,7 @@ def shipped_tables() -> dict[str, tables.Table]:
 
 
 def supply(shipped_tables: dict[str, tables.Table], previous: int = 0, **layers: int) -> Supply:
-    picked = {"surface_runoff": "runoff_coefficient", "carbon_gain": "stock_change"}
+    picked = {"water_conservation": "water_balance", "carbon_gain": "stock_change"}
     return Supply({"land_cover": 1, **layers}, frozenset(), shipped_tables, picked, bool(previous))
 
 
