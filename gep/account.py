@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from gep import __version__, engine, gates, ledger, maps, prices, stack
+from gep import __version__, engine, exports, gates, ledger, maps, prices, stack
 from gep.engine import UNCLASSIFIED, Sums
 from gep.errors import GepError, Problem, raise_all
 from gep.fuse import LAND_COVER, chosen
@@ -177,7 +177,7 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
     files = [_final(path, options.out / "maps" / path.name) for path in made]
     files.append(options.out / "ledger.csv")
     with Ledger.open(database, create=False) as opened:
-        ledger.export(opened, files[-1], "csv")
+        exports.export(opened, files[-1], "csv")
     shutil.rmtree(spool)
     return Outcome(outcome, database, tuple(files))
 

@@ -301,8 +301,8 @@ def show(database: str, year: str | None, zone: str | None) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 def export(database: str, form: Any, out: Path) -> None:
     """Every valid entry as a table; the same ledger gives the same bytes."""
+    from gep.exports import export as write
     from gep.ledger import Ledger
-    from gep.ledger import export as write
 
     with Ledger.open(database, create=False) as opened:
         write(opened, out, form)

@@ -106,6 +106,11 @@ def _is_read(node: Node) -> bool:
     return node.quantity.kind != "class" and node.via in ("layer", "field", "given")
 
 
+def _dear(formula: Formula) -> bool:
+    """Whether a formula calls exp, log, pow or the like, which cost more than comparing its arguments."""
+    return "math." in formula.text
+
+
 def chosen(node: Node) -> Formula:
     """The formula of a formula node."""
     way = ways(node.quantity.name)[node.method]
@@ -241,14 +246,31 @@ class _Writer:
         i = self.formulas.index(node.name)
         args = [self._argument(arg, stepped=stepped) for arg in node.args]
         target = self._var(node.name) + ("s" if stepped else "")
-        mask = " and ".join(f"{a} == {a}" for a in dict.fromkeys(args) if a.startswith("x")) or "True"
-        return [
+        values = list(dict.fromkeys(a for a in args if a.startswith("x")))
+        mask = " and ".join(f"{a} == {a}" for a in values) or "True"
+        call = [
             f"{target} = math.nan",
             f"if {mask}:",
             f"    {target} = f{i}({', '.join(args)})  # {node.name}",
             f"    if not (-math.inf < {target} < math.inf):",
             f"        {target} = math.nan",
             f"        nonfinite[{i}] += 1",
+        ]
+        return call if stepped or not values or not _dear(chosen(node)) else self._remembered(i, target, values, call)
+
+    def _remembered(self, i: int, target: str, values: list[str], call: list[str]) -> list[str]:
+        """The call, or what it gave for the cell before if the arguments are the same: soils come in runs."""
+        kept = [f"p{i}_{a}" for a in values]
+        self.constants += [f"{name} = math.nan" for name in (*kept, f"r{i}")]
+        return [
+            "if "
+            + " and ".join(f"{a} == {name}" for a, name in zip(values, kept, strict=True))
+            + f" and r{i} == r{i}:",
+            f"    {target} = r{i}",
+            "else:",
+            *("    " + line for line in call),
+            *(f"    {name} = {a}" for a, name in zip(values, kept, strict=True)),
+            f"    r{i} = {target}",
         ]
 
     def _argument(self, arg: str, *, stepped: bool) -> str:

@@ -125,7 +125,7 @@ class Grid:
         return float(self.dx * self.dy * unit * unit)
 
     def _lattice(self, window: Window, of: Callable[[Floats, Floats], Floats]) -> Floats:
-        """A function of areal scale and latitude at cell centres, bilinear between points fixed to the grid's origin."""
+        """A function of areal scale and latitude at cell centres, bilinear between points of a fixed lattice."""
         unit = _crs(self.crs).axis_info[0].unit_conversion_factor
         step = max(1, int(_LATTICE_M / (max(self.dx, self.dy) * unit)))
         top, left = window.row // step, window.col // step

@@ -317,17 +317,18 @@ _ARC, _SPOKE = 80, 36  # vertices of an outer border, and of the border between 
 
 def _write_counties(path: Path, seed: int) -> None:
     """Four counties that share wandering borders, around the middle of the stack."""
-    import geopandas
     import pyogrio
+    from pyogrio import raw
+    from shapely import to_wkb
     from shapely.geometry import Polygon
 
     # GeoPackage stamps the time; the same arguments give the same bytes.
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
     try:
-        shapes = [Polygon(points) for points in _borders(seed)]
-        columns = dict(zip(("adcode", "name_zh", "name_en"), zip(*_COUNTIES, strict=True), strict=True))
-        frame = geopandas.GeoDataFrame(columns, geometry=shapes, crs=CRS)
-        frame.to_file(path, layer="counties", driver="GPKG", engine="pyogrio")
+        shapes = np.array([to_wkb(Polygon(points)) for points in _borders(seed)], object)
+        columns = [np.array(column, object) for column in zip(*_COUNTIES, strict=True)]
+        fields = ["adcode", "name_zh", "name_en"]
+        raw.write(path, shapes, columns, fields, layer="counties", driver="GPKG", geometry_type="Polygon", crs=CRS)
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 

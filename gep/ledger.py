@@ -11,24 +11,18 @@ chain (in a report, in a package) can tell.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import re
 import secrets
-import shutil
-import tempfile
-import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Literal, Self, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Final, Self, TypedDict, TypeVar, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.schema import SchemaItem
@@ -39,7 +33,6 @@ SCHEMA: Final = 1
 DIGITS: Final = 9  # significant digits of a quantity at the door
 OUTSIDE: Final = "outside"  # the zone code of what lies in no zone: zones + outside = whole
 FIRST_STATUS: Final = "computed"  # 初算
-Format = Literal["csv", "parquet", "xlsx"]
 _Made = TypeVar("_Made")
 
 # Enough for any product of two decimals of this ledger: multiplying and adding never round.
@@ -1047,141 +1040,3 @@ def _exact_sum(numbers: Iterable[Decimal]) -> Decimal:
     for number in numbers:
         total = _EXACT.add(total, number)
     return total
-
-
-# ---------------------------------------------------------------- exports
-
-COLUMNS: Final = (
-    "year", "zone_level", "zone", "zone_name", "ecosystem", "service", "item", "class", "status", "method",
-    "quantity", "quantity_unit", "price", "price_unit", "price_year", "value_yuan", "low", "high",
-    "valid_area_km2", "missing_area_km2", "allocated", "verified", "profile", "run",
-)  # fmt: skip
-_DECIMAL_COLUMNS: Final = ("quantity", "price", "valid_area_km2", "missing_area_km2")
-_YUAN_COLUMNS: Final = {"value_yuan": "value_fen", "low": "low_fen", "high": "high_fen"}
-_XLSX_ROWS: Final = 1_048_576
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-Cell = str | Decimal | bool | None
-
-
-def export(ledger: Ledger, out: Path | IO[bytes], format: Format, **pick: Unpack[Pick]) -> None:  # noqa: A002
-    """Write the lines as CSV, Parquet or XLSX: the same bytes every time for the same ledger and packages.
-
-    Columns are `COLUMNS`, rows in the ledger's order, money in yuan with two places, missing figures empty. CSV is
-    UTF-8 with a byte order mark (read it as `utf-8-sig`), or Excel would garble Chinese; text that a spreadsheet would
-    run as a formula gets an apostrophe before it. In XLSX text is text and needs none. A path is written whole or not
-    at all. Problems: no such folder, more rows than XLSX can hold.
-    """
-    write: Callable[[Iterator[Line], IO[bytes]], None] = {"csv": _csv, "parquet": _parquet, "xlsx": _xlsx}[format]
-    folder = out.parent if isinstance(out, Path) else None
-    if folder is not None and not folder.is_dir():
-        raise GepError([Problem("ledger-export-folder", str(out), {"folder": str(folder)})])
-    if format == "xlsx" and ledger.count(**pick) >= _XLSX_ROWS:
-        raise GepError([Problem("ledger-xlsx-rows", ledger.where, {"rows": _XLSX_ROWS})])
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=f".{format}", delete=False) as draft:
-        try:
-            with closing(ledger.lines(**pick)) as lines:
-                write(lines, cast("IO[bytes]", draft))
-            draft.close()
-            _publish(Path(draft.name), out)
-        finally:
-            draft.close()
-            Path(draft.name).unlink(missing_ok=True)
-
-
-def _publish(draft: Path, out: Path | IO[bytes]) -> None:
-    if isinstance(out, Path):
-        draft.chmod(0o644)
-        draft.replace(out)
-    else:
-        with draft.open("rb") as made:
-            shutil.copyfileobj(made, out)
-
-
-def _cells(line: Line) -> list[Cell]:
-    return [_cell(line, column) for column in COLUMNS]
-
-
-def _cell(line: Line, column: str) -> Cell:
-    if column in ("profile", "run"):
-        return line.profile if column == "profile" else line.run
-    if column in _YUAN_COLUMNS:
-        value = getattr(line.entry, _YUAN_COLUMNS[column])
-        return None if value is None else yuan(value)
-    return cast("Cell", getattr(line.entry, "cls" if column == "class" else column))
-
-
-def _csv(lines: Iterator[Line], out: IO[bytes]) -> None:
-    with io.TextIOWrapper(out, "utf-8-sig", newline="", write_through=True) as text:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_csv_text(cell) for cell in _cells(line)] for line in lines)
-
-
-def _csv_text(cell: Cell) -> str:
-    """A cell as text; full-width signs are run as formulas too by East Asian spreadsheets."""
-    if isinstance(cell, str):
-        return "'" + cell if cell.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) else cell
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    return "" if cell is None else format(cell, "f")
-
-
-def _parquet(lines: Iterator[Line], out: IO[bytes]) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    kinds = dict.fromkeys(COLUMNS, pa.string()) | dict.fromkeys(_DECIMAL_COLUMNS, pa.float64())
-    kinds |= dict.fromkeys(_YUAN_COLUMNS, pa.decimal128(20, 2)) | {"allocated": pa.bool_()}
-    schema = pa.schema(list(kinds.items()))
-    with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
-        while block := [_cells(line) for line in islice(lines, 50_000)]:
-            columns = [
-                _parquet_column(name, cells) for name, cells in zip(COLUMNS, zip(*block, strict=True), strict=True)
-            ]
-            arrays = [pa.array(cells, kinds[name]) for name, cells in zip(COLUMNS, columns, strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-
-
-def _parquet_column(name: str, cells: Sequence[Cell]) -> list[Any]:
-    if name in _DECIMAL_COLUMNS:  # nine digits: a double gives them back
-        return [None if cell is None else float(cast("Decimal", cell)) for cell in cells]
-    return list(cells)
-
-
-def _xlsx(lines: Iterator[Line], out: IO[bytes]) -> None:
-    import openpyxl
-
-    book = openpyxl.Workbook(write_only=True)
-    book.properties.creator = "gep"
-    sheet = book.create_sheet("ledger")
-    sheet.freeze_panes = "A2"
-    sheet.append(COLUMNS)
-    for line in lines:
-        sheet.append([_xlsx_cell(sheet, cell) for cell in _cells(line)])
-    with tempfile.TemporaryFile() as dated:
-        book.save(dated)
-        _undate(dated, out)
-
-
-def _xlsx_cell(sheet: Any, cell: Cell) -> Any:
-    from openpyxl.cell import WriteOnlyCell
-
-    if not (isinstance(cell, str) and cell.startswith(("=", "#"))):
-        return cell
-    made = WriteOnlyCell(sheet, cell)
-    made.data_type = "s"  # or it would be a formula, or an error
-    return made
-
-
-def _undate(dated: IO[bytes], out: IO[bytes]) -> None:
-    """Copy an XLSX without the hour it was written at."""
-    with zipfile.ZipFile(dated) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
-        for member in source.infolist():
-            fixed = zipfile.ZipInfo(member.filename, _EPOCH)
-            fixed.compress_type, fixed.create_system, fixed.external_attr = zipfile.ZIP_DEFLATED, 3, 0o600 << 16
-            fixed.file_size = member.file_size
-            with source.open(member) as have, target.open(fixed, "w") as want:
-                if member.filename == "docProps/core.xml":
-                    want.write(re.sub(rb"\d{4}-\d\d-\d\dT[\d:]+Z", b"1980-01-01T00:00:00Z", have.read()))
-                else:
-                    shutil.copyfileobj(have, want)

@@ -18,6 +18,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from gep.shipped import cache as cache_folder
+
 if TYPE_CHECKING:
     import pint
 
@@ -52,7 +54,7 @@ def registry() -> pint.UnitRegistry[Any]:
     """The one registry of the program."""
     import pint  # a quarter of a second, which `gep --help` should not pay
 
-    made: pint.UnitRegistry[Any] = pint.UnitRegistry()
+    made: pint.UnitRegistry[Any] = pint.UnitRegistry(cache_folder=cache_folder() / "units")
     made.load_definitions(_DEFINITIONS)
     return made
 

@@ -8,10 +8,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import geopandas
 import numpy as np
+import pyogrio.raw
 import pytest
 import rasterio
+import shapely
 from shapely.geometry import Polygon
 
 from gep import landscape, tables, words
@@ -119,14 +120,15 @@ def test_temperature_is_monthly_coarse_and_covers_the_stack(folder: Path) -> Non
 
 
 def test_counties_are_four_valid_neighbours_within_the_stack(folder: Path) -> None:
-    counties = geopandas.read_file(folder / "counties.gpkg")
-    assert list(counties["adcode"]) == ["990001", "990002", "990003", "990004"]
-    assert counties.crs.to_epsg() == 4522
-    assert counties.geometry.is_valid.all()
-    assert all(140 <= len(shape.exterior.coords) <= 160 for shape in counties.geometry)
-    for a, b in combinations(counties.geometry, 2):
+    meta, _, wkb, columns = pyogrio.raw.read(folder / "counties.gpkg", columns=["adcode"])
+    shapes = shapely.from_wkb(wkb)
+    assert list(columns[0]) == ["990001", "990002", "990003", "990004"]
+    assert meta["crs"] == "EPSG:4522"
+    assert shapely.is_valid(shapes).all()
+    assert all(140 <= len(shape.exterior.coords) <= 160 for shape in shapes)
+    for a, b in combinations(shapes, 2):
         assert a.intersection(b).area < 1e-3
-    whole = counties.geometry.union_all()
+    whole = shapely.union_all(shapes)
     assert whole.geom_type == "Polygon"
     assert not whole.interiors
     with rasterio.open(folder / "elevation.tif") as dataset:

@@ -35,8 +35,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 import gep.ledger as module
+from gep import exports
 from gep.errors import GepError
-from gep.ledger import COLUMNS, OUTSIDE, Entry, Format, Ledger, Run, canonical, door, export, fen, run_id, short, yuan
+from gep.exports import COLUMNS, Format, export, frame
+from gep.ledger import OUTSIDE, Entry, Ledger, Run, canonical, door, fen, run_id, short, yuan
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 LOCALE = Path(module.__file__).parent / "locale" / "ledger.toml"
@@ -776,6 +778,15 @@ def exported(ledger: Ledger, format: Format) -> bytes:  # noqa: A002
     return out.getvalue()
 
 
+def test_a_frame_has_the_exports_columns_and_exact_money(path: Path) -> None:
+    with Ledger.open(path) as ledger:
+        made, entries = frame(ledger), ledger.entries()
+    assert tuple(made.columns) == COLUMNS
+    assert len(made) == len(entries)
+    worth = [value for value in made["value_yuan"] if value is not None]
+    assert sum(worth) * 100 == sum(e.value_fen for e in entries if e.value_fen is not None)
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_exports_are_the_same_bytes_every_time(
     path: Path,
@@ -883,7 +894,7 @@ def test_an_empty_ledger_exports_its_head(tmp_path: Path) -> None:
 def test_an_export_is_whole_or_not_there(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Ledger.open(path) as ledger:
         assert refused(lambda: export(ledger, tmp_path / "no" / "l.csv", "csv")) == {"ledger-export-folder"}
-        monkeypatch.setattr(module, "_XLSX_ROWS", 3)
+        monkeypatch.setattr(exports, "_XLSX_ROWS", 3)
         assert refused(lambda: export(ledger, tmp_path / "l.xlsx", "xlsx")) == {"ledger-xlsx-rows"}
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 

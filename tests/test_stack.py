@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio.raw
 import pytest
 import rasterio
+import shapely
 from numpy.typing import NDArray
 
 from gep import words
@@ -474,12 +476,10 @@ def test_the_grid_may_be_made(folder: Folder) -> None:
     grid = '{ crs = "EPSG:32648", resolution = 60, bounds = [300000, 3208800, 301500, 3210000] }'
     made = folder.load("", HEAD.replace('"land_cover"', grid)).grid
     assert made == Grid(20, 25, 300_000.0, 3_210_000.0, 60.0, 60.0, "EPSG:32648")
-    import geopandas
-    from shapely.geometry import box
-
-    shapes = {"adcode": ["1"], "name_zh": ["甲"], "name_en": ["A"]}
-    frame = geopandas.GeoDataFrame(shapes, geometry=[box(102.95, 28.99, 102.96, 29.0)], crs="EPSG:4490")
-    frame.to_file(folder.path / "counties.gpkg", engine="pyogrio")
+    shape = np.array([shapely.to_wkb(shapely.box(102.95, 28.99, 102.96, 29.0))], object)
+    names = [np.array([name], object) for name in ("1", "甲", "A")]
+    fields, how = ["adcode", "name_zh", "name_en"], {"geometry_type": "Polygon", "crs": "EPSG:4490"}
+    pyogrio.raw.write(folder.path / "counties.gpkg", shape, names, fields, driver="GPKG", **how)
     made = folder.load("", HEAD.replace('"land_cover"', '{ crs = "EPSG:32648", resolution = [60, 30] }')).grid
     assert (made.dx, made.dy, made.x0 % 60, made.y0 % 30) == (60.0, 30.0, 0.0, 0.0)
     assert 993 <= made.cols * 60 < 993 + 120
