@@ -252,7 +252,7 @@ class _Writer:
             f"{target} = math.nan",
             f"if {mask}:",
             f"    {target} = f{i}({', '.join(args)})  # {node.name}",
-            f"    if not (-math.inf < {target} < math.inf):",
+            f"    if not abs({target}) < math.inf:",
             f"        {target} = math.nan",
             f"        nonfinite[{i}] += 1",
         ]

@@ -79,7 +79,8 @@ def targets(inputs: Inputs, year: str, found: Iterable[Target]) -> list[Target]:
     nodes = [target.node for target in found]
     graph, _ = resolve_year(inputs, year, nodes)
     used = graph.of(nodes).nodes
-    wanted = [*(CARBON if "npp" in used else ()), *(BALANCE if _bulletin(inputs, year) else ())]
+    by_difference = "carbon_gain" in used and used["carbon_gain"].method == "nep"
+    wanted = [*(CARBON if by_difference else ()), *(BALANCE if _bulletin(inputs, year) else ())]
     return [Target(CHECK + name, name) for name in wanted if name in used]
 
 

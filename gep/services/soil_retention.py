@@ -138,6 +138,8 @@ def cover_table(vegetation_cover: float, cover_factor_base: float, cover_factor_
     >>> round(cover_table(0.3, 0.221, 0.595), 3)
     0.532
     """
+    if cover_factor_decline == 0.0:
+        return max(0.0, min(1.0, cover_factor_base))
     return max(0.0, min(1.0, cover_factor_base - cover_factor_decline * math.log10(max(vegetation_cover, _SPARSEST))))
 
 
