@@ -14,24 +14,30 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
+import pyproj
+import rasterio
+import shapely
 
-from gep import __version__, engine, exports, gates, ledger, maps, prices, stack
+from gep import __version__, engine, exports, gates, ledger, maps, prices, shipped, stack
 from gep.engine import UNCLASSIFIED, Sums
 from gep.errors import GepError, Problem, raise_all
 from gep.fuse import LAND_COVER, chosen
 from gep.ledger import Entry, Ledger, Run, door, fen
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
-from gep.profile import Item, Service
+from gep.profile import Item, Service, within
 from gep.quantities import quantities
 from gep.resolve import Graph, walk
 from gep.tables import Row
@@ -41,7 +47,7 @@ Progress = Callable[[str, int, int], None]
 PROVISIONAL = 0.05  # a zone with a larger share of its area missing is provisional
 _WORST = ("demo", "unverified", "secondhand", "derived", "quoted")
 # What the numbers depend on beside this program.
-_LIBRARIES = ("numpy", "numba", "rasterio", "pyproj", "shapely")
+_LIBRARIES = ("numpy", "numba", "rasterio", "pyproj", "shapely", "pyogrio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,41 +168,81 @@ def _unknown_codes(inputs: Inputs) -> Iterator[Problem]:
 
 def account(request: Request, options: Options, progress: Progress = lambda *_: None) -> Outcome:
     """From a stack to a ledger. Raises GepError with all problems; then nothing stands under a final name."""
-    checked = check(request, partial=options.partial)
-    inputs = checked.inputs
-    prepared = {year: prepare(inputs, year, _targets(checked, year), options.block) for year in checked.lines}
-    determined = _determined(checked, prepared)
-    run = ledger.run_id(determined)
-    options.out.mkdir(parents=True, exist_ok=True)
-    spool = options.out / f".run-{run[:16]}"
-    sums = {year: _sums(p, spool / _label(year), options, progress) for year, p in prepared.items()}
-    raise_all(p for year in sums for p in gates.problems(inputs, prepared[year].plan, year, sums[year]))
-    made = _maps(checked, prepared, spool, run, progress) if options.maps else []
     database = options.ledger or str(options.out / "ledger.sqlite")
-    outcome = _commit(checked, prepared, sums, determined, database)
-    files = [_final(path, options.out / "maps" / path.name) for path in made]
-    files.append(options.out / "ledger.csv")
-    with Ledger.open(database, create=False) as opened:
-        exports.export(opened, files[-1], "csv")
-    shutil.rmtree(spool)
-    return Outcome(outcome, database, tuple(files))
+    checked = check(request, partial=options.partial)
+    with _room(options, database):
+        prepared = {y: prepare(checked.inputs, y, _targets(checked, y, options), options.block) for y in checked.lines}
+        determined = _determined(checked, prepared)
+        spool = options.out / f".run-{ledger.run_id(determined)[:16]}"
+        sums = {year: _sums(p, spool / label(year), options, progress) for year, p in prepared.items()}
+        _refuse(checked.inputs, prepared, sums, spool)
+        made = _maps(checked, prepared, spool, progress) if options.maps else []
+        run = _commit(checked, prepared, sums, determined, database)
+        files = [_final(path, options.out / "maps" / path.name) for path in made]
+        files.append(options.out / "ledger.csv")
+        with Ledger.open(database, create=False) as opened:
+            exports.export(opened, files[-1], "csv", run=run.id)
+        for left in options.out.glob(".run-*"):  # also what a killed run of other inputs left behind
+            shutil.rmtree(left)
+    return Outcome(run, database, tuple(files))
+
+
+def plan_id(checked: Checked) -> str:
+    """The id that an account of this would have."""
+    lines = {year: prepare(checked.inputs, year, _targets(checked, year, Options(Path()))) for year in checked.lines}
+    return ledger.run_id(_determined(checked, lines))
+
+
+@contextmanager
+def _room(options: Options, database: str) -> Iterator[None]:
+    """The output folder for one account alone, and a ledger that can be opened; both before any pixel is read."""
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(options.out / ".lock", timeout=0)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise GepError([Problem("out-busy", str(options.out))]) from error
+    except OSError as error:
+        raise GepError([Problem("out-unusable", str(options.out), {"reason": error.strerror or str(error)})]) from error
+    try:
+        with Ledger.open(database):
+            pass
+        yield
+    finally:
+        lock.release()
+        (options.out / ".lock").unlink(missing_ok=True)
+        if not any(options.out.iterdir()):
+            options.out.rmdir()
+
+
+def _refuse(inputs: Inputs, prepared: Mapping[str, Prepared], sums: Mapping[str, Sums], spool: Path) -> None:
+    """Raise what the gates find impossible, and leave nothing behind."""
+    found = [p for year, one in prepared.items() for p in gates.problems(inputs, one.plan, year, sums[year])]
+    if found:
+        shutil.rmtree(spool)
+    raise_all(found)
 
 
 def _final(path: Path, final: Path) -> Path:
     """Give a finished file its final name."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(final)
+    try:
+        path.replace(final)
+    except OSError as error:  # on Windows a map that another program has open
+        raise GepError([Problem("file-in-use", str(final), {"reason": error.strerror or str(error)})]) from error
     return final
 
 
-def _targets(checked: Checked, year: str) -> list[Target]:
+def _targets(checked: Checked, year: str, options: Options) -> list[Target]:
     """What one pass sums and maps: every item that is accounted, and what the gates want to know."""
     found: dict[str, Target] = {}
     mapped: set[str] = set()
     for line in checked.lines[year]:
         if line.item and line.status != "left_out":
             quantity = line.item.quantity
-            found[line.key] = Target(line.key, quantity, line.service.ecosystems, quantity not in mapped)
+            found[line.key] = Target(
+                line.key, quantity, line.service.ecosystems, options.maps and quantity not in mapped
+            )
             mapped.add(quantity)
     return [*found.values(), *gates.targets(checked.inputs, year, found.values())]
 
@@ -208,7 +254,7 @@ def executor(options: Options) -> Iterator[tuple[Executor, int]]:
         from distributed import Client
 
         with Client(options.scheduler) as client:  # type: ignore[no-untyped-call]
-            yield client.get_executor(), len(client.nthreads()) or 1
+            yield client.get_executor(), sum(client.nthreads().values()) or 1
     else:
         workers = options.workers or os.cpu_count() or 1
         with ThreadPoolExecutor(workers) as pool:
@@ -224,23 +270,28 @@ def _sums(prepared: Prepared, spool: Path, options: Options, progress: Progress)
         return engine.run(plan, pool, workers, lambda done: progress(spool.name, done, of))
 
 
-def _label(year: str) -> str:
-    """A year's label as part of a file's name."""
-    return "_".join(year.split())
+def label(year: str) -> str:
+    """A year's label as part of a file's name, on any system.
+
+    >>> label("1961-1990 normals"), label("../1961:1990")
+    ('1961-1990_normals', '1961_1990')
+    """
+    return re.sub(r"[^\w-]+", "_", year).strip("_") or "period"
 
 
-def _maps(checked: Checked, prepared: Mapping[str, Prepared], spool: Path, run: str, progress: Progress) -> list[Path]:
+def _maps(checked: Checked, prepared: Mapping[str, Prepared], spool: Path, progress: Progress) -> list[Path]:
     """Every map of every year, assembled from the parts, in parallel, still under the spool folder."""
     jobs = [(year, key) for year, one in prepared.items() for key in one.plan.mapped]
+    run = ledger.run_id(_determined(checked, prepared))
     folder = spool / "maps"
     folder.mkdir(parents=True, exist_ok=True)
 
     def make(job: tuple[str, str]) -> Path:
         year, key = job
         plan, quantity = prepared[year].plan, key.rpartition("|")[2]
-        out = folder / f"{quantity}_{_label(year)}.tif"
+        out = folder / f"{quantity}_{label(year)}.tif"
         tags = map_tags(checked.inputs, prepared[year].graph, quantity, year) | {"run": run}
-        maps.assemble(spool / _label(year), plan.grid, list(plan.windows()), key, out, tags, maps.style(quantity))
+        maps.assemble(spool / label(year), plan.grid, list(plan.windows()), key, out, tags, maps.style(quantity))
         return out
 
     made = []
@@ -272,42 +323,54 @@ def map_tags(inputs: Inputs, graph: Graph, quantity: str, year: str) -> dict[str
 
 
 def _determined(checked: Checked, prepared: Mapping[str, Prepared]) -> dict[str, Any]:
-    """All that determines the numbers, and nothing else: what the run's id hashes."""
+    """All that determines the numbers and what is said beside them: what the run's id hashes.
+
+    Not in it: paths, time, workers, windows, maps, statistics that only stand beside, the order of anything.
+    """
     inputs = checked.inputs
-    chosen_profile = asdict(inputs.profile)
-    years = {year: _year_determined(checked.lines[year], one) for year, one in prepared.items()}
     return {
-        "program": __version__,
-        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
-        "title": inputs.stack.title,
-        "profile": chosen_profile,
-        "grid": asdict(inputs.stack.grid),
-        "zones": {z.code: hashlib.sha256(z.wkb).hexdigest() for z in inputs.zones.zones},
+        "program": [__version__, shipped.program()],
+        "libraries": _libraries(),
+        "profile": inputs.profile.id,
+        "notice": dict(inputs.stack.notice or {}),
         "unvalued": dict(inputs.stack.unvalued),
-        "statistics": [[s.zone, s.year, s.quantity, repr(s.value)] for s in inputs.stack.statistics],
-        "years": years,
+        "years": {year: _year_determined(checked.lines[year], one) for year, one in prepared.items()},
     }
+
+
+def _libraries() -> dict[str, str]:
+    """What else computes: packages, and the GDAL, PROJ and GEOS inside them."""
+    inside = {"gdal": rasterio.__gdal_version__, "proj": pyproj.proj_version_str, "geos": shapely.geos_version_string}
+    return inside | {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
 def _year_determined(lines: Sequence[Line], prepared: Prepared) -> dict[str, Any]:
-    graph, plan = prepared.graph, prepared.plan
-    formulas = {
-        n.name: hashlib.sha256(chosen(n).text.encode()).hexdigest() for n in graph.nodes.values() if n.via == "formula"
+    nodes = prepared.graph.nodes.values()
+    priced = {
+        line.key: [line.price.method, repr(line.price.value), *map(_row, line.price.rows)]
+        for line in lines
+        if line.price
     }
     return {
-        "graph": [[n.name, n.via, n.method, *n.args] for n in graph.nodes.values()],
-        "formulas": formulas,
-        "inputs": {name: [stack.fingerprint(s), _declared(s)] for name, s in plan.sources.items()},
-        "coefficients": {name: [_row(r) for r in lookup.used] for name, lookup in plan.lookups.items()},
-        "prices": {line.key: [line.price.method, *map(_row, line.price.rows)] for line in lines if line.price},
-        "lines": [[line.key, line.status, [p.code for p in line.reason]] for line in lines],
+        "graph": [[n.name, n.via, n.method, *n.args] for n in nodes],
+        **engine.identity(prepared.plan),
+        "coefficients": {name: [_row(r) for r in lookup.used] for name, lookup in prepared.plan.lookups.items()},
+        "prices": priced,
+        "lines": [_decided(line) for line in lines],
     }
 
 
-def _declared(source: stack.Source) -> list[str]:
-    """How a source's raw values are read, without its path."""
-    how = (source.scale, source.offset, source.fills, source.valid, source.absent, source.resample, source.codes)
-    return [repr(part) for part in how]
+def _decided(line: Line) -> list[Any]:
+    """What was decided of a line, as the ledger will show it."""
+    service, item = line.service, line.item
+    return [
+        line.key,
+        line.status,
+        service.cls,
+        service.mandatory,
+        item.floor if item else "",
+        [p.code for p in line.reason],
+    ]
 
 
 def _row(row: Row) -> list[str]:
@@ -339,10 +402,16 @@ def _commit(
 def _recorded(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[str, Sums]) -> dict[str, Any]:
     """What stands beside the numbers: when, who, where, warnings, cross-validation, zone areas."""
     inputs = checked.inputs
-    warnings = [w for year, p in prepared.items() for w in gates.warnings(inputs, p, year, sums[year])]
+    warnings = {
+        year: [
+            {"code": w.code, "where": w.where, "facts": dict(w.facts)}
+            for w in gates.warnings(inputs, p, year, sums[year])
+        ]
+        for year, p in prepared.items()
+    }
     return {
         "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "who": getpass.getuser(),
+        "who": _who(),
         "host": platform.node(),
         "stack": str(inputs.stack.path),
         "notice": dict(inputs.stack.notice or {}),
@@ -354,18 +423,28 @@ def _recorded(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[
         "zone_areas": {z.code: z.area_m2 for z in inputs.zones.zones},
         "zone_names": {z.code: dict(z.name) for z in inputs.zones.zones},
         "services": {s.id: dict(s.title) for s in inputs.profile.services.values()},
-        "gdp": _latest(inputs, "gdp"),
+        "gdp": {year: _beside(inputs, "gdp", year) for year in prepared},
         "derived": {year: dict(p.derived) for year, p in prepared.items()},
         "nonfinite": {year: _nonfinite(p, sums[year]) for year, p in prepared.items()},
-        "warnings": [{"code": w.code, "where": w.where, "facts": dict(w.facts)} for w in warnings],
+        "warnings": warnings,
+        "floored": {k: v for year, p in prepared.items() for k, v in _floored(checked, year, p, sums[year])},
         "controls": {k: v for year, p in prepared.items() for k, v in _controls(checked, year, p, sums[year])},
     }
 
 
-def _latest(inputs: Inputs, quantity: str) -> dict[str, dict[str, Any]]:
-    """Each zone's newest figure of a statistic, with the year it is of."""
+def _who() -> str:
+    """The user's name; empty where the system knows none (a container's number without a name)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
+
+
+def _beside(inputs: Inputs, quantity: str, year: str) -> dict[str, dict[str, Any]]:
+    """Each zone's figure of a statistic in the year; beside a reference period, its newest with its own year."""
     rows = sorted((s for s in inputs.stack.statistics if s.quantity == quantity), key=lambda s: s.year)
-    return {s.zone: {"value": repr(s.value), "year": s.year, "source": s.source} for s in rows}
+    fitting = (s for s in rows if inputs.stack.period or s.year == year)
+    return {s.zone: {"value": repr(s.value), "year": s.year, "source": s.source} for s in fitting}
 
 
 def _nonfinite(prepared: Prepared, sums: Sums) -> dict[str, int]:
@@ -389,16 +468,12 @@ def _cells(prepared: Prepared, sums: Sums, line: Line) -> _Cells:
     outputs = len(plan.outputs)
     assert line.item is not None  # noqa: S101  (lines with sums have items)
     values = sums.values[1 + at] * quantities()[line.item.quantity].total_factor()
-    inside = np.array([_in_scope(line.service, e) for e in plan.ecosystems])
+    scope = line.service.ecosystems
+    inside = np.array([e == UNCLASSIFIED or within(scope, e) for e in plan.ecosystems])
     total, missing = sums.values[0] * inside, sums.values[1 + outputs + at]
     if line.item.floor == "ecosystem":
         values = np.where(values < 0, 0.0, values)
     return _Cells(values, np.maximum(total - missing, 0.0), missing)
-
-
-def _in_scope(service: Service, ecosystem: str) -> bool:
-    scope = service.ecosystems
-    return not scope or ecosystem == UNCLASSIFIED or any(ecosystem == s or ecosystem.startswith(s + ".") for s in scope)
 
 
 def _controls(checked: Checked, year: str, prepared: Prepared, sums: Sums) -> Iterator[tuple[str, str]]:
@@ -406,6 +481,15 @@ def _controls(checked: Checked, year: str, prepared: Prepared, sums: Sums) -> It
         if line.item and line.status != "left_out":
             whole = math.fsum(_cells(prepared, sums, line).quantity.flat)
             yield f"{year}|{line.key}", ledger.decimal_text(door(whole))
+
+
+def _floored(checked: Checked, year: str, prepared: Prepared, sums: Sums) -> Iterator[tuple[str, str]]:
+    """What the floors of items took away (a negative amount), by year and item; nothing where no item has a floor."""
+    for line in checked.lines[year]:
+        if line.item and line.item.floor != "none" and line.status != "left_out":
+            bare = replace(line, item=replace(line.item, floor="none"))
+            lost = [math.fsum(_cells(prepared, sums, one).quantity.flat) for one in (bare, line)]
+            yield f"{year}|{line.key}", ledger.decimal_text(door(lost[0] - lost[1]))
 
 
 def _entries(checked: Checked, year: str, prepared: Prepared, sums: Sums) -> Iterator[Entry]:
@@ -503,7 +587,7 @@ def _method_hash(graph: Graph, quantity: str) -> str:
 
 def _without_number(year: str, line: Line) -> Entry:
     """The one line of a service (or item) that is left out or not applicable."""
-    found = [{"code": p.code, "where": p.where, "facts": dict(p.facts)} for p in line.reason if line.item]
+    found = [p.as_dict() for p in line.reason if line.item]
     reason = found or dict(line.service.reason)
     return Entry(
         year=year,
@@ -542,16 +626,25 @@ def closure(checked: Checked) -> list[gates.Closure]:
 def single_map(
     request: Request, quantity: str, out: Path, workers: int | None = None, progress: Progress = lambda *_: None
 ) -> Path:
-    """Any pixel quantity of the graph as a map; the stack's first year unless the request names one."""
+    """Any pixel quantity of the graph as a map, of the last of the request's years."""
     inputs = open_inputs(request)
     year = inputs.years[-1]
+    graph, broken = resolve_year(inputs, year, [quantity])
+    raise_all(broken.get(quantity, ()))
+    if quantities()[quantity].kind in ("class", "price") or graph.nodes[quantity].level != "pixel":
+        raise GepError([Problem("not-a-map", quantity, {"quantity": quantity, "kind": quantities()[quantity].kind})])
     prepared = prepare(inputs, year, [Target(quantity, quantity, map=True)])
-    spool = out.with_name(f".{out.name}.parts")
-    _sums(prepared, spool, Options(out, workers=workers), progress)
-    tags = map_tags(inputs, prepared.graph, quantity, year)
-    maps.assemble(spool, prepared.plan.grid, list(prepared.plan.windows()), quantity, out, tags, maps.style(quantity))
-    shutil.rmtree(spool)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=_folder(out)) as spool:
+        _sums(prepared, Path(spool), Options(out, workers=workers), progress)
+        windows, tags = list(prepared.plan.windows()), map_tags(inputs, prepared.graph, quantity, year)
+        maps.assemble(Path(spool), prepared.plan.grid, windows, quantity, out, tags, maps.style(quantity))
     return out
+
+
+def _folder(out: Path) -> Path:
+    if not out.parent.is_dir():
+        raise GepError([Problem("out-unusable", str(out), {"reason": str(out.parent)})])
+    return out.parent
 
 
 def bundled(given: Path | None) -> Path:

@@ -33,7 +33,7 @@ class _Language(click.Command):
         try:
             return super().invoke(ctx)
         except GepError as error:
-            _list_problems(error)
+            _list_problems(error, as_json=bool(ctx.params.get("as_json")))
             ctx.exit(1)
 
 
@@ -55,11 +55,15 @@ def _lang() -> Lang:
     return found
 
 
-def _list_problems(error: GepError) -> None:
+def _list_problems(error: GepError, *, as_json: bool) -> None:
     lang = _lang()
-    click.echo(words.say("problems", lang, count=len(error.problems)), err=True)
-    for found in error.problems:
-        click.echo(f"  [{found.code}] {words.problem(found, lang)}", err=True)
+    texts = [words.problem(found, lang) for found in error.problems]
+    if as_json:
+        _json({"problems": [p.as_dict() | {"text": text} for p, text in zip(error.problems, texts, strict=True)]})
+        return
+    click.echo(words.say("problems", lang, count=len(texts)), err=True)
+    for found, text in zip(error.problems, texts, strict=True):
+        click.echo(f"  [{found.code}] {text}", err=True)
 
 
 def _json(data: Any) -> None:
@@ -299,13 +303,15 @@ def show(database: str, year: str | None, zone: str | None) -> None:
 @_ledger
 @click.option("--format", "form", type=click.Choice(["csv", "parquet", "xlsx"]), default="csv", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
-def export(database: str, form: Any, out: Path) -> None:
+@click.option("--year")
+@click.option("--zone")
+def export(database: str, form: Any, out: Path, **pick: Any) -> None:
     """Every valid entry as a table; the same ledger gives the same bytes."""
     from gep.exports import export as write
     from gep.ledger import Ledger
 
     with Ledger.open(database, create=False) as opened:
-        write(opened, out, form)
+        write(opened, out, form, **pick)
     click.echo(str(out))
 
 

@@ -41,7 +41,8 @@ class Stations:
     """A layer to be interpolated from a table of stations: its columns, and how.
 
     `values` is one column (with `month`, where the table has that column) or twelve. Value = printed × `scale` +
-    `offset`, in the vocabulary's unit; `lapse` is in that unit per metre upward, or fitted. `missing` None: the usual.
+    `offset`, in the vocabulary's unit of a step; `lapse` is in that unit per metre upward, or fitted. A lapse rate with
+    a unit is `lapse_said`, and made `lapse` once the steps are known. `missing` None: the usual.
     """
 
     path: str
@@ -56,6 +57,7 @@ class Stations:
     encoding: str = "utf-8-sig"
     power: float = 2.0
     lapse: float | Literal["fit"] = 0.0
+    lapse_said: str = ""
     scale: float = 1.0
     offset: float = 0.0
 
@@ -64,9 +66,9 @@ class Stations:
 class Layer:
     """What stack.toml says of one layer; None and empty mean that it says nothing.
 
-    `path` is a template, made absolute; `where` is what was written. `scale`, `offset`, `fills` and `valid` are on raw
-    values and a preset's are folded in; `unit_scale` and `unit_offset` take declared units to the vocabulary's. `steps`
-    is how many values a year it has, known once its files are open.
+    `path` is a template, made absolute; `where` is what was written. `fills` and `valid` are on raw values, `unit` is
+    that of raw × `scale` + `offset`; what is not declared is the preset's. `steps` is how many values a year it has,
+    known once its files are open.
     """
 
     quantity: str
@@ -536,7 +538,7 @@ def _station_layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | Non
         only=keys.texts("only", '{ product = "…" }'),
         missing=keys.numbers("missing", (), "[32766]"),
         power=keys.number("power", "2") or 2.0,
-        lapse=_lapse(keys, quantity),
+        **_lapse(keys, quantity),
         **{name: text for name, text in columns.items() if text},  # type: ignore[arg-type]
     )
     layer = Layer(quantity.name, path, unit=unit, stations=found)
@@ -544,21 +546,25 @@ def _station_layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | Non
     return layer
 
 
-def _lapse(keys: _Keys, quantity: Quantity) -> float | Literal["fit"]:
-    """Change by metre upward: a number in the vocabulary's unit, a text with a unit, or "fit"."""
+def _lapse(keys: _Keys, quantity: Quantity) -> dict[str, Any]:
+    """Change by metre upward: a number in the vocabulary's unit of a step, a text with a unit, or "fit"."""
     keys.asked.add("lapse")
     value = keys.table.get("lapse", 0.0)
     if value == "fit":
-        return "fit"
+        return {"lapse": "fit"}
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    try:
-        # A difference of temperatures: °C and K are one.
-        given, unit = (re.sub(r"delta_degC|degC|℃|°C", "kelvin", text) for text in (str(value), quantity.unit))
-        return convert(given, f"({unit})/m")[0]
-    except UnitError:
+        return {"lapse": float(value)}
+    if all(lapse_rate(str(value), quantity, steps) is None for steps in (1, 12)):
         keys.wrong("lapse", '"-6.5 degC/km"')
-        return 0.0
+    return {"lapse_said": str(value)}
+
+
+def lapse_rate(said: str, quantity: Quantity, steps: int) -> float | None:
+    """A lapse rate in the unit of a year's value, or of one step's, per metre; None if it does not measure that."""
+    # A difference of temperatures: °C and K are one.
+    given, unit = (re.sub(r"delta_degC|degC|℃|°C", "kelvin", text) for text in (said, quantity.unit))
+    found = conversion(f"({given})*m", replace(quantity, unit=unit), steps)
+    return found[0] if found else None
 
 
 # --- presets -------------------------------------------------------------------------------------------------------

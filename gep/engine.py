@@ -6,10 +6,11 @@ of windows outstanding and folds their sums in window order, so that results do 
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +24,7 @@ from gep import maps
 from gep.fuse import Fused, Wanted, load
 from gep.grid import Grid, Window
 from gep.resolve import LATITUDE
-from gep.stack import Source, read
+from gep.stack import Source, fingerprint, read
 from gep.tables import Lookup
 from gep.zones import Zones, cover
 
@@ -74,6 +75,32 @@ class Plan:
     def shape(self) -> tuple[int, int, int, int]:
         """Of the sums: high and low part; area, values, gaps; zones with outside; ecosystems."""
         return (2, 1 + 2 * len(self.outputs), len(self.zones.zones) + 1, len(self.ecosystems))
+
+
+def identity(plan: Plan) -> dict[str, Any]:
+    """All of a plan that its numbers depend on, as JSON; no path, window, cache or choice of maps."""
+    tables = {
+        name: hashlib.sha256(found.values.tobytes() + found.edges.tobytes()).hexdigest()
+        for name, found in plan.lookups.items()
+    }
+    return {
+        "block": plan.fused.key,
+        "grid": asdict(plan.grid),
+        "level": plan.zones.level,
+        "zones": {z.code: [dict(z.name), hashlib.sha256(z.wkb).hexdigest()] for z in plan.zones.zones},
+        "ecosystems": plan.ecosystems,
+        "ecosystem_of": plan.ecosystem_of,
+        "outputs": [[output.key, output.wanted.node, output.scope] for output in plan.outputs],
+        "years_between": repr(plan.years_between),
+        "tables": tables,
+        "inputs": {name: [fingerprint(source), _how(source)] for name, source in plan.sources.items()},
+    }
+
+
+def _how(source: Source) -> list[str]:
+    """How a source's raw values are read, without its path."""
+    how = (source.grid, source.scale, source.offset, source.fills, source.valid, source.absent)
+    return [repr(part) for part in (*how, source.resample, source.codes, len(source.bands))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 Fact = str | int | float
 
@@ -18,6 +19,10 @@ class Problem:
     code: str
     where: str
     facts: Mapping[str, Fact] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"code": self.code, "where": self.where, "facts": dict(self.facts)}
 
 
 class GepError(Exception):

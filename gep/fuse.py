@@ -14,18 +14,22 @@ import inspect
 import math
 import os
 import sys
+import threading
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numba
 from numba import njit
 
 from gep.formula import Formula
-from gep.resolve import ANNUAL, Graph, Node, node_name, ways
+from gep.resolve import Graph, Node, node_name, ways
 
 LAND_COVER = "land_cover"
+_LOADING = threading.Lock()  # threads that start together import one module
 OUT, IN, MISSING = 0, 1, 2  # a class's place in an output's scope
 
 
@@ -121,19 +125,28 @@ def chosen(node: Node) -> Formula:
 def load(fused: Fused, folder: Path) -> Callable[..., None]:
     """The block function from its file in `folder`, written there first if it is not there yet."""
     name = f"gep_block_{fused.key}"
-    if name not in sys.modules:
-        path = folder / f"{name}.py"
-        if not path.exists() or path.read_text("utf-8") != fused.text:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            partial = path.with_suffix(f".{os.getpid()}.tmp")
-            partial.write_text(fused.text, "utf-8")
-            partial.replace(path)
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None  # noqa: S101, PT018  (a .py path has both)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        sys.modules[name] = module
+    with _LOADING:
+        if name not in sys.modules:
+            sys.modules[name] = _imported(name, _written(fused.text, folder / f"{name}.py"))
     return sys.modules[name].block  # type: ignore[no-any-return]
+
+
+def _written(text: str, path: Path) -> Path:
+    """The file that holds the text; another process may be writing the same."""
+    if not path.exists() or path.read_text("utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        draft.write_text(text, "utf-8")
+        draft.replace(path)
+    return path
+
+
+def _imported(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # noqa: S101, PT018  (a .py path has both)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _key(text: str, formulas: Iterable[Formula]) -> str:
@@ -186,7 +199,8 @@ class _Writer:
         if node.via in ("layer", "field", "given") and node.name not in self.values:
             return  # a class, or what only a field needs
         if node.steps > 1:
-            if any(g.steps != node.steps or ANNUAL + g.name in node.args for g in self.group):
+            years = {node_name(arg) for arg in node.args if node_name(arg) != arg}  # those it needs the year's value of
+            if any(g.steps != node.steps or g.name in years for g in self.group):
                 self._flush()
             self.group.append(node)
             return

@@ -104,6 +104,7 @@ def closures(inputs: Inputs, plan: Plan, year: str, sums: Sums) -> list[Closure]
     """The water balance of each zone that has a bulletin."""
     bulletin = _bulletin(inputs, year)
     rain, evaporated = (totals(plan, sums, CHECK + name) for name in BALANCE)
+    evaporated = {zone: amount * (inputs.stack.closure or 1.0) for zone, amount in evaporated.items()}
     return [
         Closure(year, z.code, z.name.get("zh", z.code), rain[z.code], evaporated[z.code], bulletin[z.code])
         for z in inputs.zones.zones

@@ -5,11 +5,8 @@ Shared by the account, single maps, `explain` and the lazy xarray view, so that 
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from dataclasses import fields as dataclass_fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,20 +14,21 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from gep import fields, maps, profile, shipped, stack, tables, zones
-from gep.declaration import ZoneSource, declare
+from gep import derive, maps, profile, shipped, stack, tables, zones
+from gep.declaration import Declaration, ZoneSource, declare
 from gep.engine import UNCLASSIFIED, Output, Plan
 from gep.errors import GepError, Problem, raise_all
-from gep.fields import stations
 from gep.fuse import IN, LAND_COVER, MISSING, OUT, Wanted, fuse
 from gep.grid import Grid
 from gep.quantities import quantities
-from gep.resolve import LATITUDE, PREVIOUS, Graph, Supply, bare, resolve, ways
+from gep.resolve import LATITUDE, PREVIOUS, TABLE, Graph, Node, Supply, bare, resolve, ways
 from gep.stack import Source, Stack
 from gep.tables import Legend, Lookup, Table
 
 DEFAULT_PROFILE = "leshan"
-_CELLS = 1 << 18  # cells in a default window: a few megabytes a layer
+CLOSED = ("water_conservation", "closed_water_balance")  # what a stack's closure means
+_CELLS = 1 << 18  # cells in a default window of strips: a few megabytes a layer
+_MOST_CELLS = 1 << 20  # and in any default window, whatever the files' own blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +85,16 @@ def open_inputs(request: Request) -> Inputs:
     read = _attempt(problems, tables.load, folders, opened.region if opened else None)
     legends = _legends(opened, problems) if opened else {}
     areas = _zones(declared.zones, opened.grid if opened else None, problems)
+    methods = {**(chosen.methods if chosen else {}), **declared.methods, **request.methods}
+    problems += _methods_unknown(request.stack, methods)
+    problems += _sets_unknown(declared, read or {})
+    problems += _statistics_stray(opened, areas) if opened and areas else ()
+    problems += _stations_broken(opened) if opened else ()
+    problems += _closure_overridden(declared, request)
     raise_all(problems)
     assert opened and chosen and read is not None and areas  # noqa: S101, PT018  (else a problem was raised)
-    methods = {**chosen.methods, **opened.methods, **request.methods}
     years = tuple(year for year in opened.years if year in request.years or not request.years)
-    inputs = Inputs(opened, years, chosen, read, areas, legends, methods, {**chosen.sets, **opened.sets})
-    raise_all([*_choices_unknown(inputs), *_statistics_stray(inputs)])
-    return _closed(inputs)
+    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, {**chosen.sets, **opened.sets}))
 
 
 def _attempt(problems: list[Problem], function: Any, *args: Any, **named: Any) -> Any:
@@ -129,22 +130,44 @@ def _zones(spec: ZoneSource, grid: Grid | None, problems: list[Problem]) -> zone
     return found
 
 
-def _choices_unknown(inputs: Inputs) -> Iterable[Problem]:
+def _methods_unknown(path: Path, methods: Mapping[str, str]) -> Iterator[Problem]:
     """Methods picked for quantities that do not exist, or that have no such method."""
-    for quantity, method in inputs.methods.items():
-        known = (*ways(quantity), "table") if quantity in quantities() else ()
+    for quantity, method in methods.items():
+        known = (*ways(quantity), TABLE) if quantity in quantities() else ()
         if method not in known:
-            where = f"{inputs.stack.path.name}, {inputs.profile.id}: methods.{quantity}"
-            facts = {"quantity": quantity, "method": method, "known": ", ".join(known) or "-"}
-            yield Problem("method-unknown", where, facts)
+            facts = {"quantity": quantity, "method": method, "known": ", ".join(known) or "–"}
+            yield Problem("method-unknown", f"{path.name}: methods.{quantity}", facts)
 
 
-def _statistics_stray(inputs: Inputs) -> Iterable[Problem]:
-    known = {zone.code for zone in inputs.zones.zones}
-    for stray in sorted({s.zone for s in inputs.stack.statistics} - known):
-        yield Problem(
-            "statistic-zone-unknown", str(inputs.stack.path), {"zone": stray, "known": ", ".join(sorted(known))}
-        )
+def _sets_unknown(declared: Declaration, found: Mapping[str, Table]) -> Iterator[Problem]:
+    """Sets that the stack picks of tables that do not exist or have no such set."""
+    for quantity, picked in declared.sets.items() if found else ():
+        known = [name for name in found[quantity].sets() if name] if quantity in found else []
+        if picked not in known:
+            facts = {"table": quantity, "set": picked, "known": ", ".join(known) or "–"}
+            yield Problem("set-unknown", f"{declared.path.name} [sets] {quantity}", facts)
+
+
+def _statistics_stray(opened: Stack, areas: zones.Zones) -> Iterator[Problem]:
+    known = {zone.code for zone in areas.zones}
+    for stray in sorted({s.zone for s in opened.statistics} - known):
+        yield Problem("statistic-zone-unknown", str(opened.path), {"zone": stray, "known": ", ".join(sorted(known))})
+
+
+def _stations_broken(opened: Stack) -> Iterator[Problem]:
+    """What is wrong with the tables of stations, which are read here and interpolated later."""
+    problems: list[Problem] = []
+    for name, layer in opened.layers.items():
+        for year in opened.years if layer.stations else ():
+            _attempt(problems, derive.table, opened, name, year)
+    yield from {(p.code, p.where, *sorted(map(str, p.facts.items()))): p for p in problems}.values()
+
+
+def _closure_overridden(declared: Declaration, request: Request) -> Iterator[Problem]:
+    """A declared closure and another method for the same water balance contradict each other."""
+    picked = {**declared.methods, **request.methods}.get(CLOSED[0], CLOSED[1])
+    if declared.closure is not None and picked != CLOSED[1]:
+        yield Problem("closure-and-method", f"{request.stack.name} [stack] closure", {"method": picked})
 
 
 def _closed(inputs: Inputs) -> Inputs:
@@ -158,7 +181,7 @@ def _closed(inputs: Inputs) -> Inputs:
         price_year="", index="", where=where,
     )  # fmt: skip
     declared = {**inputs.tables, "balance_closure": Table("balance_closure", (), (row,))}
-    return replace(inputs, tables=declared, methods={**inputs.methods, "water_conservation": "closed_water_balance"})
+    return replace(inputs, tables=declared, methods={**inputs.methods, CLOSED[0]: CLOSED[1]})
 
 
 def resolve_year(inputs: Inputs, year: str, targets: Iterable[str]) -> tuple[Graph, dict[str, tuple[Problem, ...]]]:
@@ -227,7 +250,7 @@ def prepare(inputs: Inputs, year: str, targets: Sequence[Target], block: int | N
     fused = fuse(graph, [Wanted(t.node, t.map) for t in targets])
     reports: dict[str, Mapping[str, Any]] = {}
     names = [n for n in (*fused.classes, *fused.values) if n != LATITUDE]
-    sources = {name: _source(inputs, graph, name, year, reports) for name in names}
+    sources = {name: _source(inputs, graph.nodes[name], year, reports) for name in names}
     lookups = {name: look_up(inputs, bare(name)) for name in fused.tables}
     plan = Plan(
         grid=inputs.stack.grid,
@@ -255,8 +278,7 @@ def _scope(inputs: Inputs, wanted: tuple[str, ...]) -> tuple[int, ...]:
     legend = inputs.legends.get(LAND_COVER)
     if not wanted or legend is None:
         return (IN,) * (len(legend.codes) + 1 if legend else 1)
-    inside = [any(e == w or e.startswith(w + ".") for w in wanted) for e in legend.ecosystems]
-    return (*(IN if i else OUT for i in inside), MISSING)
+    return (*(IN if profile.within(wanted, e) else OUT for e in legend.ecosystems), MISSING)
 
 
 def _years_between(opened: Stack, year: str) -> float:
@@ -267,67 +289,17 @@ def _years_between(opened: Stack, year: str) -> float:
     return float(int(opened.years[at]) - int(opened.years[at - 1]))
 
 
-def previous_year(opened: Stack, year: str) -> str:
-    """The stack's year before."""
-    return opened.years[opened.years.index(year) - 1]
-
-
-def _source(inputs: Inputs, graph: Graph, name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> Source:
+def _source(inputs: Inputs, node: Node, year: str, reports: dict[str, Mapping[str, Any]]) -> Source:
     """Where a node's pixels are read from; fields and stations are derived first."""
-    when = previous_year(inputs.stack, year) if name.startswith(PREVIOUS) else year
-    quantity = bare(name)
-    if graph.nodes[name].via == "field":
-        return _field(inputs, graph, name, when)
-    if inputs.stack.layers[quantity].stations is not None:
-        source, reports[name] = _stations(inputs, quantity, when)
+    years = inputs.stack.years
+    when = years[years.index(year) - 1] if node.name.startswith(PREVIOUS) else year
+    name = bare(node.name)
+    if node.via == "field":
+        return derive.field(inputs.stack, node, when)
+    if inputs.stack.layers[name].stations is not None:
+        source, reports[node.name] = derive.stations_layer(inputs.stack, name, when)
         return source
-    return inputs.stack.source(quantity, when, inputs.codes.get(quantity, ()))
-
-
-def _field(inputs: Inputs, graph: Graph, name: str, year: str) -> Source:
-    """A field of its input's own grid, from the cache if its inputs are the same."""
-    node = graph.nodes[name]
-    way = ways(bare(name))[node.method]
-    assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
-    source = inputs.stack.source(bare(node.args[0]), year)
-    key = _hash(stack.fingerprint(source), node.method, way.text)
-    path = shipped.cache() / "fields" / f"{bare(name)}-{key}.tif"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fields.derive(way, source.grid, lambda window: stack.read_native(source, window), path)
-    return stack.derived(bare(name), path)
-
-
-def _stations(inputs: Inputs, quantity: str, year: str) -> tuple[Source, Mapping[str, Any]]:
-    """Stations interpolated on the stack's grid, with the cross-validated error."""
-    declared = inputs.stack.layers[quantity].stations
-    assert declared is not None  # noqa: S101  (the caller asked)
-    named = stations.Columns(*(getattr(declared, f.name) for f in dataclass_fields(stations.Columns)))
-    table = stations.load(
-        inputs.stack.station_file(quantity, year),
-        named,
-        scale=declared.scale,
-        offset=declared.offset,
-        missing=stations.MISSING if declared.missing is None else declared.missing,
-        only=declared.only,
-        encoding=declared.encoding,
-    )
-    elevation = inputs.stack.source("elevation", year) if declared.lapse else None
-    how = (stations.identity(), repr(inputs.stack.grid), table.identity, repr((declared.power, declared.lapse)))
-    parts = [*how, stack.fingerprint(elevation) if elevation else ""]
-    path = shipped.cache() / "fields" / f"{quantity}-{_hash(*parts)}.tif"
-    report = path.with_suffix(".json")
-    if not (report.exists() and path.exists()):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        grid, cache = inputs.stack.grid, shipped.cache()
-        heights = (lambda window: stack.read(elevation, grid, window, cache)[0]) if elevation else None
-        found = stations.interpolate(table, grid, heights, path, power=declared.power, lapse=declared.lapse)
-        report.write_text(json.dumps(found, sort_keys=True), "utf-8")
-    return stack.derived(quantity, path), json.loads(report.read_text("utf-8"))
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+    return inputs.stack.source(name, when, inputs.codes.get(name, ()))
 
 
 def default_block(grid: Grid, sources: Iterable[Source]) -> tuple[int, int]:
@@ -337,9 +309,11 @@ def default_block(grid: Grid, sources: Iterable[Source]) -> tuple[int, int]:
         for path in {band.path for source in sources if source.grid == grid for band in source.bands}:
             with rasterio.open(path) as dataset:
                 shapes.update(dataset.block_shapes)
+    tallest, widest = max([512, *(rows for rows, _ in shapes)]), max([512, *(cols for _, cols in shapes)])
     if any(cols >= grid.cols for _, cols in shapes):
-        tallest = max(rows for rows, cols in shapes if cols >= grid.cols)
-        rows = max(tallest, _CELLS // grid.cols // tallest * tallest)
-        return rows, grid.cols
-    side = max([512, *(size for shape in shapes for size in shape)])
-    return side, side
+        strip = max(rows for rows, cols in shapes if cols >= grid.cols)
+        tallest, widest = max(strip, _CELLS // grid.cols // strip * strip), grid.cols
+    if tallest * widest > _MOST_CELLS:  # a file of one strip, or of tall tiles: its blocks are read more than once
+        widest = min(widest, _MOST_CELLS)
+        tallest = max(1, _MOST_CELLS // widest)
+    return tallest, widest

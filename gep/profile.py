@@ -73,8 +73,12 @@ class Profile:
 
     def in_scope(self, service: str, ecosystem: str) -> bool:
         """Whether a service, by id, counts in an ecosystem type; KeyError if there is no such service."""
-        scope = self.services[service].ecosystems
-        return not scope or any(ecosystem == one or ecosystem.startswith(f"{one}.") for one in scope)
+        return within(self.services[service].ecosystems, ecosystem)
+
+
+def within(scope: tuple[str, ...], ecosystem: str) -> bool:
+    """Whether a type or one of its ancestors is in a scope; an empty scope is everywhere."""
+    return not scope or any(ecosystem == one or ecosystem.startswith(f"{one}.") for one in scope)
 
 
 def available() -> tuple[str, ...]:

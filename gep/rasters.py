@@ -1,7 +1,7 @@
 """Raster files: opened per thread, read raw, asked what they say of themselves, hashed by what they hold.
 
 Opened datasets are kept per thread, because opening costs more than reading a window; `close` closes the calling
-thread's, and a thread's end closes its own. Files must not change while a process works on them.
+thread's, and a thread's end closes its own. A file that was replaced is opened anew; a Zarr's chunks are not watched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,32 +49,57 @@ class Band:
 # --- opened files --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An opened dataset, its files, and what they were when it was opened."""
+
+    data: Any
+    files: tuple[str, ...]
+    state: tuple[Any, ...]
+
+
 class _Opened(threading.local):
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.datasets: OrderedDict[str, Any] = OrderedDict()
+        self.datasets: OrderedDict[str, _Kept] = OrderedDict()
 
 
 _opened = _Opened()
 
 
 def dataset(path: str) -> Any:
-    """The dataset, opened for this thread alone or from its cache; RasterioIOError if it cannot be."""
+    """The dataset, opened for this thread alone, anew if its files were replaced; RasterioIOError if it cannot be."""
     if _opened.pid != os.getpid():  # after a fork the parent's handles share its file offsets
         _opened.pid, _opened.datasets = os.getpid(), OrderedDict()
     kept = _opened.datasets
+    if path in kept and kept[path].state != _state(kept[path].files):
+        kept.pop(path).data.close()
     if path not in kept:
-        kept[path] = rasterio.open(path, sharing=False)
+        data = rasterio.open(path, sharing=False)
+        kept[path] = _Kept(data, tuple(data.files), _state(data.files))
         if len(kept) > _OPEN_DATASETS:
-            kept.popitem(last=False)[1].close()
+            kept.popitem(last=False)[1].data.close()
     kept.move_to_end(path)
-    return kept[path]
+    return kept[path].data
+
+
+def _state(files: Iterable[str]) -> tuple[Any, ...]:
+    """What tells a replaced file (a VRT's sources among them): a few microseconds each. None of what is not local."""
+    return tuple(_stat(file) for file in files)
+
+
+def _stat(file: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(file)  # noqa: PTH116  (asked at every read)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def close() -> None:
     """Close the calling thread's datasets."""
     while _opened.datasets:
-        _opened.datasets.popitem()[1].close()
+        _opened.datasets.popitem()[1].data.close()
 
 
 atexit.register(close)  # GDAL complains of datasets that the interpreter's own end closes
@@ -256,8 +281,8 @@ def _file(path: str) -> str:
 def stamp(path: str) -> str:
     """Names, sizes and times of a local file or folder: what says, within a process, that it has not changed."""
     local = Path(_file(path))
-    files = sorted(local.rglob("*")) if local.is_dir() else [local]
     try:
+        files = _members(path, local) if local.exists() else [local]
         stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     except OSError:
         return path

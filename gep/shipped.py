@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache as cache_once
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -23,3 +24,13 @@ def cache() -> Path:
     path = Path(chosen) if chosen else platformdirs.user_cache_path("gep", appauthor=False)
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
+
+
+@cache_once
+def program() -> str:
+    """A hash of this program's own text: what any of its numbers may depend on beside their inputs."""
+    import hashlib
+
+    files = [*sorted(_PACKAGE.rglob("*.py")), _PACKAGE / "vocabulary.csv"]
+    texts = (file.relative_to(_PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() for file in files)
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()

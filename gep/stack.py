@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from gep import layers, rasters, shipped
-from gep.declaration import Declaration, Layer, Stations, ZoneSource, conversion, declare, unit_problems
-from gep.errors import GepError, Problem, raise_all
+from gep.declaration import Declaration, Layer, Stations, ZoneSource, conversion, declare, lapse_rate, unit_problems
+from gep.errors import Fact, GepError, Problem, raise_all
 from gep.grid import Grid
 from gep.layers import Files, Opening, filled
 from gep.quantities import quantities
@@ -191,7 +191,18 @@ class _Loader:
         if found is None:
             self.problems += unit_problems(layer.unit, quantity, where, count)
             return layer
-        return replace(layer, steps=count, stations=replace(stations, scale=found[0], offset=found[1]))
+        lapse = lapse_rate(stations.lapse_said, quantity, count) if stations.lapse_said else stations.lapse
+        if lapse is None:
+            facts: dict[str, Fact] = {
+                "lapse": stations.lapse_said,
+                "quantity": quantity.name,
+                "wanted": quantity.unit,
+                "steps": count,
+            }
+            self.problems.append(Problem("layer-lapse-step", where, facts))
+            return layer
+        made = replace(stations, scale=found[0], offset=found[1], lapse=lapse)
+        return replace(layer, steps=count, stations=made)
 
     # --- the grid ---
 
@@ -274,13 +285,16 @@ def _zone_bounds(zones: ZoneSource, crs: str) -> tuple[float, float, float, floa
 # --- sources made elsewhere, class codes, the lazy view ------------------------------------------------------------
 
 
-def derived(quantity: str, path: Path, resample: Resample = "bilinear") -> Source:
-    """A raster made by the program, in the vocabulary's unit with NaN for missing; GepError `layer-unreadable`."""
+def derived(quantity: str, path: Path, grid: Grid | None = None) -> Source:
+    """A raster made by the program, in the vocabulary's unit with NaN for missing; GepError `layer-unreadable`.
+
+    It is sampled on `grid` as a layer that says nothing of it: bilinear, or an average where it is much finer.
+    """
     file = rasters.describe(str(path))
     bands = tuple(Band(str(path), number + 1, file.flip) for number in range(file.count))
-    return Source(
-        quantity, bands, file.grid, fills=tuple(n for n in file.nodata if not math.isnan(n)), resample=resample
-    )
+    fills = tuple(n for n in file.nodata if not math.isnan(n))
+    source = Source(quantity, bands, file.grid, fills=fills, resample="bilinear")
+    return replace(source, resample=layers.usual(source, grid)) if grid else source
 
 
 def unknown_codes(source: Source) -> dict[int, int]:

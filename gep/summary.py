@@ -98,7 +98,7 @@ def _dict(one: Year) -> dict[str, Any]:
         "items": services,
         "total_yuan": {z: _text(_money(one, z, COUNTED)) for z in one.zones},
         "satellite_yuan": {z: _text(_money(one, z, SATELLITE)) for z in one.zones},
-        "warnings": one.run.recorded["warnings"],
+        "warnings": one.run.recorded["warnings"][one.year],
         "left_out": one.run.recorded["left_out"],
     }
 
@@ -234,12 +234,13 @@ def _covered(entries: Iterable[Entry]) -> float:
 
 def _warnings(one: Year, lang: Lang) -> str:
     """What is unlikely, each with the stack's own note on why."""
-    found = [Problem(w["code"], w["where"], w["facts"]) for w in one.run.recorded["warnings"]]
+    found = [Problem(w["code"], w["where"], w["facts"]) for w in one.run.recorded["warnings"][one.year]]
     notes = one.run.recorded.get("notes", {})
     lines = []
     for warning in found:
         lines.append(f"  ! {words.problem(warning, lang)}")
-        note = notes.get(str(warning.facts.get("quantity", "")), {}).get(lang)
+        service = next((e.service for e in one.entries if e.item == warning.facts.get("quantity")), "")
+        note = notes.get(service, {}).get(lang)
         lines += [f"    {note}"] if note and f"    {note}" not in lines else []
     return "\n".join([words.say("warnings", lang), *lines]) if lines else ""
 
@@ -288,7 +289,7 @@ def _reason(text: str, lang: Lang) -> str:
 
 def _gdp(one: Year, lang: Lang) -> str:
     """GDP beside, where the run knows it; never added, and no ratio for a partial account."""
-    known: Mapping[str, Any] = one.run.recorded.get("gdp", {})
+    known: Mapping[str, Any] = one.run.recorded.get("gdp", {}).get(one.year, {})
     if not known:
         return ""
     parts = []
@@ -343,7 +344,7 @@ def checked_dict(found: Checked) -> dict[str, Any]:
                 "service": line.service.id,
                 "item": line.item.quantity if line.item else None,
                 "status": line.status,
-                "reason": [{"code": p.code, "where": p.where, "facts": dict(p.facts)} for p in line.reason],
+                "reason": [p.as_dict() for p in line.reason],
             }
             for line in of_year
         ]

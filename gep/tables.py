@@ -89,11 +89,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of one quantity that hold in this run: the region's before the nation's, the user's before ours."""
+    """The rows of one quantity that hold in this run: the region's before the nation's, the user's before ours.
+
+    `elsewhere` has the (set, region) of rows left out because they hold in another region.
+    """
 
     quantity: str
     keys: tuple[str, ...]
     rows: tuple[Row, ...]
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
     def sets(self) -> tuple[str, ...]:
         """The rival sets, in the order they stand."""
@@ -183,20 +187,21 @@ def dense(table: Table, set_: str | None, legend: Legend | None, codes: tuple[in
     """The table as an array over classes and bins.
 
     Classes follow `codes` (raw codes in dense order), or `legend.codes` where none are given. For a table by
-    ecosystem the nearest ancestor that has rows gives all of a class's bins. Where the last bin ends at the
+    ecosystem the nearest ancestor that has rows gives all of a class's bins. Where a class's last bin ends at the
     vocabulary's highest value, that value belongs to it.
 
-    Raises GepError if the set is not named and there are several, if it does not exist, or if a table by ecosystem
-    is given no legend.
+    Raises GepError if the set is not named and there are several, if it does not exist (here), or if a table by
+    ecosystem is given no legend.
     """
     rows = _picked(table, set_)
     axes = _axes(table.keys)
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault("" if axes.at is None else row.keys[axes.at], []).append(row)
-    edges = _edges(rows, axes)
+    bins = {key: _bins(group, axes) for key, group in groups.items()}
+    edges = np.array(sorted({edge for group in bins.values() for *interval, _ in group for edge in interval}))
     silence: list[Row | None] = [None] * max(len(edges) - 1, 1)
-    spread = {key: _spread(group, axes, edges) for key, group in groups.items()}
+    spread = {key: _spread(group, edges) for key, group in bins.items()} if axes.bins else _firsts(groups)
     cells = [spread.get(_nearest(name, spread), silence) for name in _classes(table, axes, legend, codes)]
     return _lookup(axes, edges, cells)
 
@@ -707,6 +712,7 @@ def _merge(below: Table | None, file: _File, region: str | None, desk: _Desk) ->
     axes = _axes(file.keys)
     if below and set(below.keys) != set(file.keys):
         below = None
+    away = [(row.set, row.region) for row in file.rows if row.region not in ("", region)]
     national = [row for row in file.rows if not row.region]
     regional = [row for row in file.rows if region and row.region == region]
     rows = _overlay(national, regional, axes)
@@ -716,7 +722,8 @@ def _merge(below: Table | None, file: _File, region: str | None, desk: _Desk) ->
         rows = _overlay(_overlay(list(below.rows), every, axes), [row for row in rows if row.set], axes)
     if file.whole:
         desk.problems.extend(_bin_problems(rows, axes))
-    return Table(file.quantity, file.keys, tuple(rows))
+    elsewhere = tuple(dict.fromkeys([*(below.elsewhere if below else ()), *away]))
+    return Table(file.quantity, file.keys, tuple(rows), elsewhere)
 
 
 def _overlay(below: list[Row], above: list[Row], axes: _Axes) -> list[Row]:
@@ -765,31 +772,38 @@ def _picked(table: Table, set_: str | None) -> list[Row]:
         raise GepError([Problem("table-set-unpicked", table.quantity, facts)])
     if set_ is not None and set_ not in sets:
         facts = {"quantity": table.quantity, "set": set_, "sets": ", ".join(name or "—" for name in sets)}
+        regions = dict.fromkeys(region for name, region in table.elsewhere if name == set_)
+        if regions:
+            facts |= {"regions": ", ".join(regions), "region": next(iter(regions))}
+            raise GepError([Problem("table-set-elsewhere", table.quantity, facts)])
         raise GepError([Problem("table-set-unknown", table.quantity, facts)])
     return [row for row in table.rows if set_ is None or row.set == set_]
 
 
-def _edges(rows: Iterable[Row], axes: _Axes) -> NDArray[np.float64]:
-    """All edges of all classes; the vocabulary's highest value is inside the last bin."""
+def _bins(group: list[Row], axes: _Axes) -> list[tuple[float, float, Row]]:
+    """The bins of a class, bottom ≤ x < top; the vocabulary's highest value is inside the last that ends there."""
     if axes.bins is None:
-        return np.empty(0)
-    edges = np.array(sorted({edge for row in rows for edge in axes.interval(row.keys)}))
-    if edges[-1] == quantities()[axes.bins].high:
-        edges[-1] = np.nextafter(edges[-1], math.inf)
-    return edges
+        return []
+    high, intervals = quantities()[axes.bins].high, [axes.interval(row.keys) for row in group]
+    last = max(top for _, top in intervals)
+    closed = math.nextafter(high, math.inf)
+    tops = [closed if top == last == high else top for _, top in intervals]
+    return [(bottom, top, row) for (bottom, _), top, row in zip(intervals, tops, group, strict=True)]
 
 
-def _spread(group: list[Row], axes: _Axes, edges: NDArray[np.float64]) -> list[Row | None]:
+def _spread(bins: list[tuple[float, float, Row]], edges: NDArray[np.float64]) -> list[Row | None]:
     """The row of one class for each bin between the edges of all classes."""
-    if axes.bins is None:
-        return [group[0]]
     cells: list[Row | None] = [None] * (len(edges) - 1)
-    for row in group:
-        bottom, top = axes.interval(row.keys)
+    for bottom, top, row in bins:
         for i in range(len(cells)):
             if bottom <= edges[i] < top:
                 cells[i] = row
     return cells
+
+
+def _firsts(groups: Mapping[str, list[Row]]) -> dict[str, list[Row | None]]:
+    """The one row of each class of a table without bins."""
+    return {key: [group[0]] for key, group in groups.items()}
 
 
 def _classes(table: Table, axes: _Axes, legend: Legend | None, codes: tuple[int, ...]) -> list[str]:

@@ -18,8 +18,6 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from gep.shipped import cache as cache_folder
-
 if TYPE_CHECKING:
     import pint
 
@@ -54,7 +52,7 @@ def registry() -> pint.UnitRegistry[Any]:
     """The one registry of the program."""
     import pint  # a quarter of a second, which `gep --help` should not pay
 
-    made: pint.UnitRegistry[Any] = pint.UnitRegistry(cache_folder=cache_folder() / "units")
+    made: pint.UnitRegistry[Any] = pint.UnitRegistry()
     made.load_definitions(_DEFINITIONS)
     return made
 
@@ -65,10 +63,11 @@ def parse(unit: str) -> Any:
 
     Raises UnitError for text that is not a unit.
     """
+    known = registry()
     text = _SPELLED.sub(lambda m: _SPELLINGS[m[0]], _COUNTED.sub(r"(\1)", unit.strip()))
     try:
         bare = _BARE.fullmatch(text)  # pint multiplies no number with degC, which has its own zero
-        return registry().Quantity(*_parts(bare)) if bare else registry().Quantity(registry().parse_expression(text))
+        return known.Quantity(*_parts(bare)) if bare else known.Quantity(known.parse_expression(text))
     except Exception as error:  # pint raises a dozen kinds, tokenizer and attribute errors among them
         raise UnitError(f"{unit!r} is not a unit") from error
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ import rasterio
 from gep import account, gates
 from gep.account import Options, Outcome
 from gep.errors import GepError
+from gep.grid import Window
 from gep.ledger import OUTSIDE, Ledger, fen
+from gep.maps import write_part
 from gep.prepare import Request
 from tests.conftest import field, layers, write_stack
 
@@ -128,7 +131,7 @@ def test_water_above_the_bulletin_is_a_problem_and_writes_nothing(tmp_path: Path
     with pytest.raises(GepError) as caught:
         run(stack, tmp_path / "out")
     assert codes(caught.value) == {"water-above-resources"}
-    assert not [p for p in (tmp_path / "out").iterdir() if not p.name.startswith(".")]
+    assert not (tmp_path / "out").exists()
 
 
 def test_closure_is_printed_and_applied_only_if_declared(tmp_path: Path) -> None:
@@ -139,7 +142,7 @@ def test_closure_is_printed_and_applied_only_if_declared(tmp_path: Path) -> None
     (row,) = account.closure(account.check(Request(stack), partial=True))
     assert row.precipitation - row.factor * row.evapotranspiration == pytest.approx(4e8)
     open_balance = run(stack, tmp_path / "a", maps=False)
-    assert "water-balance-open" in {w["code"] for w in open_balance.run.recorded["warnings"]}
+    assert "water-balance-open" in {w["code"] for w in open_balance.run.recorded["warnings"]["2020"]}
     text = stack.read_text("utf-8").replace('grid = "land_cover"', f'grid = "land_cover"\nclosure = {row.factor}')
     stack.write_text(text, "utf-8")
     closed = run(stack, tmp_path / "b", maps=False)
@@ -150,7 +153,7 @@ def test_closure_is_printed_and_applied_only_if_declared(tmp_path: Path) -> None
 def test_gates_warn_of_an_unusual_mean(tmp_path: Path) -> None:
     wet = layers()["precipitation"] * 5
     out = run(write_stack(tmp_path / "stack", rasters={"precipitation": wet}), tmp_path / "out", maps=False)
-    found = [w for w in out.run.recorded["warnings"] if w["facts"].get("quantity") == "water_conservation"]
+    found = [w for w in out.run.recorded["warnings"]["2020"] if w["facts"].get("quantity") == "water_conservation"]
     assert {w["code"] for w in found} == {"density-unusual"}
     assert gates.gates()
 
@@ -218,3 +221,103 @@ def test_what_the_run_determined_is_recorded(done: Outcome) -> None:
     assert "sha256" in text or "fingerprint" in text or len(text) > 1000
     assert done.run.determined["years"]["2020"]["inputs"]["precipitation"][0]
     assert str(Path(done.database).parent) not in text
+
+
+def changed(stack: Path, name: str, old: str, new: str) -> None:
+    path = stack.parent / name
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+NUMBERS = {
+    "legend": ("legend.csv", "4,wetland", "4,shrub"),
+    "coefficient": ("coefficients/shannon_index.csv", "3.5", "2.5"),
+    "price": ("coefficients/prices.csv", "discount_rate,0.04", "discount_rate,0.05"),
+    "method": ("stack.toml", "[layers.land_cover]", '[methods]\nreservoir_cost = "full_capital"\n[layers.land_cover]'),
+    "unvalued": ("stack.toml", "[layers.land_cover]", '[unvalued]\nsoil_retention = "x"\n[layers.land_cover]'),
+    "resample": ("stack.toml", 'resample = "bilinear"', 'resample = "nearest"\nscale = 1.01'),
+    "notice": ("stack.toml", "[zones]", '[stack.notice]\nzh = "演示"\nen = "demo"\n[zones]'),
+}
+BESIDE = {
+    "comment": ("stack.toml", "[zones]", "# nothing\n[zones]"),
+    "an unused set": ("stack.toml", "[layers.land_cover]", '[sets]\ncarbon_price = "chongqing"\n[layers.land_cover]'),
+    "title": ("stack.toml", 'title = "test"', 'title = "another"'),
+}
+
+
+def determined(stack: Path) -> str:
+    return account.plan_id(account.check(Request(stack), partial=True))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_what_changes_a_number_changes_the_id(name: str, tmp_path: Path) -> None:
+    stack = write_stack(tmp_path / "stack")
+    before = determined(stack)
+    changed(stack, *NUMBERS[name])
+    assert determined(stack) != before
+
+
+def test_what_changes_no_number_leaves_the_id(tmp_path: Path) -> None:
+    stack = write_stack(tmp_path / "stack")
+    before = determined(stack)
+    for name in ("comment", "title"):
+        changed(stack, *BESIDE[name])
+        assert determined(stack) == before, name
+    moved = tmp_path / "else where"
+    stack.parent.rename(moved)
+    assert determined(moved / "stack.toml") == before
+
+
+def test_the_program_is_part_of_the_id(stack_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = determined(stack_path)
+    monkeypatch.setattr("gep.shipped.program", lambda: "another")
+    assert determined(stack_path) != before
+
+
+def test_a_second_account_in_the_same_folder_is_refused(stack_path: Path, tmp_path: Path) -> None:
+    import filelock
+
+    with filelock.FileLock(tmp_path / ".lock"), pytest.raises(GepError, match="out-busy"):
+        run(stack_path, tmp_path)
+
+
+def test_an_output_that_cannot_be_is_a_problem_before_work(stack_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", "utf-8")
+    with pytest.raises(GepError, match="out-unusable"):
+        run(stack_path, tmp_path / "file" / "out")
+    with pytest.raises(GepError, match="ledger"):
+        run(stack_path, tmp_path / "out", ledger="mysql://x/y")
+
+
+def test_without_maps_no_map_is_spooled(stack_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[object] = []
+    original = write_part
+
+    def watched(folder: Path, number: int, window: Window, maps: dict[str, Any], sums: bytes) -> None:
+        written.extend(maps)
+        original(folder, number, window, maps, sums)
+
+    monkeypatch.setattr("gep.maps.write_part", watched)
+    run(stack_path, tmp_path, maps=False)
+    assert written == []
+
+
+def test_what_a_floor_takes_is_reported(stack_path: Path, tmp_path: Path) -> None:
+    """A water balance that is negative somewhere, with the ecosystem floor of a profile of one's own."""
+    dry = layers()["precipitation"] * 0.3
+    stack = write_stack(tmp_path / "stack", rasters={"precipitation": dry})
+    own = tmp_path / "floored.toml"
+    own.write_text(
+        'id = "floored"\nextends = "leshan"\n[services.water_conservation]\n'
+        'items = [{ quantity = "water_conservation", price = "reservoir_cost", floor = "ecosystem" }]\n',
+        "utf-8",
+    )
+    out = account.account(Request(stack, str(own)), Options(tmp_path / "out", partial=True, maps=False))
+    floored = Decimal(out.run.recorded["floored"]["2020|water_conservation|water_conservation"])
+    with Ledger.open(out.database, create=False) as ledger:
+        water = [e for e in ledger.entries() if e.item == "water_conservation"]
+        assert ledger.verify() == []
+    assert floored < 0
+    assert all(e.quantity is None or e.quantity >= 0 for e in water)
+    assert stack_path.exists()

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Transformer
+from rasterio.shutil import copy
 
 from gep.errors import GepError
 from gep.grid import Grid, Window
@@ -414,6 +415,25 @@ def test_a_forked_process_opens_its_own_files(tmp_path: Path, monkeypatch: pytes
     assert dataset(path) is first
     monkeypatch.setattr("os.getpid", lambda: -1)
     assert dataset(path) is not first
+
+
+def test_a_replaced_file_is_opened_anew(tmp_path: Path) -> None:
+    tif = write(tmp_path / "a.tif", np.zeros((70, 83)), DEGREES)
+    virtual = tmp_path / "a.vrt"
+    copy(str(tif), virtual, driver="VRT")
+    kept = dataset(str(tif))
+    for path in (tif, virtual):
+        assert not read_native(source(path, DEGREES), DEGREES.window()).any()
+    hashes = {content_hash(str(path)) for path in (tif, virtual)}
+    assert dataset(str(tif)) is kept
+    write(tmp_path / "b.tif", np.ones((70, 83)), DEGREES).replace(tif)
+    for path in (tif, virtual):
+        assert read_native(source(path, DEGREES), DEGREES.window()).all()
+    assert kept.closed
+    assert not hashes & {content_hash(str(path)) for path in (tif, virtual)}
+    tif.unlink()
+    with pytest.raises(GepError, match="layer-unreadable"):
+        read_native(source(tif, DEGREES), DEGREES.window())
 
 
 def test_few_files_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -594,6 +594,32 @@ def test_layers_of_stations(folder: Folder) -> None:
     assert "stack-value-wrong" in folder.problems(layer.replace("-6.5 degC/km", "-6.5 mm"))
 
 
+@pytest.mark.parametrize(
+    ("header", "unit", "lapse", "rate"),
+    [
+        ("month,p", "mm", "5 mm/km", 0.005),
+        ("month,p", "mm/month", "5 mm/月/km", 0.005),
+        ("month,p", "mm", "5 毫米/公里", 0.005),
+        ("p", "mm/year", "50 mm/year/km", 0.05),
+        ("p", "mm/year", "5 mm/km", None),
+        ("month,p", "mm", "50 mm/year/km", None),
+    ],
+)
+def test_a_lapse_rate_is_of_the_steps_values(
+    folder: Folder, header: str, unit: str, lapse: str, rate: float | None
+) -> None:
+    (folder.path / "normals.csv").write_text(f"station,lon,lat,elevation,{header}\n", "utf-8")
+    layer = f'[layers.precipitation]\nstations = "normals.csv"\nunit = "{unit}"\nvalues = "p"\nlapse = "{lapse}"\n'
+    if rate is None:
+        found = folder.problems(layer)
+        assert set(found) == {"layer-lapse-step"}
+        assert found["layer-lapse-step"].facts["lapse"] == lapse
+        return
+    stations = folder.load(layer).layers["precipitation"].stations
+    assert stations is not None
+    assert stations.lapse == pytest.approx(rate, rel=1e-12)
+
+
 BAD_STATISTICS = """zone,year,quantity,value,unit,source
 1,2020,gdp,1,亿元,a
 1,2020,gdp,2,亿元,a
@@ -631,6 +657,17 @@ def test_what_the_program_derives_is_a_source(folder: Folder) -> None:
     source = derived("slope", write(folder.path / "slope.tif", values, nodata=np.nan))
     np.testing.assert_array_equal(read_native(source, GRID.window())[0], values.astype(float))
     assert (source.grid, source.resample, source.fills) == (GRID, "bilinear", ())
+
+
+def test_what_is_derived_much_finer_is_averaged(folder: Folder) -> None:
+    values = np.random.default_rng(0).uniform(0, 45, (40, 50))
+    path = write(folder.path / "slope.tif", values, nodata=np.nan)
+    coarse = Grid(10, 10, GRID.x0, GRID.y0, 120.0, 120.0, GRID.crs)
+    source = derived("slope", path, coarse)
+    found = read(source, coarse, coarse.window(), folder.path / "cache")[0]
+    means = values[:, :40].reshape(10, 4, 10, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(found, means, rtol=1e-12)
+    assert derived("slope", path, GRID).resample == "bilinear"
 
 
 # --- the lazy view -------------------------------------------------------------------------------------------------

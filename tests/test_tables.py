@@ -554,6 +554,19 @@ def test_a_type_with_its_own_bins_uses_only_those(write: Write) -> None:
     assert math.isnan(_look(lookup, 3, 0.4))  # cropland is silent
 
 
+def test_the_highest_value_is_in_the_last_bin_of_every_class(write: Write) -> None:
+    head = _head("ecosystem", "cover_min", "cover_max")
+    closed = _row("forest", "0", "0.5", value="0.1") + _row("forest", "0.5", "1", value="0.2")
+    blank = _row("shrub", "", "0.5", value="0.3") + _row("shrub", "0.5", "", value="0.4")
+    top = _row("cropland", "", "1", value="0.6") + _row("cropland", "1", "inf", value="0.7")
+    write("shipped/factor.csv", head + closed + blank + top)
+    legend = Legend("any", (1, 2, 3), ("forest", "shrub", "cropland"))
+    lookup = tables.dense(tables.load([], None)["factor"], None, legend)
+    assert [_look(lookup, at, 1.0) for at in range(3)] == [0.2, 0.4, 0.7]
+    assert [_look(lookup, at, math.nextafter(1, 0)) for at in range(3)] == [0.2, 0.4, 0.6]
+    assert math.isnan(_look(lookup, 0, math.nextafter(1, 2)))
+
+
 def test_raw_codes_constants_and_bins_alone(write: Write) -> None:
     write("shipped/depth.csv", _head("soil_type") + _row("010", unit="mm") + _row("3", unit="m"))
     write("shipped/ratio.csv", _head("land_cover") + _row("5", value="0.1"))
@@ -586,6 +599,23 @@ def test_a_set_must_be_picked(write: Write) -> None:
         assert found.code.endswith(code)
         assert found.facts.get("sets", "a, b") == "a, b"
         assert all(problem(found, lang) for lang in LANGS)
+
+
+def test_a_set_of_another_region_says_where_it_holds(write: Write) -> None:
+    rows = _row("forest", set_="national") + _row("forest", set_="tax", region="sichuan")
+    write("shipped/ratio.csv", _head("ecosystem") + rows)
+    write("mine/ratio.csv", _head("ecosystem") + _row("forest", set_="tax", region="guizhou"))
+    folders = [shipped.folder().parent / "mine"]
+    table = tables.load(folders, None)["ratio"]
+    with pytest.raises(GepError) as caught:
+        tables.dense(table, "tax", LEGEND)
+    (found,) = caught.value.problems
+    assert found.code == "table-set-elsewhere"
+    assert (found.facts["regions"], found.facts["sets"]) == ("sichuan, guizhou", "national")
+    assert 'region = "sichuan"' in problem(found, "zh")
+    assert 'region = "sichuan"' in problem(found, "en")
+    here = tables.load(folders, "sichuan")["ratio"]
+    assert tables.dense(here, "tax", LEGEND).values[1, 0] == 0.5
 
 
 def test_a_lookup_survives_pickling(write: Write) -> None:

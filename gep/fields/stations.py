@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import inspect
 import math
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,11 +87,6 @@ class Report(TypedDict):
     error_by_step: list[Error]
 
 
-def identity() -> str:
-    """The source of this module, which the identity of a cached interpolation covers."""
-    return inspect.getsource(sys.modules[__name__])
-
-
 def load(
     path: Path,
     columns: Columns = Columns(),
@@ -136,9 +129,10 @@ def interpolate(
 ) -> Report:
     """Write a table as a layer of 1 or 12 bands on `grid`, float32 GeoTIFF, and return how, with its error.
 
-    `lapse` is the quantity's unit per metre upward (−0.006 for −6 K/km): declared, or `"fit"`, by least squares over
-    the stations, for each step. With a lapse rate a cell without elevation is missing. Nothing is clipped: a fitted
-    lapse rate may take rain below zero far above the stations, which the layer's valid range then shows as missing.
+    `lapse` is by metre upward, in the unit of the table's values (−0.006 for −6 K/km): declared, or `"fit"`, by least
+    squares over the stations, for each step. With a lapse rate a cell without elevation is missing. Nothing is clipped:
+    a fitted lapse rate may take rain below zero far above the stations, which the layer's valid range then shows as
+    missing.
 
     Raises GepError if a lapse rate lacks elevations, or stations at three elevations to be fitted from.
     """

@@ -1,0 +1,69 @@
+"""Rasters made before the pass: fields and interpolated stations, kept by the hash of what they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import fields as dataclass_fields
+from pathlib import Path
+from typing import Any
+
+from gep import fields, shipped, stack
+from gep.fields import stations
+from gep.resolve import Node, bare, ways
+from gep.stack import Source, Stack
+
+
+def field(opened: Stack, node: Node, year: str) -> Source:
+    """A field on its input's own grid."""
+    way = ways(bare(node.name))[node.method]
+    assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
+    source = opened.source(bare(node.args[0]), year)
+    path = _kept(bare(node.name), stack.fingerprint(source), repr(source.grid), node.method)
+    if not path.exists():
+        fields.derive(way, source.grid, lambda window: stack.read_native(source, window), path)
+    return stack.derived(bare(node.name), path)
+
+
+def table(opened: Stack, quantity: str, year: str) -> stations.StationTable:
+    """The stations that a layer is interpolated from; GepError with all that is wrong with them."""
+    declared = opened.layers[quantity].stations
+    assert declared is not None  # noqa: S101  (the caller asked)
+    return stations.load(
+        opened.station_file(quantity, year),
+        stations.Columns(*(getattr(declared, f.name) for f in dataclass_fields(stations.Columns))),
+        scale=declared.scale,
+        offset=declared.offset,
+        missing=stations.MISSING if declared.missing is None else declared.missing,
+        only=declared.only,
+        encoding=declared.encoding,
+    )
+
+
+def stations_layer(opened: Stack, quantity: str, year: str) -> tuple[Source, Mapping[str, Any]]:
+    """Stations interpolated on the stack's grid, and how, with the cross-validated error."""
+    declared = opened.layers[quantity].stations
+    assert declared is not None  # noqa: S101  (the caller asked)
+    found = table(opened, quantity, year)
+    elevation = opened.source("elevation", year) if declared.lapse else None
+    how = (repr(opened.grid), found.identity, repr((declared.power, declared.lapse)))
+    path = _kept(quantity, *how, stack.fingerprint(elevation) if elevation else "")
+    report = path.with_suffix(".json")
+    if not (report.exists() and path.exists()):
+        cache = shipped.cache()
+        heights = (lambda window: stack.read(elevation, opened.grid, window, cache)[0]) if elevation else None
+        made = stations.interpolate(found, opened.grid, heights, path, power=declared.power, lapse=declared.lapse)
+        draft = report.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        draft.write_text(json.dumps(made, sort_keys=True), "utf-8")
+        draft.replace(report)
+    return stack.derived(quantity, path), json.loads(report.read_text("utf-8"))
+
+
+def _kept(name: str, *parts: str) -> Path:
+    """Where a raster made from these parts by this program is kept."""
+    folder = shipped.cache() / "fields"
+    folder.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256("\0".join([*parts, shipped.program()]).encode()).hexdigest()[:24]
+    return folder / f"{name}-{key}.tif"
