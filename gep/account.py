@@ -374,7 +374,8 @@ def _decided(line: Line) -> list[Any]:
 
 
 def _row(row: Row) -> list[str]:
-    return [row.quantity, row.set, *row.keys, repr(row.value), row.unit, row.source, row.clause, row.verified]
+    unit = quantities()[row.quantity].unit  # of the value; `row.unit` is the printed one
+    return [row.quantity, row.set, *row.keys, repr(row.value), unit, row.source, row.clause, row.verified]
 
 
 def _commit(

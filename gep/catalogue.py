@@ -61,12 +61,11 @@ def _table_line(table: tables.Table, lang: Lang) -> str:
 
 
 def _row_line(row: Row, lang: Lang) -> str:
-    value = words.say("missing", lang) if math.isnan(row.value) else f"{row.value:.6g}"
-    spread = "" if math.isnan(row.low) else f"({row.low:.6g}–{row.high:.6g})"
+    value = words.say("missing", lang) if math.isnan(row.value) else row.figure
     keys = " ".join(key for key in row.keys if key)
     status = words.say(f"verified-{row.verified}", lang)
     cited = " ".join(part for part in (row.source, row.clause, row.year, row.price_year) if part)
-    parts = (row.set, keys, value, spread, row.unit, f"[{cited}]", status, row.note, row.where)
+    parts = (row.set, keys, value, f"[{cited}]", status, row.note, row.where)
     return "  " + "  ".join(part for part in parts if part)
 
 

@@ -134,7 +134,8 @@ class _Tree:
         if node.quantity.kind == "class":
             return f"{label} = {self._class(node)}  ← {self._origin(node)}"
         value = self.values[node.name]
-        shown = words.say("missing", self.lang) if math.isnan(value) else f"{value:.6g} {node.quantity.unit}"
+        unit = "" if node.quantity.unit == "1" else f" {node.quantity.unit}"
+        shown = words.say("missing", self.lang) if math.isnan(value) else f"{value:.6g}{unit}"
         return f"{label} = {shown}  ← {self._origin(node)}"
 
     def _origin(self, node: Node) -> str:
@@ -182,8 +183,7 @@ def _classes(prepared: Prepared, window: Window) -> dict[str, int]:
 
 def _row_text(row: Row, lang: Lang) -> str:
     keys = " ".join(key for key in row.keys if key)
-    spread = "" if math.isnan(row.low) else f" ({row.low:.6g}–{row.high:.6g})"
-    parts = [row.quantity, row.where, row.set, keys, f"{row.value:.6g}{spread} {row.unit}", row.price_year]
+    parts = [row.quantity, row.where, row.set, keys, row.figure, row.price_year]
     text = " · ".join(part for part in parts if part)
     status = words.say(f"verified-{row.verified}", lang)
     return f"{text}  {_cited(row.source, row.clause)}  {status}" + (f"  {row.note}" if row.note else "")

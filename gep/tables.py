@@ -86,6 +86,13 @@ class Row:
     index: str
     where: str
 
+    @property
+    def figure(self) -> str:
+        """Value and range as text, in the vocabulary's unit (`unit` is the printed one)."""
+        known = quantities()[self.quantity].unit
+        spread = "" if math.isnan(self.low) else f" ({self.low:.6g}–{self.high:.6g})"
+        return f"{self.value:.6g}{spread}" + ("" if known == "1" else f" {known}")
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
