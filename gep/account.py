@@ -61,6 +61,7 @@ class Options:
     workers: int | None = None
     scheduler: str | None = None
     block: int | None = None
+    supersede: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
         sums = {year: _sums(p, spool / label(year), options, progress) for year, p in prepared.items()}
         _refuse(checked.inputs, prepared, sums, spool)
         made = _maps(checked, prepared, spool, progress) if options.maps else []
-        run = _commit(checked, prepared, sums, determined, database)
+        run = _commit(checked, prepared, sums, determined, (database, options.supersede))
         files = [_final(path, options.out / "maps" / path.name) for path in made]
         files.append(options.out / "ledger.csv")
         with Ledger.open(database, create=False) as opened:
@@ -205,8 +206,9 @@ def _room(options: Options, database: str) -> Iterator[None]:
     except OSError as error:
         raise GepError([Problem("out-unusable", str(options.out), {"reason": error.strerror or str(error)})]) from error
     try:
-        with Ledger.open(database):
-            pass
+        with Ledger.open(database) as opened:
+            if options.supersede:
+                opened.find(options.supersede)
         yield
     finally:
         lock.release()
@@ -251,14 +253,22 @@ def _targets(checked: Checked, year: str, options: Options) -> list[Target]:
 def executor(options: Options) -> Iterator[tuple[Executor, int]]:
     """The executor to run on, and how many windows it works on at once."""
     if options.scheduler:
-        from distributed import Client
-
-        with Client(options.scheduler) as client:  # type: ignore[no-untyped-call]
+        with _client(options.scheduler) as client:
             yield client.get_executor(), sum(client.nthreads().values()) or 1
     else:
         workers = options.workers or os.cpu_count() or 1
         with ThreadPoolExecutor(workers) as pool:
             yield pool, workers
+
+
+def _client(address: str) -> Any:
+    """A client of a dask scheduler; a problem if it does not answer or dask.distributed is not installed."""
+    try:
+        from distributed import Client
+
+        return Client(address)  # type: ignore[no-untyped-call]
+    except (ImportError, OSError) as error:
+        raise GepError([Problem("scheduler-unreachable", address, {"reason": str(error)})]) from error
 
 
 def _sums(prepared: Prepared, spool: Path, options: Options, progress: Progress) -> Sums:
@@ -374,8 +384,11 @@ def _decided(line: Line) -> list[Any]:
 
 
 def _row(row: Row) -> list[str]:
-    unit = quantities()[row.quantity].unit  # of the value; `row.unit` is the printed one
-    return [row.quantity, row.set, *row.keys, repr(row.value), unit, row.source, row.clause, row.verified]
+    """A row as evidence, its figures in the vocabulary's unit; not where it stands."""
+    unit = quantities()[row.quantity].unit  # of the figures; `row.unit` is the printed one
+    figures = [repr(row.value), repr(row.low), repr(row.high), unit, row.unit]
+    cited = [row.source, row.clause, row.year, row.region, row.verified, row.note, row.price_year, row.index]
+    return [row.quantity, row.set, *row.keys, *figures, *cited]
 
 
 def _commit(
@@ -383,7 +396,7 @@ def _commit(
     prepared: Mapping[str, Prepared],
     sums: Mapping[str, Sums],
     determined: dict[str, Any],
-    database: str,
+    ledger_and_old: tuple[str, str | None],
 ) -> Run:
     """Value the sums and append run and entries, in one transaction."""
     inputs = checked.inputs
@@ -396,8 +409,10 @@ def _commit(
         determined=determined,
         recorded=_recorded(checked, prepared, sums),
     )
+    database, old = ledger_and_old
     with Ledger.open(database) as opened:
-        return opened.append(run, entries)
+        replaced = opened.find(old).id if old else None
+        return opened.append(replace(run, supersedes=replaced), entries)
 
 
 def _recorded(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[str, Sums]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from gep import words
-from gep.errors import GepError
+from gep.errors import GepError, Problem
 from gep.words import LANGS, Lang
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,31 +22,45 @@ STACK = click.Path(path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
+def _set_lang(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        ctx.find_root().obj = value
+
+
+def _lang_option() -> click.Option:
+    return click.Option(
+        ["--lang"], type=click.Choice(LANGS), expose_value=False, callback=_set_lang, is_eager=True, help="zh or en."
+    )
+
+
 class _Language(click.Command):
     """A command that takes `--lang` wherever it stands, and lists problems instead of a traceback."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self.params.append(click.Option(["--lang"], type=click.Choice(LANGS), expose_value=False, callback=_set_lang))
+        self.params.append(_lang_option())
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except GepError as error:
             _list_problems(error, as_json=bool(ctx.params.get("as_json")))
-            ctx.exit(1)
+        except OSError as error:  # a full disk, a folder that may not be written: never a traceback
+            facts = {"reason": error.strerror or str(error)}
+            found = GepError([Problem("system-error", str(error.filename or ""), facts)])
+            _list_problems(found, as_json=bool(ctx.params.get("as_json")))
+        return ctx.exit(1)
 
 
 class _Group(click.Group):
     command_class = _Language
 
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.params.append(_lang_option())
+
 
 _Group.group_class = _Group
-
-
-def _set_lang(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-    if value:
-        ctx.find_root().obj = value
 
 
 def _lang() -> Lang:
@@ -118,6 +132,7 @@ _running = _options(
     click.option("--workers", type=click.IntRange(1), help="Threads; default the number of processors."),
     click.option("--scheduler", help="Address of a dask scheduler to run on instead of threads."),
     click.option("--block", type=click.IntRange(16), help="Side of a window in cells; default from the inputs."),
+    click.option("--supersede", metavar="RUN", help="The run of this ledger that the new one replaces."),
     click.option("--json", "as_json", is_flag=True),
 )
 _ledger = click.option("--ledger", "database", required=True, help="An SQLite file or a database URL.")
@@ -155,7 +170,7 @@ def check(request: Any, *, closure: bool, partial: bool, as_json: bool) -> None:
     """List every problem of a stack before work begins."""
     from gep import account, summary
 
-    checked = account.check(request, partial=partial)
+    checked = account.check(request, partial=partial or closure)
     if closure:
         rows = account.closure(checked)
         return _json([row.as_dict() for row in rows]) if as_json else click.echo(summary.closure(rows, _lang()))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import fields as dataclass_fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gep import fields, shipped, stack
 from gep.fields import stations
+from gep.quantities import quantities
 from gep.resolve import Node, bare, ways
 from gep.stack import Source, Stack
 
@@ -20,11 +23,24 @@ def field(opened: Stack, node: Node, year: str) -> Source:
     """A field on its input's own grid."""
     way = ways(bare(node.name))[node.method]
     assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
-    source = opened.source(bare(node.args[0]), year)
+    source = bounded(opened.source(bare(node.args[0]), year))
     path = _kept(bare(node.name), stack.fingerprint(source), repr(source.grid), node.method)
     if not path.exists():
         fields.derive(way, source.grid, lambda window: stack.read_native(source, window), path)
-    return stack.derived(bare(node.name), path)
+    return stack.derived(bare(node.name), path, opened.grid)
+
+
+def bounded(source: Source) -> Source:
+    """The source with values outside the vocabulary's range made missing, where it declares no range of its own.
+
+    An undeclared fill value inside a file would otherwise be taken for a measurement. Missing area shows in every sum.
+    """
+    row = quantities()[source.quantity]
+    if source.valid is not None or row.kind == "class" or not math.isfinite(row.low + row.high):
+        return source
+    ends = sorted((end - source.offset) / source.scale for end in (row.low, row.high))
+    slack = 1e-9 * (ends[1] - ends[0])
+    return replace(source, valid=(ends[0] - slack, ends[1] + slack))
 
 
 def table(opened: Stack, quantity: str, year: str) -> stations.StationTable:
@@ -47,7 +63,7 @@ def stations_layer(opened: Stack, quantity: str, year: str) -> tuple[Source, Map
     declared = opened.layers[quantity].stations
     assert declared is not None  # noqa: S101  (the caller asked)
     found = table(opened, quantity, year)
-    elevation = opened.source("elevation", year) if declared.lapse else None
+    elevation = bounded(opened.source("elevation", year)) if declared.lapse else None
     how = (repr(opened.grid), found.identity, repr((declared.power, declared.lapse)))
     path = _kept(quantity, *how, stack.fingerprint(elevation) if elevation else "")
     report = path.with_suffix(".json")

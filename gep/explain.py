@@ -13,13 +13,14 @@ import numpy as np
 
 import gep.services  # noqa: F401  (registers the formulas)
 from gep import engine, prices, stack, tables, words
+from gep.engine import UNCLASSIFIED
 from gep.errors import GepError, Problem
 from gep.fields import Field
-from gep.fuse import chosen
+from gep.fuse import LAND_COVER, chosen
 from gep.grid import Grid, Window
 from gep.ledger import Entry, Ledger, decimal_text, yuan
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
-from gep.profile import Item
+from gep.profile import Item, within
 from gep.quantities import quantities
 from gep.resolve import Graph, Node, bare, node_name, unresolved, ways
 from gep.tables import Row
@@ -83,6 +84,9 @@ def at_point(request: Request, name: str, point: tuple[float, float], lang: Lang
     for item in items:
         tree = _Tree(inputs, year, item.quantity, window, lang)
         lines += tree.lines()
+        if service and not within(service.ecosystems, tree.ecosystem):
+            lines.append("  " + words.say("out-of-scope", lang, ecosystem=tree.ecosystem))
+            continue
         if math.isnan(tree.values[item.quantity]):
             continue
         if item.price and service and service.id not in inputs.stack.unvalued:
@@ -99,6 +103,8 @@ def cell_at(grid: Grid, point: tuple[float, float]) -> Window:
     from pyproj import Transformer
 
     x, y = Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True).transform(*point)
+    if not math.isfinite(x + y):
+        raise GepError([Problem("point-outside", f"{point[0]},{point[1]}", {"lon": point[0], "lat": point[1]})])
     col, row = math.floor((x - grid.x0) / grid.dx), math.floor((grid.y0 - y) / grid.dy)
     if not (0 <= row < grid.rows and 0 <= col < grid.cols):
         raise GepError([Problem("point-outside", f"{point[0]},{point[1]}", {"lon": point[0], "lat": point[1]})])
@@ -113,10 +119,18 @@ class _Tree:
         graph, broken = resolve_year(inputs, year, [name])
         if name in broken:
             raise GepError(broken[name])
+        if quantities()[name].kind in ("class", "price") or graph.nodes[name].level != "pixel":
+            raise GepError([Problem("not-a-map", name, {"quantity": name, "kind": quantities()[name].kind})])
         nodes = [n.name for n in graph.of([name]).nodes.values() if n.quantity.kind != "class"]
         self.prepared = prepare(inputs, year, [Target(node, node) for node in nodes])
         self.values = _values(self.prepared, window)
         self.classes = _classes(self.prepared, window)
+
+    @property
+    def ecosystem(self) -> str:
+        """The type of the cell."""
+        at = self.classes[LAND_COVER]
+        return self.inputs.legends[LAND_COVER].ecosystems[at] if at >= 0 else UNCLASSIFIED
 
     def lines(self) -> list[str]:
         return list(self._below(self.prepared.graph.nodes[self.name], 0))

@@ -5,6 +5,7 @@ Shared by the account, single maps, `explain` and the lazy xarray view, so that 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ import rasterio
 from gep import derive, maps, profile, shipped, stack, tables, zones
 from gep.declaration import Declaration, ZoneSource, declare
 from gep.engine import UNCLASSIFIED, Output, Plan
-from gep.errors import GepError, Problem, raise_all
+from gep.errors import Fact, GepError, Problem, raise_all
 from gep.fuse import IN, LAND_COVER, MISSING, OUT, Wanted, fuse
 from gep.grid import Grid
 from gep.quantities import quantities
@@ -90,7 +91,9 @@ def open_inputs(request: Request) -> Inputs:
     problems += _sets_unknown(declared, read or {})
     problems += _statistics_stray(opened, areas) if opened and areas else ()
     problems += _stations_broken(opened) if opened else ()
-    problems += _closure_overridden(declared, request)
+    problems += _closure_wrong(declared, request)
+    problems += _services_unknown(declared, chosen) if chosen else ()
+    problems += _statistics_implausible(opened) if opened else ()
     raise_all(problems)
     assert opened and chosen and read is not None and areas  # noqa: S101, PT018  (else a problem was raised)
     years = tuple(year for year in opened.years if year in request.years or not request.years)
@@ -143,7 +146,8 @@ def _sets_unknown(declared: Declaration, found: Mapping[str, Table]) -> Iterator
     """Sets that the stack picks of tables that do not exist or have no such set."""
     for quantity, picked in declared.sets.items() if found else ():
         known = [name for name in found[quantity].sets() if name] if quantity in found else []
-        if picked not in known:
+        elsewhere = quantity in found and any(name == picked for name, _ in found[quantity].elsewhere)
+        if picked not in known and not elsewhere:  # of another region: said where the table is used
             facts = {"table": quantity, "set": picked, "known": ", ".join(known) or "–"}
             yield Problem("set-unknown", f"{declared.path.name} [sets] {quantity}", facts)
 
@@ -163,11 +167,36 @@ def _stations_broken(opened: Stack) -> Iterator[Problem]:
     yield from {(p.code, p.where, *sorted(map(str, p.facts.items()))): p for p in problems}.values()
 
 
-def _closure_overridden(declared: Declaration, request: Request) -> Iterator[Problem]:
-    """A declared closure and another method for the same water balance contradict each other."""
+def _closure_wrong(declared: Declaration, request: Request) -> Iterator[Problem]:
+    """A closure out of range, or one that another method for the same water balance contradicts."""
+    where = f"{request.stack.name} [stack] closure"
+    row = quantities()["balance_closure"]
+    if declared.closure is None:
+        return
+    if not row.low < declared.closure <= row.high:
+        yield Problem("closure-range", where, {"closure": declared.closure, "high": row.high})
     picked = {**declared.methods, **request.methods}.get(CLOSED[0], CLOSED[1])
-    if declared.closure is not None and picked != CLOSED[1]:
-        yield Problem("closure-and-method", f"{request.stack.name} [stack] closure", {"method": picked})
+    if picked != CLOSED[1]:
+        yield Problem("closure-and-method", where, {"method": picked})
+
+
+def _services_unknown(declared: Declaration, chosen: profile.Profile) -> Iterator[Problem]:
+    """Services that the stack speaks of and the profile does not have: a misspelt one would be valued after all."""
+    for part, names in (("unvalued", declared.unvalued), ("notes", declared.notes)):
+        for name in names:
+            if name not in chosen.services:
+                near = ", ".join(difflib.get_close_matches(name, chosen.services, 3)) or "–"
+                facts = {"service": name, "profile": chosen.id, "near": near}
+                yield Problem("service-unknown", f"{declared.path.name} [{part}]", facts)
+
+
+def _statistics_implausible(opened: Stack) -> Iterator[Problem]:
+    for row in opened.statistics:
+        known = quantities()[row.quantity]
+        if not known.low <= row.value <= known.high:
+            facts: dict[str, Fact] = {"quantity": row.quantity, "value": f"{row.value:.6g} {known.unit}"}
+            facts |= {"low": known.low, "high": known.high}
+            yield Problem("statistic-implausible", f"{opened.path.name} {row.zone} {row.year}", facts)
 
 
 def _closed(inputs: Inputs) -> Inputs:
@@ -250,7 +279,7 @@ def prepare(inputs: Inputs, year: str, targets: Sequence[Target], block: int | N
     fused = fuse(graph, [Wanted(t.node, t.map) for t in targets])
     reports: dict[str, Mapping[str, Any]] = {}
     names = [n for n in (*fused.classes, *fused.values) if n != LATITUDE]
-    sources = {name: _source(inputs, graph.nodes[name], year, reports) for name in names}
+    sources = {name: derive.bounded(_source(inputs, graph.nodes[name], year, reports)) for name in names}
     lookups = {name: look_up(inputs, bare(name)) for name in fused.tables}
     plan = Plan(
         grid=inputs.stack.grid,

@@ -12,7 +12,7 @@ from typing import Any
 
 from gep import ledger, words
 from gep.account import Checked, Outcome
-from gep.errors import Problem
+from gep.errors import GepError, Problem
 from gep.gates import Closure
 from gep.ledger import Entry, Ledger, Run, short
 from gep.quantities import quantities
@@ -20,7 +20,7 @@ from gep.units import factor
 from gep.words import Lang
 
 Row = Sequence[str]
-COUNTED, SATELLITE = "counted", "satellite"
+COUNTED, SATELLITE, UNVALUED = "counted", "satellite", "unvalued"
 # Units that people use, largest first: a table takes the first in which its largest figure is at least 0.1.
 _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
     "zh": (("亿", 1e8), ("万", 1e4), ("", 1.0)),
@@ -69,7 +69,12 @@ def years(opened: Ledger, year: str | None = None, zone: str | None = None) -> l
 def of_ledger(database: str, lang: Lang, *, year: str | None = None, zone: str | None = None) -> str:
     """The summary of a ledger."""
     with Ledger.open(database, create=False) as opened:
-        return "\n\n".join(_year(one, lang) for one in years(opened, year, zone))
+        found, every = years(opened, year, zone), years(opened)
+    if not any(one.of(COUNTED, SATELLITE, UNVALUED) for one in found):
+        known = sorted({one.year for one in every}), sorted({z for one in every for z in one.zones})
+        facts = {"year": year or "", "zone": zone or "", "years": ", ".join(known[0]), "zones": ", ".join(known[1])}
+        raise GepError([Problem("ledger-nothing", database, facts)])
+    return "\n\n".join(_year(one, lang) for one in found)
 
 
 def outcome(done: Outcome, lang: Lang) -> str:
@@ -110,7 +115,7 @@ def _text(number: Decimal | None) -> str | None:
 def _items(one: Year) -> dict[str, dict[str, tuple[Decimal | None, str, Decimal | None]]]:
     """By item and zone: quantity, its unit, yuan."""
     made: dict[str, dict[str, tuple[Decimal | None, str, Decimal | None]]] = {}
-    for entry in one.of(COUNTED, SATELLITE, "unvalued"):
+    for entry in one.of(COUNTED, SATELLITE, UNVALUED):
         rows = made.setdefault(f"{entry.service}|{entry.item}", {})
         amount, unit, money = rows.get(entry.zone, (None, entry.quantity_unit, None))
         value = None if entry.value_fen is None else ledger.yuan(entry.value_fen)
@@ -154,7 +159,7 @@ def _table(one: Year, lang: Lang) -> str:
     for key, by_zone in _items(one).items():
         rows += _item_rows(one, key, by_zone, zones, lang)
     standard = "total-partial" if one.run.recorded["partial"] else "total-standard"
-    count = len({e.service for e in one.of(COUNTED)})
+    count = len({e.service for e in one.of(COUNTED) if e.value_fen is not None})
     rows.append(_money_row(words.say(standard, lang, count=count), [_money(one, z, COUNTED) for z in zones], lang))
     rows.append(_money_row(words.say("total-satellite", lang), [_money(one, z, SATELLITE) for z in zones], lang))
     return layout(rows)
@@ -171,7 +176,10 @@ def _item_rows(
         f"{title}" + (f" · {name}" if name != title else "") + (words.say("satellite-mark", lang) if satellite else "")
     )
     unit = next(u for _, u, _ in by_zone.values())
-    yield _row(label, unit, [by_zone.get(z, (None,))[0] for z in zones], lang)
+    marked = {e.zone for e in one.entries if (e.service, e.item) == (service, item) and e.status.endswith(_PROVISIONAL)}
+    row = _row(label, unit, [by_zone.get(z, (None,))[0] for z in zones], lang)
+    marks = [*(zone in marked for zone in zones), bool(marked)]
+    yield [*row[:2], *(cell + "*" * mark for cell, mark in zip(row[2:], marks, strict=True))]
     if any(money is not None for _, _, money in by_zone.values()) and unit != "CNY":
         yield _money_row("", [by_zone.get(z, (None, "", None))[2] for z in zones], lang)
 
@@ -263,20 +271,19 @@ def _unverified(one: Year, lang: Lang) -> str:
 
 
 def _left_out(one: Year, lang: Lang) -> str:
-    """Services without a number, with the reason."""
-    lines = []
+    """Services without a number or a price, gathered by their reason."""
+    titles: Mapping[str, Mapping[Lang, str]] = one.run.recorded["services"]
+    by_reason: dict[str, list[str]] = {}
     for entry in one.entries:
-        title = one.run.recorded["services"].get(entry.service, {}).get(lang, entry.service)
         if entry.status in ("left_out", "not_applicable"):
             name = f" · {getattr(quantities()[entry.item], lang)}" if entry.item else ""
-            lines.append(f"  {title}{name}: {_reason(entry.reason, lang)}")
-    lines += sorted(
-        {
-            f"  {one.run.recorded['services'][e.service][lang]}: {words.say('explain-unvalued', lang, reason=e.reason)}"
-            for e in one.of("unvalued")
-            if e.reason
-        }
-    )
+            by_reason.setdefault(_reason(entry.reason, lang), []).append(titles[entry.service][lang] + name)
+    for entry in one.of(UNVALUED):
+        if entry.reason:
+            said = words.say("explain-unvalued", lang, reason=entry.reason)
+            by_reason.setdefault(said, []).append(titles[entry.service][lang])
+    comma = "、" if lang == "zh" else ", "
+    lines = [f"  {comma.join(dict.fromkeys(names))}: {reason}" for reason, names in by_reason.items()]
     return "\n".join([words.say("left-out", lang), *lines]) if lines else ""
 
 

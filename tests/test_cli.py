@@ -292,3 +292,75 @@ def test_a_flipped_layer_changes_nothing(out: Path, tmp_path: Path, rows_of: Any
     keep = ("zone", "ecosystem", "item", "quantity", "value_yuan")
     ours = [[r[k] for k in keep] for r in rows_of(tmp_path / "out" / "ledger.csv")]
     assert ours == [[r[k] for k in keep] for r in rows_of(out / "ledger.csv")]
+
+
+def test_language_stands_anywhere(out: Path) -> None:
+    for args in (
+        ["--lang", "zh", "ledger", "show"],
+        ["ledger", "--lang", "zh", "show"],
+        ["ledger", "show", "--lang", "zh"],
+    ):
+        assert "部分核算合计" in gep(*args, "--ledger", out / "ledger.sqlite").output
+
+
+def test_problems_for_machines(tmp_path: Path) -> None:
+    result = gep("check", tmp_path / "none.toml", "--json", "--lang", "en")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"][0]["code"]
+
+
+def test_a_ledger_without_the_year_says_what_it_has(out: Path) -> None:
+    result = gep("ledger", "show", "--ledger", out / "ledger.sqlite", "--year", "1999")
+    assert (result.exit_code, "[ledger-nothing]" in result.stderr) == (1, True)
+
+
+def test_a_run_supersedes_another_by_saying_so(stack_path: Path, tmp_path: Path) -> None:
+    first = json.loads(gep("account", stack_path, "--partial", "--no-maps", "--out", tmp_path, "--json").stdout)["run"]
+    choice = ["--method", "reservoir_cost=full_capital", "--supersede", first[:12]]
+    result = gep("account", stack_path, "--partial", "--no-maps", "--out", tmp_path, "--json", *choice)
+    assert result.exit_code == 0, result.output
+    shown = gep("ledger", "show", "--ledger", tmp_path / "ledger.sqlite").output
+    assert shown.count("Partial total") + shown.count("部分核算合计") == 1
+    assert gep("ledger", "verify", "--ledger", tmp_path / "ledger.sqlite").exit_code == 0
+    again = gep("account", stack_path, "--partial", "--no-maps", "--out", tmp_path, "--supersede", "ffff")
+    assert "[ledger-run-unknown]" in again.stderr
+
+
+@pytest.mark.parametrize("name", ["land_cover", "gdp", "carbon_price"])
+def test_what_is_not_of_pixels_has_no_map_and_no_point(name: str, stack_path: Path, tmp_path: Path) -> None:
+    for args in (
+        ["map", name, stack_path, "--out", tmp_path / "x.tif"],
+        ["explain", name, stack_path, "--at", forest_cell()],
+    ):
+        result = gep(*args)
+        assert result.exit_code == 1
+        assert "[" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+TYPOS = {
+    "unvalued": ("[layers.land_cover]", '[unvalued]\nsoil_retentoin = "x"\n[layers.land_cover]', "service-unknown"),
+    "closure": ('grid = "land_cover"', 'grid = "land_cover"\nclosure = -0.6', "closure-range"),
+    "method": ("[layers.land_cover]", '[methods]\nnpp = "mimai"\n[layers.land_cover]', "method-unknown"),
+    "set": ("[layers.land_cover]", '[sets]\nrunoff_ratio = "gong"\n[layers.land_cover]', "set-unknown"),
+}
+
+
+@pytest.mark.parametrize("name", TYPOS)
+def test_typos_are_problems(name: str, tmp_path: Path) -> None:
+    stack = write_stack(tmp_path / "stack")
+    old, new, code = TYPOS[name]
+    edit(old, new)(stack.parent)
+    result = gep("check", stack, "--partial")
+    assert (result.exit_code, f"[{code}]" in result.stderr) == (1, True)
+
+
+def test_an_undeclared_fill_value_is_missing_and_not_a_measurement(tmp_path: Path, rows_of: Any) -> None:
+    rain = layers()["precipitation"]
+    rain[5:25, 66:92] = -32768.0  # where no block is looked at beforehand
+    stack = write_stack(tmp_path / "stack", rasters={"precipitation": rain})
+    result = gep("account", stack, "--partial", "--no-maps", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    water = [r for r in rows_of(tmp_path / "out" / "ledger.csv") if r["service"] == "water_conservation"]
+    assert sum(float(r["missing_area_km2"]) for r in water) > 50
+    assert all(float(r["quantity"]) > 0 for r in water if r["quantity"] and r["zone"] != "outside")
