@@ -177,7 +177,7 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
         spool = options.out / f".run-{ledger.run_id(determined)[:16]}"
         sums = {year: _sums(p, spool / label(year), options, progress) for year, p in prepared.items()}
         _refuse(checked.inputs, prepared, sums, spool)
-        made = _maps(checked, prepared, spool, progress) if options.maps else []
+        made = _maps(checked, prepared, spool, options, progress) if options.maps else []
         run = _commit(checked, prepared, sums, determined, (database, options.supersede))
         files = [_final(path, options.out / "maps" / path.name) for path in made]
         files.append(options.out / "ledger.csv")
@@ -289,7 +289,9 @@ def label(year: str) -> str:
     return re.sub(r"[^\w-]+", "_", year).strip("_") or "period"
 
 
-def _maps(checked: Checked, prepared: Mapping[str, Prepared], spool: Path, progress: Progress) -> list[Path]:
+def _maps(
+    checked: Checked, prepared: Mapping[str, Prepared], spool: Path, options: Options, progress: Progress
+) -> list[Path]:
     """Every map of every year, assembled from the parts, in parallel, still under the spool folder."""
     jobs = [(year, key) for year, one in prepared.items() for key in one.plan.mapped]
     run = ledger.run_id(_determined(checked, prepared))
@@ -305,7 +307,7 @@ def _maps(checked: Checked, prepared: Mapping[str, Prepared], spool: Path, progr
         return out
 
     made = []
-    with ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1) or 1) as pool:
+    with ThreadPoolExecutor(options.workers or os.cpu_count() or 1) as pool:
         for done, path in enumerate(pool.map(make, jobs), 1):
             made += [path, *([path.with_suffix(".qml")] if path.with_suffix(".qml").exists() else [])]
             progress("maps", done, len(jobs))

@@ -18,6 +18,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,7 @@ def _checksum(data: NDArray[np.uint8]) -> int:
     return zlib.crc32(data[folded:].tobytes(), check)
 
 
+@lru_cache(maxsize=64)
 def _header(rows: int, cols: int) -> bytes:
     """A BigTIFF header for float32 rows that follow one another from a page's start, one strip a row."""
     tags = 11
@@ -258,20 +260,30 @@ def _halve(level: _Mosaic, number: int, statistics: NDArray[np.float64]) -> _Mos
     height = max(1, _STRIP_CELLS // 2 // level.cols)
     name = f"{level.path.name.split('.')[0]}.{number}"
     files = []
-    with rasterio.open(level.path) as source:
-        for strip, row in enumerate(range(0, rows, height)):
-            window = Window(row, 0, min(height, rows - row), cols)
-            tall = min(2 * window.rows, level.rows - 2 * row)
-            fine = source.read(1, window=RasterWindow(0, 2 * row, level.cols, tall))
-            coarse = np.empty((window.rows, cols), np.float32)
-            if number == 1:
-                _observe(fine, statistics)
-            _average(fine, coarse)
-            path = level.path.with_name(f"{name}.{strip}.tif")
-            _write_raster(path, coarse)
-            files.append((path, window))
+    for strip, row in enumerate(range(0, rows, height)):
+        window = Window(row, 0, min(height, rows - row), cols)
+        fine = _rows(level, 2 * row, min(2 * window.rows, level.rows - 2 * row))
+        coarse = np.empty((window.rows, cols), np.float32)
+        if number == 1:
+            _observe(fine, statistics)
+        _average(fine, coarse)
+        path = level.path.with_name(f"{name}.{strip}.tif")
+        _write_raster(path, coarse)
+        files.append((path, window))
     made = _Mosaic(level.path.with_name(f"{name}.vrt"), rows, cols, tuple(files))
     _write_vrt(made)
+    return made
+
+
+def _rows(level: _Mosaic, top: int, rows: int) -> Reals:
+    """Some rows of a level from its files, whose cells are stored as they are."""
+    made = np.empty((rows, level.cols), np.float32)
+    for path, at in level.files:
+        first, last = max(at.row, top), min(at.row + at.rows, top + rows)
+        if first < last:
+            start = len(_header(at.rows, at.cols)) + 4 * at.cols * (first - at.row)
+            cells = np.fromfile(path, "<f4", (last - first) * at.cols, offset=start)
+            made[first - top : last - top, at.col : at.col + at.cols] = cells.reshape(-1, at.cols)
     return made
 
 

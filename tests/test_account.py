@@ -138,9 +138,9 @@ def test_closure_is_printed_and_applied_only_if_declared(tmp_path: Path) -> None
     statistics = '[statistics]\npath = "statistics.csv"'
     stack = write_stack(tmp_path / "stack", statistics)
     head = "zone,year,quantity,value,unit,source\n"
-    (stack.parent / "statistics.csv").write_text(head + "01,2020,water_resources,2,亿m³,bulletin\n", "utf-8")
+    (stack.parent / "statistics.csv").write_text(head + "01,2020,water_resources,2.6,亿m³,bulletin\n", "utf-8")
     (row,) = account.closure(account.check(Request(stack), partial=True))
-    assert row.precipitation - row.factor * row.evapotranspiration == pytest.approx(2e8)
+    assert row.precipitation - row.factor * row.evapotranspiration == pytest.approx(2.6e8)
     open_balance = run(stack, tmp_path / "a", maps=False)
     assert "water-balance-open" in {w["code"] for w in open_balance.run.recorded["warnings"]["2020"]}
     text = stack.read_text("utf-8").replace('grid = "land_cover"', f'grid = "land_cover"\nclosure = {row.factor}')
