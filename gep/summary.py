@@ -195,7 +195,7 @@ def _row(label: str, unit: str, values: list[Decimal | None], lang: Lang) -> Row
     shown = "元" if unit == "CNY" and lang == "zh" else unit
     return [
         label,
-        f"{name}{' ' if name and shown.isascii() and lang == 'zh' else ''}{shown}",
+        f"{name}{' ' if name and shown[0].isascii() and lang == 'zh' else ''}{shown}",
         *(_figure(v, scale, lang) for v in [*values, whole]),
     ]
 
@@ -246,11 +246,20 @@ def _warnings(one: Year, lang: Lang) -> str:
     notes = one.run.recorded.get("notes", {})
     lines = []
     for warning in found:
-        lines.append(f"  ! {words.problem(warning, lang)}")
+        lines.append(f"  ! {words.problem(_named(warning, one, lang), lang)}")
         service = next((e.service for e in one.entries if e.item == warning.facts.get("quantity")), "")
         note = notes.get(service, {}).get(lang)
         lines += [f"    {note}"] if note and f"    {note}" not in lines else []
     return "\n".join([words.say("warnings", lang), *lines]) if lines else ""
+
+
+def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
+    """The warning with names for the zone's code and the quantity's id."""
+    zone, quantity = str(warning.facts.get("zone", "")), str(warning.facts.get("quantity", ""))
+    known = one.zones.get(zone, {}).get(lang, zone)
+    said = getattr(quantities()[quantity], lang) if quantity in quantities() else quantity
+    where = warning.where.replace(zone, known, 1) if zone else warning.where
+    return Problem(warning.code, where, {**warning.facts, "zone": known, "quantity": said})
 
 
 def _unverified(one: Year, lang: Lang) -> str:
