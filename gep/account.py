@@ -653,7 +653,8 @@ def single_map(
         raise GepError([Problem("not-a-map", quantity, {"quantity": quantity, "kind": quantities()[quantity].kind})])
     prepared = prepare(inputs, year, [Target(quantity, quantity, map=True)])
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=_folder(out)) as spool:
-        _sums(prepared, Path(spool), Options(out, workers=workers), progress)
+        named: Progress = lambda _, done, of: progress(quantity, done, of)  # noqa: E731
+        _sums(prepared, Path(spool), Options(out, workers=workers), named)
         windows, tags = list(prepared.plan.windows()), map_tags(inputs, prepared.graph, quantity, year)
         maps.assemble(Path(spool), prepared.plan.grid, windows, quantity, out, tags, maps.style(quantity))
     return out

@@ -125,7 +125,7 @@ def _write(path: Path, pieces: Sequence[Any]) -> None:
 
 def _write_raster(path: Path, values: Reals) -> int:
     """Write rows × cols as an uncompressed GeoTIFF; returns the checksum of the cells."""
-    cells = np.ascontiguousarray(values, "<f4")
+    cells: Any = np.ascontiguousarray(values, "<f4")
     _write(path, [_header(*cells.shape), memoryview(cells).cast("B")])
     return _checksum(cells.reshape(-1).view(np.uint8))
 

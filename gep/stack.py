@@ -309,7 +309,7 @@ def unknown_codes(source: Source) -> dict[int, int]:
     return dict(found)
 
 
-def open_stack(path: Path, years: Sequence[str] = (), cache: Path | None = None, block: int = 512) -> Any:
+def open_stack(path: str | Path, years: Sequence[str] = (), cache: Path | None = None, block: int = 512) -> Any:
     """The stack as a lazy `xarray.Dataset`: the numbers of `read`, computed by dask in blocks of `block` cells a side.
 
     Dimensions are (year, [month or day], y, x). Class layers hold raw codes, −1 where missing. Layers made of stations
@@ -317,7 +317,7 @@ def open_stack(path: Path, years: Sequence[str] = (), cache: Path | None = None,
     """
     import xarray
 
-    stack = load(path, years)
+    stack = load(Path(path), years)
     folder, grid, whole = cache or shipped.cache(), stack.grid, stack.grid.window()
     names = [name for name, layer in stack.layers.items() if layer.stations is None]
     along = _axes(grid)
@@ -330,7 +330,7 @@ def open_stack(path: Path, years: Sequence[str] = (), cache: Path | None = None,
             "x": ("x", grid.xs(whole), along["X"]),
             "spatial_ref": ((), 0, _grid_mapping(grid)),
         },
-        attrs={"Conventions": "CF-1.10", "title": stack.title, STACK_ATTRIBUTE: str(stack.path), **comment},
+        attrs={"Conventions": "CF-1.10", "title": stack.title, STACK_ATTRIBUTE: str(stack.path.resolve()), **comment},
     )
 
 

@@ -16,7 +16,7 @@ from gep.prepare import Request, Target, open_inputs, prepare
 
 @pytest.fixture(scope="module")
 def dataset(stack_path: Path) -> xr.Dataset:
-    opened: xr.Dataset = gep.open_stack(stack_path)
+    opened: xr.Dataset = gep.open_stack(str(stack_path))
     return opened
 
 

@@ -512,7 +512,7 @@ def _netcdf(path: Path, years: int = 2) -> NDArray[np.float64]:
     netcdf_file = pytest.importorskip("scipy.io").netcdf_file
     rain = np.arange(12 * years * 12).reshape(12 * years, 3, 4) * 2
     months = np.arange("2020-01", f"{2020 + years}-01", dtype="datetime64[M]").astype("datetime64[D]")
-    axes = {"time": (months - np.datetime64("2019-12-31")).astype(float) + 14.5}
+    axes: dict[str, NDArray[Any]] = {"time": (months - np.datetime64("2019-12-31")).astype(float) + 14.5}
     axes |= {"lat": 28.985 + 0.01 * np.arange(3), "lon": 102.94 + 0.01 * np.arange(4)}
     units = {"time": "hours since 2019-12-31 00:00:00", "lat": "degrees_north", "lon": "degrees_east"}
     axes["time"] *= 24
