@@ -649,7 +649,9 @@ def single_map(
     year = inputs.years[-1]
     graph, broken = resolve_year(inputs, year, [quantity])
     raise_all(broken.get(quantity, ()))
-    if quantities()[quantity].kind in ("class", "price") or graph.nodes[quantity].level != "pixel":
+    row, node = quantities()[quantity], graph.nodes[quantity]
+    no_year = node.steps > 1 and row.annual == "none"  # days of rain have no year's value
+    if row.kind in ("class", "price") or node.level != "pixel" or no_year:
         raise GepError([Problem("not-a-map", quantity, {"quantity": quantity, "kind": quantities()[quantity].kind})])
     prepared = prepare(inputs, year, [Target(quantity, quantity, map=True)])
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=_folder(out)) as spool:

@@ -119,6 +119,23 @@ def test_an_annual_argument_sees_the_year(cache: Path) -> None:
     assert found == pytest.approx(5825, rel=1e-3)
 
 
+def test_only_formulas_of_steps_know_the_step() -> None:
+    for formula in formulas():
+        assert formula.over or not {"month", "half_month"} & set(formula.params), formula.name
+
+
+def test_the_account_before_may_need_its_own_year(cache: Path) -> None:
+    """`previous_annual_…` is the year's value of then, and the loop that makes it ends before it is used."""
+    formula = next(f for f in PIXEL if any(p.startswith(ANNUAL) for p in f.params))
+    rain, name = Node("previous_precipitation", "layer", steps=12), "previous_rainfall_erosivity"
+    args = tuple("previous_" + param for param in formula.params)
+    nodes = {"land_cover": Node("land_cover", "layer"), rain.name: rain}
+    nodes[name] = Node(name, "formula", formula.name, args, 12)
+    fused = fuse(Graph(MappingProxyType(nodes)), [Wanted(name, map=True)])
+    months = [15.0, 20, 40, 80, 130, 170, 300, 290, 150, 80, 40, 15]
+    assert evaluate(fused, cache / "code", {rain.name: months})[0] == pytest.approx(5825, rel=1e-3)
+
+
 def test_only_registry_names_reach_the_text() -> None:
     graph = graph_of(next(f for f in PIXEL if f.name == "water_balance"))
     text = fuse(graph, [Wanted("water_conservation")]).text
