@@ -1,0 +1,69 @@
+"""Units at the door."""
+
+from __future__ import annotations
+
+import pytest
+
+from gep.quantities import quantities
+from gep.units import UnitError, convert, factor, parse
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "expected"),
+    [
+        ("元", "CNY", 1.0),
+        ("万元", "CNY", 1e4),
+        ("亿元", "万元", 1e4),
+        ("亩", "m²", 10000 / 15),
+        ("万亩", "ha", 10000 / 15),
+        ("万吨", "t", 1e4),
+        ("亿立方米", "m³", 1e8),
+        ("元/万m³", "CNY/m³", 1e-4),
+        ("元/千瓦时", "CNY/J", 1 / 3.6e6),
+        ("t/(ha·year)", "kg/(m²·year)", 0.1),
+        ("mm/month", "mm/year", 12.0),
+        ("0.1 mm/year", "mm/year", 0.1),
+        ("m3/s", "m³/year", 31_557_600.0),
+        ("km2", "ha", 100.0),
+        ("hm2", "公顷", 1.0),
+        ("%", "1", 0.01),
+        ("％", "1", 0.01),
+        ("人/km²", "person/ha", 0.01),
+        ("t·ha·h/(ha·MJ·mm)", "t*h/(MJ*mm)", 1.0),
+        ("degree", "radian", 0.017453292519943295),
+        ("g/(m²·year)", "t/(ha·year)", 0.01),
+        ("delta_degC", "kelvin", 1.0),
+        ("day", "hour", 24.0),
+        ("km/h", "m/s", 1 / 3.6),
+    ],
+)
+def test_factors(have: str, want: str, expected: float) -> None:
+    assert factor(have, want) == pytest.approx(expected, rel=1e-14)
+
+
+def test_temperatures_have_their_own_zero() -> None:
+    assert convert("degC", "kelvin") == (1.0, 273.15)
+    assert convert("0.1 degC", "degC") == (0.1, 0.0)
+    assert convert("℃", "K") == (1.0, 273.15)
+    with pytest.raises(UnitError, match="zeros"):
+        factor("degC", "kelvin")
+
+
+@pytest.mark.parametrize("wrong", ["gC/m2", "ton", "百分比", "mm/", "", "1/0", "元元"])
+def test_what_is_not_a_unit_is_refused(wrong: str) -> None:
+    with pytest.raises(UnitError):
+        convert(wrong, "mm/year")
+
+
+def test_other_dimensions_are_refused() -> None:
+    for have, want in (("t/ha", "mm/year"), ("CNY", "m³"), ("mm", "mm/year"), ("person", "1")):
+        with pytest.raises(UnitError, match="cannot be converted"):
+            convert(have, want)
+
+
+def test_every_unit_of_the_vocabulary_is_known() -> None:
+    for row in quantities().values():
+        parse(row.unit)
+        parse(row.step_unit)
+        if row.total_unit:
+            assert row.total_factor() > 0
