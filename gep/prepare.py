@@ -77,6 +77,11 @@ class Inputs:
 
 def open_inputs(request: Request) -> Inputs:
     """Open the stack, profile, tables, legends and zones; every problem of all of them is raised at once."""
+    with rasterio.Env(**maps.environment()):  # GDAL sizes its cache at the first block it reads, for good
+        return _opened(request)
+
+
+def _opened(request: Request) -> Inputs:
     problems: list[Problem] = []
     declared, _ = declare(request.stack)  # its problems are among those of loading
     opened = _attempt(problems, stack.load, request.stack, _with_previous(declared.years, request.years))
@@ -272,6 +277,11 @@ class Prepared:
 
 def prepare(inputs: Inputs, year: str, targets: Sequence[Target], block: int | None = None) -> Prepared:
     """The plan of one year's pass over the pixels; derives the fields it needs first (cached by their inputs)."""
+    with rasterio.Env(**maps.environment()):
+        return _prepared(inputs, year, targets, block)
+
+
+def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int | None) -> Prepared:
     wanted = dict.fromkeys([*(t.node for t in targets), LAND_COVER])  # every sum is by ecosystem
     graph, broken = resolve(wanted, inputs.supply(year))
     raise_all(p for found in broken.values() for p in found)
