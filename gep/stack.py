@@ -301,7 +301,7 @@ def unknown_codes(source: Source) -> dict[int, int]:
     """Raw codes of a class layer that are not in `source.codes`, with the number of their cells; reads it whole."""
     found: Counter[int] = Counter()
     plain = replace(source, codes=())
-    for window in source.grid.windows(512, source.grid.cols):
+    for window in source.grid.windows(512, 2048):  # memory does not grow with the raster
         unknown = read_native(source, window) == -2
         if unknown.any():
             codes, counts = np.unique(read_native(plain, window)[unknown], return_counts=True)
