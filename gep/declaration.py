@@ -111,6 +111,21 @@ class ZoneSource:
 
 
 @dataclass(frozen=True, slots=True)
+class StatisticsFile:
+    """A file of statistics (`*` in its name: several), and what it does not say itself.
+
+    `year` and `source` are of a yearbook's tables; `words` are headings to a quantity, a zone or "" (leave it out);
+    `sheet` is the only one to be read of a workbook.
+    """
+
+    path: Path
+    year: str = ""
+    source: str = ""
+    sheet: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class GridSource:
     """The grid: another layer's, or a CRS and cell size with bounds (west, south, east, north; None: the zones')."""
 
@@ -133,7 +148,7 @@ class Declaration:
     notice: Mapping[Lang, str] | None
     layers: Mapping[str, Layer]
     zones: ZoneSource
-    statistics: Path | None
+    statistics: tuple[StatisticsFile, ...]
     methods: Mapping[str, str]
     sets: Mapping[str, str]
     coefficients: Path | None
@@ -358,13 +373,44 @@ def _zones(top: _Keys, folder: Path) -> ZoneSource:
     return found
 
 
-def _statistics(top: _Keys, folder: Path) -> Path | None:
+def _statistics(top: _Keys, folder: Path) -> tuple[StatisticsFile, ...]:
+    """The files of statistics: one path, or a list of paths and tables; what is said of all stands beside."""
     keys = top.inner("statistics")
     if keys is None:
-        return None
-    path = keys.text("path", needed='"statistics.csv"')
+        return ()
+    shared = _statistics_file(keys, folder)
+    value = keys.table.get("path")
+    keys.asked.add("path")
+    made = []
+    for entry in value if isinstance(value, list) else [value]:
+        inner = _Keys(entry if isinstance(entry, dict) else {"path": entry}, keys.where, keys.problems)
+        path = inner.text("path", needed='"statistics.csv"')
+        own = _statistics_file(inner, folder / path)
+        inner.done()
+        if isinstance(path, str) and path.strip():
+            made.append(
+                StatisticsFile(
+                    own.path,
+                    own.year or shared.year,
+                    own.source or shared.source,
+                    own.sheet or shared.sheet,
+                    {**shared.words, **own.words},
+                )
+            )
     keys.done()
-    return folder / path if path else None
+    return tuple(made)
+
+
+def _statistics_file(keys: _Keys, path: Path) -> StatisticsFile:
+    keys.asked |= {"year", "words"}
+    year = str(keys.table.get("year", ""))
+    if year and not re.fullmatch(r"\d{4}", year):
+        keys.wrong("year", "2022")
+    words = keys.table.get("words", {})
+    if not isinstance(words, dict) or not all(isinstance(meaning, str) for meaning in words.values()):
+        keys.wrong("words", '{ "GDP（现价）" = "gdp", "人均GDP" = "" }')
+        words = {}
+    return StatisticsFile(path, year, keys.text("source"), keys.text("sheet"), words)
 
 
 def _choices(top: _Keys, key: str) -> dict[str, str]:

@@ -25,7 +25,8 @@ from gep.layers import Files, Opening, filled
 from gep.quantities import quantities
 from gep.rasters import Band, close, content_hash
 from gep.sample import Qc, Resample, Source, fingerprint, prepare, read, read_native
-from gep.statistics import Reader, Statistic
+from gep.statistics import Statistic, zone_words
+from gep.statistics import read as read_statistics
 from gep.words import Lang
 
 __all__ = [
@@ -134,7 +135,8 @@ class _Loader:
         """The stack; None if problems leave it without a grid."""
         opened = {name: self._layer(layer) for name, layer in self.declared.layers.items()}
         grid = self._grid()
-        statistics = Reader(self.declared.statistics, self.problems).read() if self.declared.statistics else ()
+        zones = zone_words(self.declared.zones) if self.declared.statistics else {}
+        statistics = read_statistics(self.declared.statistics, zones, self.problems)
         if grid is None:
             return None
         self._place(grid)
