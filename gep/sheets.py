@@ -19,7 +19,7 @@ from gep.errors import Problem
 
 _WORKBOOKS = (".xlsx", ".xlsm")
 _OTHER_WORKBOOKS = (".xls", ".et", ".ods", ".numbers")
-_BLANKS = " \t\r\n\u00a0\u3000\u200b\ufeff"
+_BLANKS = " \t\r\u00a0\u3000\u200b\ufeff"  # a line break parts two languages in a heading
 
 # Full-width letters, digits and signs, which Chinese input methods type. Not NFKC: that makes "12①" "121".
 _FULL_WIDTH = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)} | {ord(blank): " " for blank in _BLANKS}

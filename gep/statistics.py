@@ -17,6 +17,7 @@ from gep.errors import Fact, Problem
 from gep.quantities import Quantity, quantities
 from gep.sheets import Sheet
 from gep.units import UnitError, convert
+from gep.words import Lang
 from gep.yearbook import Given, Row, Yearbook
 
 _COLUMNS = ("zone", "year", "quantity", "value", "unit", "source")
@@ -48,7 +49,7 @@ def read(files: Iterable[StatisticsFile], zones: Mapping[str, str], problems: li
             words = {headings.folded(word): meaning for word, meaning in file.words.items()}
             given = Given(zones, file.year, file.source, words)
             found += Reader(path, problems, given, file.sheet).numbers()
-    problems += _twice(found)
+    problems += twice(found)
     return tuple(found)
 
 
@@ -59,7 +60,8 @@ def _paths(path: Path) -> list[Path]:
     return sorted(p for p in path.parent.glob(path.name) if not p.name.startswith("~$")) or [path]
 
 
-def _twice(found: Iterable[Statistic]) -> Iterator[Problem]:
+def twice(found: Iterable[Statistic]) -> Iterator[Problem]:
+    """Numbers of one zone, year, quantity and object that stand in two places."""
     seen: dict[tuple[str, ...], str] = {}
     for s in found:
         first = seen.setdefault((s.zone, s.year, s.quantity, s.object), s.where)
@@ -78,13 +80,13 @@ class Reader:
     def read(self) -> tuple[Statistic, ...]:
         """All lines that can be understood; the others, and those that stand twice, are noted."""
         found = tuple(self.numbers())
-        self.problems += _twice(found)
+        self.problems += twice(found)
         return found
 
     def numbers(self) -> Iterator[Statistic]:
         """The numbers of all sheets, in their order."""
         for where, row in self.rows():
-            found = self._statistic(where, row) if row["quantity"] or row["value"] else None
+            found = self.statistic(where, row) if row["quantity"] or row["value"] else None
             if found is not None:
                 yield found
 
@@ -121,7 +123,8 @@ class Reader:
             row = {name: sheet.cell(number, col) for col, name in names.items()}
             yield sheet.where(number), row
 
-    def _statistic(self, where: str, row: Mapping[str, str]) -> Statistic | None:
+    def statistic(self, where: str, row: Mapping[str, str]) -> Statistic | None:
+        """A line as a number in the vocabulary's unit; None if it has none, or is not understood, which is noted."""
         quantity = quantities().get(row["quantity"]) or quantities().get(
             headings.quantity_words().get(headings.folded(row["quantity"]), "")
         )
@@ -198,10 +201,18 @@ def conversion(unit: str, quantity: Quantity) -> tuple[float, float] | None:
 
 
 def zone_words(source: ZoneSource) -> dict[str, str]:
-    """Codes and names of the zones, folded, to codes; {} if the file cannot be read, which is said elsewhere.
+    """Codes and names of the zones, folded, to codes; a name that two zones share means neither."""
+    zones = zone_names(source)
+    found: dict[str, set[str]] = {}
+    for code, names in zones.items():
+        for name in names.values():
+            found.setdefault(headings.folded(name), set()).add(code)
+    single = {word: min(meant) for word, meant in found.items() if word and len(meant) == 1}
+    return single | {headings.folded(code): code for code in zones}
 
-    A name that two zones share means neither.
-    """
+
+def zone_names(source: ZoneSource) -> dict[str, dict[Lang, str]]:
+    """The names of the zones by code, as declared; {} if the file cannot be read, which is said elsewhere."""
     import pyogrio
 
     fields = [source.code, *source.name.values()]
@@ -212,15 +223,9 @@ def zone_words(source: ZoneSource) -> dict[str, str]:
     except Exception:  # whatever GDAL cannot read here, the zones themselves cannot be read from
         return {}
     table = {name: [_text(v) for v in column] for name, column in zip(meta["fields"], columns, strict=True)}
-    if source.code not in table:
-        return {}
-    codes = table[source.code]
-    found: dict[str, set[str]] = {}
-    for name in dict.fromkeys(source.name.values()):
-        for code, text in zip(codes, table.get(name, codes), strict=True):
-            found.setdefault(headings.folded(text), set()).add(code)
-    single = {word: min(meant) for word, meant in found.items() if word and len(meant) == 1}
-    return single | {headings.folded(code): code for code in codes if code}
+    codes = table.get(source.code, [])
+    named = {lang: table[name] for lang, name in source.name.items() if name in table}
+    return {code: {lang: names[i] for lang, names in named.items()} for i, code in enumerate(codes) if code}
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Statistics as people have them: the long form, yearbooks, encodings, units; unclear cells are problems with places."""
+"""Statistics as people have them: long form, yearbooks, encodings; unclear cells are problems with their places."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def figures(found: Sequence[Statistic]) -> dict[tuple[str, str, str], float]:
 
 # --- the long form -------------------------------------------------------------------------------------------------
 
-LONG = "区划,年份,指标,数值,单位,来源,备注\n沐川县,2022年,地区生产总值,98.1,亿元,统计年鉴,\n511132,2022,gdp,—,亿元,统计年鉴,\n"
+LONG = """区划,年份,指标,数值,单位,来源,备注
+沐川县,2022年,地区生产总值,98.1,亿元,统计年鉴,
+511132,2022,gdp,—,亿元,统计年鉴,
+"""
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "utf-16"])
@@ -58,7 +61,7 @@ def test_a_csv_in_chinese_in_any_usual_encoding(tmp_path: Path, encoding: str) -
 
 def test_a_workbook_with_objects_thousands_and_percent(tmp_path: Path) -> None:
     head = ["zone", "year", "quantity", "object", "value", "unit", "source", "note"]
-    rows = [
+    rows: list[list[Any]] = [
         head,
         ["511129", 2022, "water_resources", "东河", "1,234.5", "万立方米", "水资源公报", "初步"],
         ["511129", 2022, "water_resources", "西河", 20, "万立方米", "水资源公报", None],
@@ -114,7 +117,7 @@ def test_what_a_stack_may_say_of_its_files(tmp_path: Path) -> None:
 
 
 def test_indicators_by_counties(tmp_path: Path) -> None:
-    rows = [
+    rows: list[list[Any]] = [
         ["2-1  各县主要指标（2022年）"],
         ["指标", "单位", "沐 川 县", "峨边彝族自治县", "全市"],
         ["一、地区生产总值", "万元", "981,234", "…", 22_000_000],
@@ -128,7 +131,7 @@ def test_indicators_by_counties(tmp_path: Path) -> None:
 
 
 def test_counties_by_indicators_under_merged_heads_with_units(tmp_path: Path) -> None:
-    rows = [
+    rows: list[list[Any]] = [
         ["各县人口与经济", None, None, None],
         [None, None, None, "单位：万元"],
         ["地区", "常住人口", None, "地区生产总值"],
@@ -146,13 +149,13 @@ def test_counties_by_indicators_under_merged_heads_with_units(tmp_path: Path) ->
 
 
 def test_years_across_a_county_in_every_row(tmp_path: Path) -> None:
-    rows = [["县（区）", "指标", "计量单位", "2021年", 2022], ["沐川县", "GDP", "亿元", 90, 98.1]]
+    rows: list[list[Any]] = [["县（区）", "指标", "计量单位", "2021年", 2022], ["沐川县", "GDP", "亿元", 90, 98.1]]
     found, problems = reading(workbook(tmp_path / "a.xlsx", rows), source="年鉴")
     assert not problems
     assert figures(found) == {("511129", "2021", "gdp"): 90e8, ("511129", "2022", "gdp"): 98.1e8}
 
 
-TABLE = [["指标", "单位", "沐川县"], ["地区生产总值", "亿元", 98.1]]
+TABLE: list[list[Any]] = [["指标", "单位", "沐川县"], ["地区生产总值", "亿元", 98.1]]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +179,7 @@ TABLE = [["指标", "单位", "沐川县"], ["地区生产总值", "亿元", 98.
 def test_unclear_cells_are_problems_with_their_place(
     tmp_path: Path, change: Mapping[Any, Any], merged: list[str], said: dict[str, str], code: str, place: str | None
 ) -> None:
-    rows = [[*row] for row in [*TABLE, [None] * 3]]
+    rows: list[list[Any]] = [[*row] for row in [*TABLE, [None] * 3]]
     for (row, col), value in change.items():
         rows[row][col] = value
     path = workbook(tmp_path / "a.xlsx", rows, merged)
@@ -187,14 +190,14 @@ def test_unclear_cells_are_problems_with_their_place(
 
 
 def test_a_unit_of_the_heading_must_be_that_of_its_column(tmp_path: Path) -> None:
-    rows = [[*TABLE[0]], ["地区生产总值（亿元）", "亿元", 98.1]]
+    rows: list[list[Any]] = [[*TABLE[0]], ["地区生产总值（亿元）", "亿元", 98.1]]
     found, problems = reading(workbook(tmp_path / "a.xlsx", rows), year="2022", source="年鉴")
     assert not problems
     assert found[0].value == 98.1e8
 
 
 def test_a_group_over_a_quantity_may_change_its_meaning(tmp_path: Path) -> None:
-    rows = [["地区", "第一产业", None], [None, "地区生产总值", "就业人数"], ["沐川县", 12.0, 3]]
+    rows: list[list[Any]] = [["地区", "第一产业", None], [None, "地区生产总值", "就业人数"], ["沐川县", 12.0, 3]]
     path = workbook(tmp_path / "a.xlsx", rows, ["A1:A2", "B1:C1"])
     found, problems = reading(path, year="2022", source="年鉴")
     assert not found
