@@ -291,7 +291,7 @@ def _page(sheet: Any, *, landscape: bool) -> None:
 def check(request: Request, folder: Path, year: str, out: Path | None = None) -> Check:
     """Read every form of a folder back (`out`, a table made of them before, is none): numbers, problems, who is late.
 
-    A cell that says there is nothing (—, 无) is an answer; an empty one is late. Raises GepError if the stack cannot
+    A cell that says there are no data (—, 无) is an answer; an empty one is late. Raises GepError if the stack cannot
     be read.
     """
     what, declared = asking(request), declare(request.stack)[0]

@@ -79,8 +79,12 @@ def owner(quantity: str) -> Owner | None:
 
 
 def asked(quantity: Quantity) -> bool:
-    """Whether a quantity can only come from people: a statistic, or one of a zone that nothing computes."""
-    return quantity.kind == "statistic" or (quantity.kind == "zone" and not ways(quantity.name))
+    """Whether a quantity comes from people: a statistic, or one of a zone that nothing computes or that a bureau has.
+
+    What `bureaus.csv` names itself, a bureau has: the generation of a plant is asked for, not its head and flow.
+    """
+    named = any(one.pattern == quantity.name for one in owners())
+    return quantity.kind == "statistic" or (quantity.kind == "zone" and (named or not ways(quantity.name)))
 
 
 def needs(chosen: Profile, layers: frozenset[str], methods: Mapping[str, str]) -> tuple[list[Need], list[Need]]:
