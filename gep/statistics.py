@@ -101,6 +101,10 @@ class Reader:
             if _is_long(one):
                 yield from self._long(one)
             elif book.head is None:
+                if _speaks(one):
+                    facts = {"columns": ", ".join(_COLUMNS)}
+                    self.problems.append(Problem("statistics-columns-missing", one.where(0), facts))
+                    read = True
                 continue
             elif not self.given.zones:
                 self.problems.append(Problem("statistics-yearbook-alone", one.where(0)))
@@ -121,6 +125,11 @@ class Reader:
             return
         for number in range(1, len(sheet.rows)):
             row = {name: sheet.cell(number, col) for col, name in names.items()}
+            width = len(sheet.rows[0])
+            if len(sheet.rows[number]) > width:  # every later text may stand in the wrong column
+                facts: dict[str, Fact] = {"texts": len(sheet.rows[number]), "columns": width}
+                self.problems.append(Problem("statistics-line-long", sheet.where(number), facts))
+                continue
             yield sheet.where(number), row
 
     def statistic(self, where: str, row: Mapping[str, str]) -> Statistic | None:
@@ -171,6 +180,12 @@ class Reader:
             self.problems.append(Problem("statistics-number-wrong", where, facts))
             return None
         return value
+
+
+def _speaks(sheet: Sheet) -> bool:
+    """Whether a sheet has the name of a quantity anywhere."""
+    known = headings.quantity_words()
+    return any(text and headings.folded(text) in known for row in sheet.rows for text in row)
 
 
 def _is_long(sheet: Sheet) -> bool:

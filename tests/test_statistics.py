@@ -217,6 +217,27 @@ def test_files_that_are_no_tables_here(tmp_path: Path) -> None:
     assert [p.code for p in problems] == ["statistics-yearbook-alone"]
 
 
+def test_a_comma_that_parts_a_number(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(LONG.replace("98.1", "1,098"), "utf-8")
+    found, problems = reading(tmp_path / "a.csv")
+    assert not found
+    assert problems["statistics-line-long"].facts == {"texts": 8, "columns": 7}
+
+
+def test_a_sheet_with_wanted_words_and_no_heading_is_not_passed_over(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "a.xlsx", TABLE)
+    book = openpyxl.load_workbook(path)
+    book.create_sheet("目录").append(["目录"])
+    book.create_sheet("2-2").append([None, "沐川县"])
+    book["2-2"].append(["常住人口", 19.5])
+    book.create_sheet("旧").append(["常住人口", 19.5])
+    book["旧"].sheet_state = "hidden"
+    book.save(path)
+    found, problems = reading(path, year="2022", source="年鉴")
+    assert problems["statistics-columns-missing"].where == f"{path} 2-2!A1"
+    assert [s.quantity for s in found] == ["gdp"]
+
+
 def test_a_zone_that_nobody_knows(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(LONG.replace("沐川县", "沐川乡"), "utf-8")
     found, problems = reading(tmp_path / "a.csv")
