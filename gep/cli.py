@@ -299,6 +299,53 @@ def quantities() -> None:
 
 
 @main.group()
+def statistics() -> None:
+    """Forms for the bureaus: make them, read them back."""
+
+
+_asked_year = click.option("--year", required=True, metavar="YEAR")
+
+
+@statistics.command()
+@click.argument("stack", type=STACK)
+@click.option("--profile", help="A standard: see `gep profiles`.")
+@_asked_year
+@click.option("--out", type=FOLDER, required=True)
+@_method
+@_coefficients
+def template(stack: Path, profile: str | None, year: str, out: Path, *, methods: Any, coefficients: Any) -> None:
+    """One Excel form for each bureau, of the statistics and prices that the profile needs."""
+    from gep import forms
+    from gep.prepare import Request
+
+    for path in forms.write(Request(stack, profile, (year,), methods, coefficients), year, out, _lang()):
+        click.echo(str(path))
+
+
+@statistics.command(name="check")
+@click.argument("stack", type=STACK)
+@click.argument("folder", type=FOLDER)
+@click.option("--profile", help="A standard: see `gep profiles`.")
+@_asked_year
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the numbers as one table.")
+@click.option("--json", "as_json", is_flag=True)
+@_method
+def check_forms(stack: Path, folder: Path, profile: str | None, year: str, *, methods: Any, **options: Any) -> None:
+    """Read the filled forms back: what is wrong with them, and who is late. Late alone is no error."""
+    from gep import forms, summary
+    from gep.prepare import Request
+
+    found = forms.check(Request(stack, profile, (year,), methods), folder, year, options["out"])
+    written = forms.merge(found, options["out"]) if options["out"] and not found.problems else ()
+    if options["as_json"]:
+        _json(forms.as_dict(found, _lang()))
+        click.get_current_context().exit(1 if found.problems else 0)
+    click.echo("\n".join([summary.layout(forms.table(found, _lang())), *map(str, written)]))
+    if found.problems:
+        raise GepError(found.problems)
+
+
+@main.group()
 def ledger() -> None:
     """Show, export or verify a ledger."""
 
