@@ -179,6 +179,16 @@ def load(folders: Sequence[Path], region: str | None) -> dict[str, Table]:
     return {name: table for name, table in tables.items() if table.rows}
 
 
+def everywhere() -> dict[str, Table]:
+    """The shipped tables and prices by quantity with the rows of every region; GepError if one is malformed."""
+    problems: list[Problem] = []
+    ours = shipped.folder()
+    desk = _Desk(True, _types(ours, problems), _sources([ours], problems), problems)
+    found = {file.quantity: Table(file.quantity, file.keys, file.rows) for file in _folder(ours, {}, desk)}
+    raise_all(problems)
+    return found
+
+
 def legend(name_or_path: str, base: Path) -> Legend:
     """A shipped legend by name, or one from a CSV (`code, ecosystem`, and what else you like) relative to `base`.
 
