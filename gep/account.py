@@ -409,7 +409,7 @@ def _commit(
         title=inputs.stack.title,
         years=inputs.years,
         determined=determined,
-        recorded=_recorded(checked, prepared, sums),
+        recorded={**_recorded(checked, prepared, sums), "sources": _publications(inputs, determined)},
     )
     database, old = ledger_and_old
     with Ledger.open(database) as opened:
@@ -448,6 +448,22 @@ def _recorded(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[
         "floored": {k: v for year, p in prepared.items() for k, v in _floored(checked, year, p, sums[year])},
         "controls": {k: v for year, p in prepared.items() for k, v in _controls(checked, year, p, sums[year])},
     }
+
+
+def _publications(inputs: Inputs, determined: object) -> dict[str, list[str]]:
+    """Title, publisher, number and year of every source that what determined the run names, as they are today."""
+    known = inputs.publications
+    named = {name: known[name] for name in sorted(set(_strings(determined))) if name in known}
+    return {name: [one.title, one.publisher, one.number, one.year] for name, one in named.items()}
+
+
+def _strings(thing: object) -> Iterator[str]:
+    if isinstance(thing, str):
+        yield thing
+    elif isinstance(thing, Mapping):
+        yield from (text for part in thing.values() for text in _strings(part))
+    elif isinstance(thing, Sequence):
+        yield from (text for part in thing for text in _strings(part))
 
 
 def _who() -> str:
