@@ -16,6 +16,7 @@ from numba import njit
 
 import gep.services
 from gep import profile, shipped, tables
+from gep.declaration import presets
 from gep.formula import STEPS, Formula, formulas
 from gep.quantities import Quantity, quantities
 from gep.resolve import TABLE, Supply, bare, node_name, resolve, ways
@@ -231,6 +232,15 @@ def test_a_legend_names_its_documentation_and_every_class_in_two_languages(name:
         rows = list(csv.DictReader(file))
     assert all(row["zh"] and row["en"] for row in rows)
     assert set(rows[0]) == {"code", "ecosystem", "zh", "en", "note"}
+
+
+def test_the_legend_of_a_preset_is_there_and_knows_the_whole_valid_range() -> None:
+    found = {name: one for name, one in presets().items() if "legend" in one}
+    assert {"ESA WorldCover", "CLCD", "GlobeLand30", "GLC_FCS30"} <= set(found)
+    for preset in found.values():
+        codes = tables.legend(preset["legend"], Path()).codes
+        assert [min(codes), max(codes)] == preset["valid"]
+        assert not set(codes) & set(preset["fills"])
 
 
 @pytest.mark.parametrize(
