@@ -20,6 +20,7 @@ from gep.words import Lang
 
 T = TypeVar("T")
 
+_TEXT = (0, 3, 4, 5, 6, 7)  # columns of a table without keys that are not figures
 _STATUSES = ("quoted", "derived", "secondhand", "unverified", "demo")
 
 
@@ -130,9 +131,10 @@ def _one_table(table: Table, lang: Lang) -> Iterator[str]:
     """The table's rows by set, then the publications they come from."""
     known = vocabulary()[table.quantity]
     yield f"{getattr(known, lang)} {table.quantity}  {_unit(known.unit)}".rstrip()
-    for name, rows in _grouped(table.rows, lambda row: row.set).items():
-        shown = [_row_cells(table, row, lang) for row in rows]
-        text = words.columns(shown, (0, 1, 4, 5, 6, 7, 8), "  ")
+    if not table.keys:  # a row a set: all in one block
+        yield words.columns([_constant_cells(table, row, lang) for row in table.rows], _TEXT, "  ")
+    for name, found in _grouped(table.rows if table.keys else (), lambda row: row.set).items():
+        text = words.columns([_row_cells(table, row, lang) for row in found], (0, 1, *range(4, 9)), "  ")
         yield f"{_set_line(table, name, lang)}\n{text}" if name else text
     cited, listed = tables.sources(), dict.fromkeys(row.source for row in table.rows if row.source)
     sources = [[one, cited[one].title, cited[one].publisher, cited[one].number, cited[one].year] for one in listed]
@@ -141,10 +143,19 @@ def _one_table(table: Table, lang: Lang) -> Iterator[str]:
 
 def _set_line(table: Table, name: str, lang: Lang) -> str:
     """A set, and the profiles that pick it."""
-    pickers = [one for one in profile.available() if profile.load(one).sets.get(table.quantity) == name]
-    if not pickers:
-        return words.say("set-unpicked", lang, set=name)
-    return words.say("set-picked", lang, set=name, profiles=", ".join(pickers))
+    found = _pickers(table, name)
+    return words.say("set-picked" if found else "set-unpicked", lang, set=name, profiles=found)
+
+
+def _pickers(table: Table, name: str) -> str:
+    """The profiles that pick a set; none where there is nothing to pick."""
+    found = (one for one in profile.available() if profile.load(one).sets.get(table.quantity) == name)
+    return ", ".join(found) if name else ""
+
+
+def _constant_cells(table: Table, row: Row, lang: Lang) -> list[str]:
+    found = _pickers(table, row.set)
+    return [f"{row.set} ← {found}" if found else row.set, *_row_cells(table, row, lang)[2:]]
 
 
 def _row_cells(table: Table, row: Row, lang: Lang) -> list[str]:

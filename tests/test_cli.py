@@ -163,7 +163,10 @@ def test_coefficients_of_one_table() -> None:
     assert "氮治理单位成本 nitrogen_treatment_cost  CNY/t" in chinese
     assert "2018 sichuan" in chinese
     assert "【由原文推算】" in chinese
-    assert "sichuan" not in gep("coefficients", "nitrogen_treatment_cost", "--region", "yunnan").output.split("\n\n")[1]
+    assert "environmental_tax ← " in chinese
+    elsewhere = gep("coefficients", "nitrogen_treatment_cost", "--region", "yunnan").output
+    assert "discharge_fee_2003" in elsewhere
+    assert "environmental_tax" not in elsewhere
     assert "0.9…1" in gep("coefficients", "cover_factor_base").output
     assert "缺" in gep("coefficients", "seasonality", "--lang", "zh").output
     assert gep("coefficients", "runof_ratio").exit_code == 1
