@@ -282,12 +282,34 @@ def profiles() -> None:
 
 @main.command()
 @click.argument("name", required=False)
-@click.option("--region")
-def coefficients(name: str | None, region: str | None) -> None:
+@click.option("--region", help="Rows that hold in this region; default every row.")
+@click.option("--used", metavar="RUN", help="The rows that a run of a ledger used, as its report's annex.")
+@click.option("--ledger", "database", default="out/ledger.sqlite", show_default=True, help="The ledger of --used.")
+@click.option("--format", "form", type=click.Choice(["csv", "xlsx"]), help="Of --used; default by the name of --out.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file for --used; default the terminal.")
+def coefficients(name: str | None, region: str | None, used: str | None, **options: Any) -> None:
     """Coefficient tables and prices: rows, ranges, sources, status."""
     from gep import catalogue
 
-    click.echo(catalogue.coefficients(name, region, _lang()))
+    if used is None:
+        return click.echo(catalogue.coefficients(name, region, _lang()))
+    if name or region:
+        raise click.UsageError("--used takes neither NAME nor --region")
+    return _dossier(used, **options)
+
+
+def _dossier(run: str, database: str, form: Any, out: Path | None) -> None:
+    """The rows of a run: to a file, as CSV to stdout, or as text."""
+    from gep import dossier
+
+    form = form or (out and ("xlsx" if out.suffix.lower() == ".xlsx" else "csv"))
+    if form == "xlsx" and out is None:
+        raise click.UsageError("--format xlsx needs --out")
+    found = dossier.of_run(database, run)
+    if form is None:
+        return click.echo(dossier.text(found, _lang()))
+    dossier.export(found, out or sys.stdout.buffer, form, _lang())
+    return click.echo(str(out)) if out else None
 
 
 @main.command()

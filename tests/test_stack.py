@@ -305,7 +305,7 @@ def test_every_preset_can_be_loaded(folder: Folder, name: str) -> None:
                 "", HEAD.replace('legend = "igbp"', f'source = "{name}"').replace("[2022, 2020]", "[2020]")
             )
             assert found.layers[quantity].legend == preset["legend"]
-            assert found.source(quantity, "2020").fills == (0.0, 255.0)
+            assert found.source(quantity, "2020").fills == (*map(float, preset["fills"]), 255.0)
             continue
         low, high = preset["valid"]
         write(folder.path / "x.tif", (low + high) // 50, dtype="int32")
