@@ -17,23 +17,29 @@ from gep.quantities import quantities
 from gep.units import UnitError, factor
 from gep.words import LANGS, Lang
 
-Class = Literal["provisioning", "regulating", "cultural"]
+Class = Literal["provisioning", "regulating", "cultural", "deduction"]
 Status = Literal["counted", "satellite", "not_applicable"]
 Floor = Literal["none", "ecosystem"]
 T = TypeVar("T", str, bool)
 
 _TOP = ("id", "standard", "extends", "title", "label", "methods", "sets", "services")
 _SERVICE = ("title", "class", "status", "reason", "mandatory", "clause", "ecosystems", "items")
-_ITEM = ("quantity", "price", "floor")
+_ITEM = ("quantity", "price", "floor", "share", "optional")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A quantity that a service counts, and the price it is valued at; without a price it is physical only."""
+    """A quantity that a service counts, and the price it is valued at; without a price it is physical only.
+
+    `share` names the quantity by whose totals a number of a whole zone is shared out to ecosystems; an `optional` item
+    that a stack has no numbers for is left out without ado.
+    """
 
     quantity: str
     price: str | None
     floor: Floor
+    share: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +334,9 @@ def _items(tables: object, where: str, problems: list[Problem]) -> Iterable[Item
         problems += _unknown(table, _ITEM, place)
         problems += _check_item(table["quantity"], table.get("price"), place)
         floor = _choice({"floor": "none"} | table, "floor", Floor, place, problems)
-        yield Item(table["quantity"], table.get("price"), cast("Floor", floor))
+        share = _typed(table, "share", "", place, problems)
+        optional = _typed(table, "optional", False, place, problems)
+        yield Item(table["quantity"], table.get("price"), cast("Floor", floor), share, optional)
 
 
 def _check_item(name: str, price: object, where: str) -> list[Problem]:
