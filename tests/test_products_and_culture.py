@@ -113,8 +113,9 @@ def test_garzes_industrial_water_is_found_by_head() -> None:
     plausible = quantities()["water_use_per_resident"]
     garzes = all_uses(1.36e8, 150.17e8, 17.31e8, 1.06e6)
     assert garzes > plausible.high
-    sectors = [21606.25e4, 15240.97e4, 85050.12e4]  # Leshan 2021 万m³: homes, services and greens; industry; farms
-    assert plausible.low < all_uses(sectors[0] + 6995.86e4, sectors[1], sectors[2], 3.16e6) < plausible.high
+    homes, industry, farms = 18937.31 + 2668.94 + 6995.86, 15240.97, 85050.12  # Leshan 2021, 万m³; greens, services too
+    assert all_uses(homes * 1e4, industry * 1e4, farms * 1e4, 3160168.0) == pytest.approx(407.9, abs=0.1)
+    assert plausible.low < 407.9 < plausible.high
 
 
 def test_a_plant_on_the_dadu_lives_on_water_from_outside() -> None:

@@ -8,7 +8,7 @@ from gep.formula import yields
 
 @yields("farming_value", source="bai_2017", clause="2.3(1)")
 def net_output(farming_value_added: float) -> float:
-    """Value added of farming as the yearbook has it, CNY/year: without intermediate inputs, with labour and capital.
+    """Value added of farming in the yearbook, CNY/year: without intermediate inputs, with labour and capital.
 
     >>> net_output(1228750000.0)  # Garzê 2010: 12.2875 亿元
     1228750000.0

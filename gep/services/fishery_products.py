@@ -1,6 +1,6 @@
 """Fishery products 渔业产品: farmed aquatic products, and what of their value is nature's.
 
-Sources: methods.md §3.2; Bai et al. 2017; decisions/0029. Nothing is caught wild while the Yangtze is closed to fishing.
+Sources: methods.md §3.2; Bai et al. 2017; decisions/0029. No wild catch while the Yangtze is closed.
 """
 
 from gep.formula import yields
@@ -8,7 +8,7 @@ from gep.formula import yields
 
 @yields("fishery_value", source="bai_2017", clause="2.3(1)")
 def net_output(fishery_value_added: float) -> float:
-    """Value added of fish farming as the yearbook has it, CNY/year: without intermediate inputs, with labour and capital.
+    """Value added of fish farming in the yearbook, CNY/year: without intermediate inputs, with labour and capital.
 
     >>> net_output(3560000.0)  # Garzê 2010: 0.0356 亿元
     3560000.0

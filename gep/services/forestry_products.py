@@ -1,6 +1,6 @@
 """Forestry products 林业产品: timber, bamboo, shoots, nuts and by-products, and what of their value is nature's.
 
-Sources: methods.md §3.2; Bai et al. 2017; decisions/0029. Bamboo that is cut is counted, pulp made of it is manufacturing.
+Sources: methods.md §3.2; Bai et al. 2017; decisions/0029. Bamboo that is cut counts, pulp of it does not.
 """
 
 from gep.formula import yields
@@ -8,7 +8,7 @@ from gep.formula import yields
 
 @yields("forestry_value", source="bai_2017", clause="2.3(1)")
 def net_output(forestry_value_added: float) -> float:
-    """Value added of forestry as the yearbook has it, CNY/year: without intermediate inputs, with labour and capital.
+    """Value added of forestry in the yearbook, CNY/year: without intermediate inputs, with labour and capital.
 
     >>> net_output(237770000.0)  # Garzê 2010: 2.3777 亿元
     237770000.0

@@ -8,7 +8,7 @@ from gep.formula import yields
 
 @yields("livestock_value", source="bai_2017", clause="2.3(1)")
 def net_output(livestock_value_added: float) -> float:
-    """Value added of livestock keeping as the yearbook has it, CNY/year: without intermediate inputs, with labour and capital.
+    """Value added of livestock keeping in the yearbook, CNY/year: without intermediate inputs, with labour and capital.
 
     >>> net_output(2207600000.0)  # Garzê 2010: 22.0760 亿元
     2207600000.0
@@ -44,7 +44,9 @@ def residual_rent(
     24.0
     """
     capital = livestock_depreciation + livestock_capital_stock * capital_return_rate
-    return livestock_gross_output - livestock_intermediate_inputs - livestock_labour_cost - capital - livestock_net_taxes
+    return (
+        livestock_gross_output - livestock_intermediate_inputs - livestock_labour_cost - capital - livestock_net_taxes
+    )
 
 
 @yields("livestock_value", source="methods_review", clause="§3.2")

@@ -1,8 +1,8 @@
 """Tourism and health 旅游康养: what visitors spend in time and money to be in nature, zone by zone of origin.
 
-Sources: methods.md §12; the parts of a visit's value and the share of the wage as in the Baiyangdian study;
-decisions/0031. Zones of origin are objects of the table of statistics. Visits are those to sites of nature; what is spent
-at hotels is output of hotels and no direct travel cost.
+Sources: methods.md §12; Jiang et al. 2017 (Baiyangdian: the parts of a visit's value, the share of the wage);
+decisions/0031. Zones of origin are objects of the table of statistics. Visits are those to sites of nature; what is
+spent at hotels is output of hotels and no direct travel cost.
 """
 
 from gep.formula import yields
