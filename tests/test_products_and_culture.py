@@ -193,6 +193,7 @@ def test_consumer_surplus_is_in_no_shipped_profile() -> None:
         for branch in BRANCHES.values()
         for method in ("net_output", "gross_output", "residual_rent", "land_rent", "contribution_share")
     ]
+    + [("hydropower_generation", "head_and_volume"), ("pork_output", "carcasses")]
     + [("hydropower_price", "full_tariff"), ("external_share_estimate", "whole_area")]
     + [("tourism_value", name) for name in ("travel_cost", "travel_cost_with_surplus", "income_share")]
     + [("recreation_value", name) for name in ("time_value", "local_travel_cost", "benefit_transfer")],
