@@ -272,12 +272,25 @@ def services() -> None:
     click.echo(catalogue.services(_lang()))
 
 
-@main.command()
-def profiles() -> None:
-    """The standards that ship as data."""
+@main.group(invoke_without_command=True)
+@click.pass_context
+def profiles(ctx: click.Context) -> None:
+    """The standards that ship as data: list them, write one as a norm, compare two."""
     from gep import catalogue
 
-    click.echo(catalogue.profiles(_lang()))
+    if ctx.invoked_subcommand is None:
+        click.echo(catalogue.profiles(_lang()))
+
+
+@profiles.command(name="export")
+@click.argument("profile")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .docx file.")
+@_coefficients
+def export_profile(profile: str, out: Path, coefficients: Path | None) -> None:
+    """A profile as a draft accounting norm: terms, indicators, formulas, parameters, sources."""
+    from gep import norm
+
+    click.echo(str(norm.export(profile, out, _lang(), [coefficients] if coefficients else [])))
 
 
 @main.command()

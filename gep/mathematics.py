@@ -71,10 +71,10 @@ class Cases:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """A sum over steps."""
+    """A sum over steps, or over all there are where `upper` is None."""
 
     lower: Node
-    upper: Node
+    upper: Node | None
     body: Node
 
 
@@ -106,7 +106,8 @@ def latex(node: Node) -> str:  # noqa: PLR0911  (one case a kind)
             lines = r" \\ ".join(f"{latex(value)} & {latex(condition)}" for value, condition in rows)
             return rf"\begin{{cases}}{lines}\end{{cases}}"
         case Sum(lower, upper, body):
-            return rf"\sum_{{{latex(lower)}}}^{{{latex(upper)}}}{latex(body)}"
+            end = f"^{{{latex(upper)}}}" if upper else ""
+            return rf"\sum_{{{latex(lower)}}}{end}{latex(body)}"
 
 
 _LATEX = {
@@ -149,7 +150,9 @@ def mathml(node: Node) -> str:  # noqa: PLR0911  (one case a kind)
             lines = "".join(f"<mtr><mtd>{mathml(v)}</mtd><mtd>{mathml(c)}</mtd></mtr>" for v, c in rows)
             return f'<mrow><mo fence="true">{{</mo><mtable columnalign="left left">{lines}</mtable></mrow>'
         case Sum(lower, upper, body):
-            return f"<mrow><munderover><mo>∑</mo>{mathml(lower)}{mathml(upper)}</munderover>{mathml(body)}</mrow>"
+            tag = "munderover" if upper else "munder"
+            ends = mathml(lower) + (mathml(upper) if upper else "")
+            return f"<mrow><{tag}><mo>∑</mo>{ends}</{tag}>{mathml(body)}</mrow>"
 
 
 _LETTERS = ("ln", "lg", "exp", "sin", "cos", "tan", "arccos", "arcsin", "arctan", "min", "max", "π", "e")
@@ -185,10 +188,10 @@ def omml(node: Node) -> str:  # noqa: PLR0911  (one case a kind)
             cells = "".join(f"<m:mr><m:e>{omml(v)}</m:e><m:e>{omml(c)}</m:e></m:mr>" for v, c in rows)
             return _omml_fence("{", f"<m:m><m:mPr>{_LEFT_COLUMNS}</m:mPr>{cells}</m:m>", "")
         case Sum(lower, upper, body):
-            return (
-                '<m:nary><m:naryPr><m:chr m:val="∑"/><m:limLoc m:val="undOvr"/></m:naryPr>'
-                f"<m:sub>{omml(lower)}</m:sub><m:sup>{omml(upper)}</m:sup><m:e>{omml(body)}</m:e></m:nary>"
-            )
+            hidden = "" if upper else '<m:supHide m:val="1"/>'
+            end = f"<m:sup>{omml(upper) if upper else ''}</m:sup>"
+            properties = f'<m:naryPr><m:chr m:val="∑"/><m:limLoc m:val="undOvr"/>{hidden}</m:naryPr>'
+            return f"<m:nary>{properties}<m:sub>{omml(lower)}</m:sub>{end}<m:e>{omml(body)}</m:e></m:nary>"
 
 
 _LEFT_COLUMNS = '<m:mcs><m:mc><m:mcPr><m:count m:val="2"/><m:mcJc m:val="left"/></m:mcPr></m:mc></m:mcs>'
