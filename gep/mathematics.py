@@ -81,6 +81,39 @@ class Sum:
 Node: TypeAlias = Glyphs | Line | Fraction | Power | Index | Root | Fence | Cases | Sum
 
 
+def rows(node: Node, most: int) -> list[Node]:
+    """A long line broken before the signs on its outside, so that no row is much wider than `most` letters."""
+    if not isinstance(node, Line) or _width(node) <= most:
+        return [node]
+    found: list[list[Node]] = [[]]
+    for part in node.parts:
+        wide = sum(map(_width, found[-1]))
+        if part in _BREAKS and len(found[-1]) > 2 and wide + _width(part) > most / 2:
+            found.append([])
+        found[-1].append(part)
+    return [Line(tuple(row)) for row in found if row]
+
+
+def _width(node: Node) -> float:
+    """About how many letters wide a node is."""
+    match node:
+        case Glyphs(text):
+            return sum(2 if ord(letter) > 0x2E80 else 1 for letter in text)
+        case Line(parts):
+            return sum(map(_width, parts))
+        case Fraction(above, below):
+            return max(_width(above), _width(below))
+        case Power(base, small) | Index(base, small):
+            return _width(base) + 0.7 * _width(small)
+        case Cases(pairs):
+            return 2 + max(_width(value) + _width(condition) for value, condition in pairs)
+        case Root(body) | Fence(_, body, _) | Sum(_, _, body):
+            return 2 + _width(body)
+
+
+_BREAKS = (Glyphs("+"), Glyphs("−"))
+
+
 def latex(node: Node) -> str:  # noqa: PLR0911  (one case a kind)
     r"""LaTeX.
 

@@ -19,7 +19,7 @@ from gep.errors import GepError, Problem
 from gep.fields import Field
 from gep.formula import Formula
 from gep.mathematics import Glyphs, Index, Line, Node, Sum
-from gep.paper import Paper, Piece, Row
+from gep.paper import Paper, Row
 from gep.profile import Item, Profile, Service
 from gep.quantities import Quantity, quantities
 from gep.resolve import TABLE, bare, node_name, ways
@@ -93,7 +93,7 @@ def read(id_or_path: str, coefficients: Sequence[Path] = ()) -> Norm:
 
 
 def _rows(of_regions: Iterable[Table]) -> tuple[tables.Row, ...]:
-    return tuple(dict.fromkeys(row for table in of_regions for row in table.rows))
+    return tuple({row.where: row for table in of_regions for row in table.rows}.values())
 
 
 def _targets(service: Service) -> Iterator[str]:
@@ -144,7 +144,7 @@ _UNIT_WORDS = {
            "stem": "根", "head": "头", "room_night": "间夜", "household": "户"},
     "en": {"percent": "%", "room_night": "room night"},
 }  # fmt: skip
-_UNIT_SIGNS = {"degC": "℃", "delta_degC": "K", "degree": "°", "**2": "²", "**3": "³", "*": "·"}
+_UNIT_SIGNS = {"delta_degC": "K", "degC": "℃", "degree": "°", "**2": "²", "**3": "³", "*": "·"}
 
 
 def unit_text(unit: str, lang: Lang) -> str:
@@ -186,14 +186,16 @@ class _Writer:
         self._front()
         self.paper.pages(restart=True, head=self.title)
         self._opening()
+        self.paper.pages(landscape=True, head=self.title)
         self._indicators()
+        self.paper.pages(head=self.title)
         self._methods()
         self._data()
         self.paper.pages(landscape=True, head=self.title)
         self._parameters()
         self._prices()
-        self._ecosystems()
         self.paper.pages(head=self.title)
+        self._ecosystems()
         self._alternatives()
         self.paper.pages(landscape=True, head=self.title)
         self._sources()
@@ -253,6 +255,7 @@ class _Writer:
     def _front(self) -> None:
         self.paper.display(self._say("norm-contents"), 14, heavy=True)
         self.paper.contents()
+        self.paper.pages(numbers="roman", head=self.title)
         self.paper.heading(self._say("norm-foreword"))
         chosen = self.norm.profile
         self._text("norm-foreword-1", profile=chosen.id, standard=chosen.standard)
@@ -307,10 +310,10 @@ class _Writer:
     def _terms(self) -> None:
         fixed = ("product", "gep", "physical", "value", "unit", "satellite", "provisional", "unverified")
         terms = [(self._say(f"norm-term-{key}"), self._say(f"norm-term-{key}-is")) for key in fixed]
-        terms += [(s.title[self.lang], self._concept(s)) for s in self.norm.profile.services.values()]
         for number, (term, meaning) in enumerate(terms, 1):
             self.paper.text(f"3.{number}  {term}", style="Term")
             self.paper.text(meaning)
+        self._text("norm-terms-more")
 
     def _concept(self, service: Service) -> str:
         key = f"concept-{service.id}"
@@ -325,7 +328,7 @@ class _Writer:
             self._say(f"norm-col-{key}") for key in ("class", "service", "item", "unit", "price", "status", "clause")
         ]
         rows = [row for service in self.norm.profile.services.values() for row in self._indicator(service)]
-        self.paper.table(self._say("norm-indicators"), head, rows, (12, 22, 34, 14, 36, 18, 24))
+        self.paper.table(self._say("norm-indicators"), head, rows, (24, 36, 52, 14, 60, 36, 40))
         lacking = [s for s in self.norm.profile.services.values() if s.status == "not_applicable"]
         for service in lacking:
             self._text("norm-not-applicable", title=service.title[self.lang], reason=service.reason[self.lang])
@@ -351,7 +354,7 @@ class _Writer:
         self._chapter("6", "norm-methods")
         self._text("norm-methods-1")
         for number, service in enumerate(self.norm.profile.services.values(), 1):
-            self.paper.heading(f"6.{number}  {service.title[self.lang]}", 2)
+            self.paper.heading(f"6.{number}  {_capital(service.title[self.lang])}", 2)
             self._service(f"6.{number}", service)
 
     def _service(self, number: str, service: Service) -> None:
@@ -359,11 +362,11 @@ class _Writer:
         self.paper.text(self._concept(service))
         self._text("norm-clause-line", clause=self._clause(service))
         if service.status == "not_applicable" or not service.items:
-            self.paper.text(service.reason[self.lang])
+            self.paper.text(_capital(service.reason[self.lang]) + ("。" if self.lang == "zh" else "."))
             return
         self._text("norm-status-line", status=self._say(f"status-{service.status}"))
         self.paper.text(self._scope(service))
-        self.paper.heading(f"{number}.2  {self._say('norm-term-physical')}", 3)
+        self.paper.heading(f"{number}.2  {_capital(self._say('norm-term-physical'))}", 3)
         for item in service.items:
             self._item(item)
         self._value(number, service)
@@ -385,30 +388,32 @@ class _Writer:
         seen: dict[str, None] = {}
         _reach(self.norm.profile, name, seen)
         for one in seen:
-            self._quantity(one)
+            self._quantity(one, wanted=one == name)
 
-    def _quantity(self, name: str) -> None:
-        """The methods of a quantity; where they stand already, only where."""
+    def _quantity(self, name: str, *, wanted: bool) -> None:
+        """A quantity's methods; of one that stands already only where it does, and only if `wanted` for itself."""
         found = self.norm.choice(name)
         if len(found.allowed) > 1:
             self._text("norm-any-of", name=self._word(name), count=len(found.allowed))
         for way in found.allowed:
-            key = f"{way.quantity} {way.name}"
-            if key in self.numbered:
-                if self.numbered[key]:
-                    self._text("norm-see", name=self._word(name), number=self.numbered[key])
+            if self._key(way) in self.numbered:
+                if wanted and self.numbered[self._key(way)]:
+                    self._text("norm-see", name=self._word(name), number=self.numbered[self._key(way)])
             elif isinstance(way, Formula):
-                self.numbered[key] = self._formula(way)
+                self.numbered[self._key(way)] = self._formula(way)
             else:
-                self.numbered[key] = 0
+                self.numbered[self._key(way)] = 0
                 self._field(way)
+
+    def _key(self, way: Way) -> str:
+        return f"{way.quantity} {way.name}"
 
     def _formula(self, formula: Formula) -> int:
         """A formula's equations and what its symbols mean; the number of its last equation."""
         set_ = typeset(formula, self.lang)
         cited = self._cite(formula.source, formula.clause)
         unit = self._of(formula.quantity)
-        self._text("norm-by", name=self._word(formula.quantity), unit=unit, method=formula.name, cited=cited)
+        self._text("norm-by", name=_capital(self._word(formula.quantity)), unit=unit, method=formula.name, cited=cited)
         if self.lang == "en":
             self.paper.text(formula.summary)
         number = 0
@@ -423,16 +428,25 @@ class _Writer:
             quantity = _name(name)
             said = self._say("norm-previous", name=self._word(quantity)) if name != bare(name) else self._word(quantity)
             origin = "" if quantity == formula.quantity else self._origin(quantity)
-            self.paper.text(node, f" —— {said}, {self._of(quantity)}{origin}", style="Where")
+            self._meaning(node, said, self._of(quantity), origin)
         for letter, figures in set_.lists:
-            self.paper.text(letter, f" —— {self._list(f'{figure:g}' for figure in figures)}", style="Where")
+            self._meaning(letter, self._list(f"{figure:g}" for figure in figures))
         if len(set_.equations) > 1:
             self.paper.text(self._say("norm-intermediate"), style="Where")
 
+    def _meaning(self, node: Node, *parts: str) -> None:
+        """A line of the list of symbols."""
+        comma = "，" if self.lang == "zh" else ", "
+        shown = [self._say("norm-dimensionless") if part == "—" else part for part in parts if part]
+        self.paper.text(node, f" —— {comma.join(shown)}", style="Where")
+
     def _origin(self, name: str) -> str:
-        """Where a parameter comes from, as the end of its line."""
+        """Where a parameter comes from."""
         row = quantities()[name]
-        if self.norm.choice(name).allowed:
+        allowed = self.norm.choice(name).allowed
+        if len(allowed) == 1 and (number := self.numbered.get(self._key(allowed[0]), 0)):
+            return self._say("norm-from-equation", number=number)
+        if allowed:
             return self._say("norm-from-method")
         if self.norm.rows(name):
             return self._say("norm-from-prices" if row.kind == "price" else "norm-from-table")
@@ -441,28 +455,33 @@ class _Writer:
 
     def _field(self, way: Field) -> None:
         needs = self._list(self._word(_name(need)) for need in way.needs)
-        facts = {"name": self._word(way.quantity), "unit": self._of(way.quantity), "needs": needs, "method": way.name}
+        facts = {
+            "name": _capital(self._word(way.quantity)),
+            "unit": self._of(way.quantity),
+            "needs": needs,
+            "method": way.name,
+        }
         self._text("norm-field", **facts, cited=self._cite(way.source, way.clause))
         if self.lang == "en":
             self.paper.text(way.summary)
 
     def _value(self, number: str, service: Service) -> None:
         """The service's value as the sum of its items, and its prices."""
-        self.paper.heading(f"{number}.3  {self._say('norm-term-value')}", 3)
+        self.paper.heading(f"{number}.3  {_capital(self._say('norm-term-value'))}", 3)
         priced = [item for item in service.items if item.price]
         if not priced:
             self._text("norm-value-none")
             return
         self.paper.equation(_value_of(priced))
         self.paper.text(self._say("norm-where"), style="Where")
-        self.paper.text(Glyphs("V", upright=False), f" —— {self._say('norm-value-is')}", style="Where")
+        self._meaning(Glyphs("V", upright=False), self._say("norm-value-is"))
         for item in priced:
-            unit = self._unit(quantities()[item.quantity].total_unit)
-            self.paper.text(symbol(item.quantity), f" —— {self._word(item.quantity)}, {unit}", style="Where")
+            total = self._unit(quantities()[item.quantity].total_unit)
+            self._meaning(symbol(item.quantity), self._word(item.quantity), total)
             if item.price:
-                origin = self._origin(item.price)
-                said = f" —— {self._word(item.price)}, {self._of(item.price)}{origin}"
-                self.paper.text(symbol(item.price), said, style="Where")
+                self._meaning(
+                    symbol(item.price), self._word(item.price), self._of(item.price), self._origin(item.price)
+                )
         for price in dict.fromkeys(item.price for item in priced if item.price):
             self._down(price)
 
@@ -499,59 +518,59 @@ class _Writer:
         self._text("norm-parameters-1")
         names = self.norm.used(lambda row: row.kind != "price")
         plain = [name for name in names if not self.norm.keys[name]]
-        if plain:
-            rows = [self._parameter(row, (self._named(name),)) for name in plain for row in self.norm.rows(name)]
-            self._parameter_table(self._say("norm-constants"), [self._say("norm-col-name")], rows)
+        self._plain(self._say("norm-constants"), "norm-col-name", plain)
         for name in (name for name in names if self.norm.keys[name]):
             keys = self.norm.keys[name]
-            rows = [self._parameter(row, self._keys(keys, row)) for row in self.norm.rows(name)]
-            caption = f"{self._word(name)}, {self._of(name)}"
-            self._parameter_table(caption, [self._key_head(key) for key in keys], rows)
+            rows = [self._parameter(row, self._labels(keys, row)) for row in self.norm.rows(name)]
+            self._parameter_table(self._named(name), self._label_heads(keys), rows)
+
+    def _plain(self, caption: str, first: str, names: Sequence[str]) -> None:
+        """One table of quantities that depend on nothing."""
+        rows = [self._parameter(row, (self._named(name),)) for name in names for row in self.norm.rows(name)]
+        if rows:
+            self._parameter_table(caption, [self._say(first)], rows)
 
     def _named(self, name: str) -> str:
-        return f"{self._word(name)}, {self._of(name)}"
+        unit = self._of(name)
+        return self._word(name) if unit == "—" else f"{self._word(name)} / {unit}"
 
-    def _parameter_table(self, caption: str, keys: list[str], rows: Iterable[Row]) -> None:
+    def _parameter_table(self, caption: str, keys: list[str], rows: Sequence[Row]) -> None:
+        """A table of rows from the coefficient tables, without the columns that all of them leave empty."""
         cols = ("set", "value", "range", "source", "year", "region", "verified", "note")
         head = [*keys, *(self._say(f"norm-col-{key}") for key in cols)]
-        first = (40,) if len(keys) == 1 else (32, *(13,) * (len(keys) - 1))
-        self.paper.table(caption, head, rows, (*first, 24, 18, 22, 24, 12, 13, 18, 50))
+        shares = (*((42,) if len(keys) == 1 else (34, 24)), 30, 20, 26, 26, 12, 16, 26, 60)
+        kept = [at for at in range(len(head)) if any(row.cells[at] for row in rows)]
+        shorter = [Row(tuple(row.cells[at] for at in kept), row.marked) for row in rows]
+        self.paper.table(caption, [head[at] for at in kept], shorter, [shares[at] for at in kept])
 
-    def _parameter(self, row: tables.Row, keys: tuple[Piece, ...]) -> Row:
+    def _parameter(self, row: tables.Row, keys: tuple[str, ...]) -> Row:
         value = self._say("norm-no-value") if math.isnan(row.value) else f"{row.value:.6g}"
         spread = "" if math.isnan(row.low) else f"{row.low:.6g}–{row.high:.6g}"
         cited = self._cite(row.source, row.clause)
-        cells = (row.set, value, spread, cited, row.price_year or row.year, row.region, self._status(row), row.note)
-        return Row((*keys, *cells), marked=self._unsure(row))
+        status = self._say(f"verified-{row.verified}").strip("【】[]")
+        cells = (row.set, value, spread, cited, row.price_year or row.year, row.region, status, row.note)
+        return Row((*keys, *cells), marked=row.verified in _UNSURE or math.isnan(row.value))
 
-    def _unsure(self, row: tables.Row) -> bool:
-        return row.verified in _UNSURE or math.isnan(row.value)
+    def _labels(self, keys: tuple[str, ...], row: tables.Row) -> tuple[str, ...]:
+        """What a row's keys mean: names of types, and the two ends of a bin in one cell."""
+        said = {key: self._label(key, text) for key, text in zip(keys, row.keys, strict=True)}
+        bins = [f"{said.pop(key)}–{said.pop(key[:-4] + '_max')}" for key in keys if key.endswith("_min")]
+        return (*said.values(), *(text.replace("–inf", " ≤") for text in bins))
 
-    def _status(self, row: tables.Row) -> str:
-        return self._say(f"verified-{row.verified}").strip("【】[]")
-
-    def _keys(self, keys: tuple[str, ...], row: tables.Row) -> tuple[Piece, ...]:
-        return tuple(self._key(key, text) for key, text in zip(keys, row.keys, strict=True))
-
-    def _key(self, key: str, text: str) -> str:
+    def _label(self, key: str, text: str) -> str:
         types = tables.ecosystem_types()
         return str(getattr(types[text], self.lang)) if key == "ecosystem" and text in types else text or "—"
 
-    def _key_head(self, key: str) -> str:
-        if key == "ecosystem":
-            return self._say("norm-col-ecosystem")
-        for end in ("_min", "_max"):
-            if key.endswith(end):
-                return self._say(f"norm-col{end.replace('_', '-')}", name=self._word(key.removesuffix(end)))
-        return self._word(key) if key in quantities() else key
+    def _label_heads(self, keys: tuple[str, ...]) -> list[str]:
+        plain = [key for key in keys if not key.endswith(("_min", "_max"))]
+        heads = [self._say("norm-col-ecosystem") if key == "ecosystem" else self._word(key) for key in plain]
+        return heads + [self._say("norm-col-bin", name=self._word(key[:-4])) for key in keys if key.endswith("_min")]
 
     def _prices(self) -> None:
         self._annex("B", "norm-prices", "normative")
         self._text("norm-prices-1")
         names = self.norm.used(lambda row: row.kind == "price")
-        rows = [self._parameter(row, (self._named(name),)) for name in names for row in self.norm.rows(name)]
-        if rows:
-            self._parameter_table(self._say("norm-prices"), [self._say("norm-col-price")], rows)
+        self._plain(self._say("norm-prices"), "norm-col-price", names)
 
     def _ecosystems(self) -> None:
         self._annex("C", "norm-ecosystems", "normative")
@@ -559,7 +578,7 @@ class _Writer:
         head = [self._say(f"norm-col-{key}") for key in ("level", "code", "zh", "en")]
         found = tables.ecosystem_types().values()
         rows = [Row((str(one.id.count(".") + 1), one.id, one.zh, one.en)) for one in found]
-        self.paper.table(self._say("norm-ecosystems"), head, rows, (12, 50, 50, 60))
+        self.paper.table(self._say("norm-ecosystems"), head, rows, (12, 48, 40, 60))
 
     def _alternatives(self) -> None:
         self._annex("D", "norm-alternatives", "informative")
@@ -576,10 +595,15 @@ class _Writer:
         self._text("norm-sources-1")
         head = ["", *(self._say(f"norm-col-{key}") for key in ("title", "publisher", "number", "year", "url", "seen"))]
         rows = [self._source(number, self.norm.sources[name]) for name, number in self.cited.items()]
-        self.paper.table(self._say("norm-sources"), head, rows, (8, 52, 40, 30, 12, 60, 36))
+        self.paper.table(self._say("norm-sources"), head, rows, (10, 52, 40, 30, 12, 60, 36))
 
     def _source(self, number: int, one: tables.Source) -> Row:
         return Row((f"[{number}]", one.title, one.publisher, one.number, one.year, one.url, one.licence))
+
+
+def _capital(text: str) -> str:
+    """A text as the beginning of a line."""
+    return text[:1].upper() + text[1:]
 
 
 def _italic(text: str, index: str = "") -> Node:

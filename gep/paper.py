@@ -18,7 +18,7 @@ import docx
 from docx.document import Document
 from docx.enum.section import WD_ORIENT, WD_SECTION
 from docx.enum.style import WD_STYLE_TYPE
-from docx.enum.table import WD_TABLE_ALIGNMENT
+from docx.enum.table import WD_CELL_VERTICAL_ALIGNMENT, WD_TABLE_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_TAB_ALIGNMENT, WD_TAB_LEADER
 from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import nsdecls, qn
@@ -27,7 +27,7 @@ from docx.shared import Mm, Pt, RGBColor
 from docx.styles.style import ParagraphStyle
 from docx.text.paragraph import Paragraph
 
-from gep.mathematics import Node, omml
+from gep.mathematics import Node, omml, rows
 from gep.words import Lang, say
 
 Piece: TypeAlias = str | Node
@@ -40,6 +40,7 @@ _ANYTIME = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)  # a document's times are part
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
 _SHADE = "FFF2CC"
+_EQUATION = 75  # letters that fit beside an equation's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,11 @@ class Paper:
         width = self._width()
         left, right = table.rows[0].cells
         _widths(table, [width - Mm(16), Mm(16)])
-        place = left.paragraphs[0]
-        place.alignment = WD_ALIGN_PARAGRAPH.CENTER
-        place._p.append(parse_xml(f'<m:oMathPara xmlns:m="{_MATH}" {nsdecls("w")}>{_math(node)}</m:oMathPara>'))  # noqa: SLF001
+        for at, row in enumerate(rows(node, _EQUATION)):
+            place = left.paragraphs[0] if at == 0 else left.add_paragraph()
+            place.alignment = WD_ALIGN_PARAGRAPH.CENTER
+            place._p.append(parse_xml(f'<m:oMathPara xmlns:m="{_MATH}" {nsdecls("w")}>{_math(row)}</m:oMathPara>'))  # noqa: SLF001
+        left.vertical_alignment = right.vertical_alignment = WD_CELL_VERTICAL_ALIGNMENT.CENTER
         number = right.paragraphs[0]
         number.alignment = WD_ALIGN_PARAGRAPH.RIGHT
         number.add_run("(")
@@ -125,7 +128,7 @@ class Paper:
         _keep(table.rows[0])
         return self._counts["equation"]
 
-    def table(self, caption: str, head: Sequence[str], rows: Iterable[Row], shares: Sequence[float]) -> None:
+    def table(self, caption: str, head: Sequence[str], lines: Iterable[Row], shares: Sequence[float]) -> None:
         """A table under its numbered caption; `shares` part the width; heads repeat on each page."""
         self._counts["table"] += 1
         above = self._word.add_paragraph(style="Caption")
@@ -136,7 +139,7 @@ class Paper:
         table.alignment = WD_TABLE_ALIGNMENT.CENTER
         _cells(table.add_row(), Row(tuple(head)), heavy=True)
         table.rows[0]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))  # noqa: SLF001
-        for row in rows:
+        for row in lines:
             _cells(table.add_row(), row)
         whole, width = sum(shares), self._width()
         _widths(table, [int(width * share / whole) for share in shares])
@@ -280,6 +283,8 @@ def _shape(section: Section, *, landscape: bool) -> None:
 
 def _page_numbers(section: Section, numbers: Numbers, restart: bool) -> None:
     """The page's number in the footer, in the middle."""
+    for inherited in section._sectPr.findall(qn("w:pgNumType")):  # noqa: SLF001
+        section._sectPr.remove(inherited)  # noqa: SLF001
     if numbers == "none":
         return
     line = section.footer.paragraphs[0]

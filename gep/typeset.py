@@ -106,6 +106,21 @@ def _candidates(name: str) -> Iterator[str]:
     yield name.replace("_", ",")
 
 
+def _letters(name: str) -> Iterator[str]:
+    """Symbols for an intermediate result: its Greek letter, or its initial, with a bit more of it as index.
+
+    >>> list(_letters("beta")), list(_letters("declination"))
+    (['β'], ['d', 'd_e', 'd_ec'])
+    """
+    if name in _GREEK:
+        yield _GREEK[name]
+        return
+    word = name.replace("_", "")
+    if word[0] not in "ei":  # Euler's number, and the index of steps
+        yield word[0]
+    yield from (f"{word[0]}_{word[1:2]}", f"{word[0]}_{word[1:3]}")
+
+
 # Reading the syntax tree
 
 
@@ -224,10 +239,8 @@ class _Reader:
 
     def _define(self, name: str, value: Node) -> None:
         """An intermediate result: its equation, and its symbol from here on, with a prime where that is taken."""
-        left: Node = Glyphs(_GREEK.get(name, name), upright=False)
-        if "_" in name:
-            left = _drawn(name.replace("_", "|", 1).replace("_", ",").replace("|", "_"))
         taken = [node for node, _ in self.known.values()] + [symbol(self.formula.quantity)]
+        left = next((one for one in map(_drawn, _letters(name)) if one not in taken), _drawn(_GREEK.get(name, name[0])))
         while left in taken:
             left = _primed(left)
         self.equations.append(Equation(left, value))
@@ -293,6 +306,8 @@ class _Reader:
         if isinstance(node.op, ast.Pow):
             return _power(left, right)
         if isinstance(node.op, ast.Mult):
+            if Glyphs("0") in (left[0], right[0]):  # a formula's way to keep its unit
+                return Glyphs("0"), _ATOM
             first, second = _at_least(left, _MUL, minus=True), _at_least(right, _MUL)
             sign = Glyphs("×" if _starts_with_digit(second) else "·")
             return Line((*_parts(first), sign, *_parts(second))), _MUL
