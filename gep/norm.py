@@ -6,6 +6,7 @@ from the list of sources. What nobody has checked against the text of a standard
 
 from __future__ import annotations
 
+import importlib.metadata
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import gep.services  # noqa: F401  (registers the formulas)
-from gep import __version__, profile, shipped, tables
+from gep import profile, shipped, tables
 from gep.errors import GepError, Problem
 from gep.fields import Field
 from gep.formula import Formula
@@ -250,7 +251,7 @@ class _Writer:
         if chosen.label[self.lang]:
             show(self._say("norm-label", label=chosen.label[self.lang]), 14, before=6)
         show(self._say("norm-blank-dates"), 12, before=190)
-        show(self._say("norm-made", profile=chosen.id, version=__version__), 10.5, before=12)
+        show(self._say("norm-made", profile=chosen.id, version=importlib.metadata.version("gep")), 10.5, before=12)
 
     def _front(self) -> None:
         self.paper.display(self._say("norm-contents"), 14, heavy=True)
@@ -328,7 +329,7 @@ class _Writer:
             self._say(f"norm-col-{key}") for key in ("class", "service", "item", "unit", "price", "status", "clause")
         ]
         rows = [row for service in self.norm.profile.services.values() for row in self._indicator(service)]
-        self.paper.table(self._say("norm-indicators"), head, rows, (24, 36, 52, 14, 60, 36, 40))
+        self.paper.table(self._say("norm-indicators"), head, rows, (30, 36, 52, 14, 58, 36, 40))
         lacking = [s for s in self.norm.profile.services.values() if s.status == "not_applicable"]
         for service in lacking:
             self._text("norm-not-applicable", title=service.title[self.lang], reason=service.reason[self.lang])
