@@ -287,7 +287,7 @@ def table(one: Comparison, lang: Lang) -> list[list[str]]:
     named = [words.say(key, lang) for key in heads]
     rows = [[words.say("compare-unit", lang, unit=scale), "", one.first.id, one.second.id, *named]]
     for item in one.items:
-        if not _numbered(item):
+        if item.first.value_fen is None and item.second.value_fen is None:
             continue
         values = [_shown(item.first, factor), _shown(item.second, factor)]
         effects = (item.difference, item.quantity, item.price, item.presence)

@@ -204,13 +204,15 @@ class _Reader:
             return None
         if isinstance(statement, ast.If):
             return self._assigned_if(statement)
-        for target, value in _assignments(statement):
+        pairs = _assignments(statement)
+        values = [self._expression(value)[0] for _, value in pairs]
+        for (target, _), value in zip(pairs, values, strict=True):
             if not isinstance(target, ast.Name):
-                break
-            self._define(target.id, self._expression(value)[0])
-        else:
-            return None
-        raise self._refused(statement, type(statement).__name__)
+                raise self._refused(statement, ast.unparse(target))
+            self._define(target.id, value)
+        if not pairs:
+            raise self._refused(statement, type(statement).__name__)
+        return None
 
     def _assigned_if(self, statement: ast.If) -> None:
         """A conditional that assigns: each name becomes a case."""
