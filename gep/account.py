@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
-import hashlib
 import importlib.metadata
-import json
-import math
 import os
 import platform
 import re
@@ -21,31 +18,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import filelock
-import numpy as np
 import pyproj
 import rasterio
 import shapely
 
-from gep import __version__, engine, exports, gates, ledger, maps, prices, shipped, stack
-from gep.engine import UNCLASSIFIED, Sums
+from gep import __version__, engine, entries, exports, gates, ledger, maps, prices, shipped, stack, zonal
+from gep.engine import Sums
+from gep.entries import Accounted, Line, evidence, output_key
 from gep.errors import GepError, Problem, raise_all
-from gep.fuse import LAND_COVER, chosen
-from gep.ledger import Entry, Ledger, Run, door, fen
+from gep.fuse import chosen
+from gep.ledger import Ledger, Run
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
-from gep.profile import Item, Service, within
+from gep.profile import Item, Service
 from gep.quantities import quantities
-from gep.resolve import Graph, walk
-from gep.tables import Row
+from gep.resolve import Graph
 
 Progress = Callable[[str, int, int], None]
 
-PROVISIONAL = 0.05  # a zone with a larger share of its area missing is provisional
-_WORST = ("demo", "unverified", "secondhand", "derived", "quoted")
 # What the numbers depend on beside this program.
 _LIBRARIES = ("numpy", "numba", "rasterio", "pyproj", "shapely", "pyogrio")
 
@@ -65,38 +58,17 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What is decided of one item (or of a service without one) in one year, before any pixel is read."""
-
-    service: Service
-    item: Item | None
-    status: str
-    reason: tuple[Problem, ...] = ()
-    price: prices.Price | None = None
-
-    @property
-    def key(self) -> str:
-        """The output that counts it."""
-        return f"{self.service.id}|{self.item.quantity if self.item else ''}"
-
-
-@dataclass(frozen=True, slots=True)
 class Checked:
-    """Everything opened, and what will be accounted in each year."""
+    """Everything opened, and what will be accounted in each year, with the graph of all that resolves."""
 
     inputs: Inputs
     lines: Mapping[str, tuple[Line, ...]]
+    graphs: Mapping[str, Graph]
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """Mandatory services that some year lacks."""
-        missing = {
-            line.service.id: None
-            for lines in self.lines.values()
-            for line in lines
-            if line.status == "left_out" and line.service.mandatory
-        }
-        return tuple(missing)
+        return tuple({line.service.id: None for lines in self.lines.values() for line in lines if _lacking(line)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,35 +87,58 @@ def check(request: Request, *, partial: bool = False) -> Checked:
     and `partial` is not given, the reasons are problems.
     """
     inputs = open_inputs(request)
-    lines = {year: tuple(_lines(inputs, year)) for year in inputs.years}
+    wanted = [i.quantity for s in inputs.profile.services.values() if s.status != "not_applicable" for i in s.items]
+    found = {year: resolve_year(inputs, year, dict.fromkeys([*wanted, *_keys(inputs)])) for year in inputs.years}
+    lines = {year: tuple(_lines(inputs, year, *resolved)) for year, resolved in found.items()}
     problems = {
         (p.code, p.where): p
         for of_year in lines.values()
         for line in of_year
-        if line.status == "left_out" and line.service.mandatory and not partial
+        if _lacking(line) and not partial
         for p in line.reason
     }
     raise_all([*problems.values(), *_unknown_codes(inputs)])
-    return Checked(inputs, lines)
+    return Checked(inputs, lines, {year: graph for year, (graph, _) in found.items()})
 
 
-def _lines(inputs: Inputs, year: str) -> Iterator[Line]:
+def _keys(inputs: Inputs) -> list[str]:
+    """The pixel quantities by which zone quantities are shared out; one that does not resolve shares nothing out."""
+    return [i.share for s in inputs.profile.services.values() for i in s.items if i.share]
+
+
+def _lacking(line: Line) -> bool:
+    """Whether a line leaves a hole in a mandatory service; an optional item does not."""
+    return line.status == "left_out" and line.service.mandatory and not (line.item and line.item.optional)
+
+
+Broken = Mapping[str, tuple[Problem, ...]]
+
+
+def _lines(inputs: Inputs, year: str, graph: Graph, broken: Broken) -> Iterator[Line]:
     """The year's lines in the profile's order."""
-    wanted = [i.quantity for s in inputs.profile.services.values() if s.status != "not_applicable" for i in s.items]
-    graph, broken = resolve_year(inputs, year, dict.fromkeys(wanted))
     for service in inputs.profile.services.values():
         if service.status == "not_applicable":
             yield Line(service, None, "not_applicable")
         elif not service.items:
             yield Line(service, None, "left_out", (Problem("service-without-method", service.id),))
-        for item in service.items if service.status != "not_applicable" else ():
-            yield _line(inputs, year, service, item, graph, broken.get(item.quantity, ()))
+        else:
+            yield from _of_service(inputs, year, service, graph, broken)
 
 
-def _line(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph, missing: tuple[Problem, ...]) -> Line:
+def _of_service(inputs: Inputs, year: str, service: Service, graph: Graph, broken: Broken) -> Iterator[Line]:
+    """A service's items; one line for the service where it has optional items only and none can be accounted."""
+    found = [_line(inputs, year, service, item, graph, broken) for item in service.items]
+    if all(line.status == "left_out" and line.item and line.item.optional for line in found):
+        names = ", ".join(item.quantity for item in service.items)
+        found = [Line(service, None, "left_out", (Problem("service-without-items", service.id, {"items": names}),))]
+    yield from found
+
+
+def _line(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph, broken: Broken) -> Line:
     """One item: counted, physical only, or left out for a reason."""
-    if not missing and graph.nodes[item.quantity].level != "pixel":
-        missing = (Problem("zone-level-quantity", service.id, {"quantity": item.quantity}),)
+    missing = broken.get(item.quantity, ())
+    if not missing and graph.nodes[item.quantity].level == "zone":
+        missing = tuple(zonal.problems(graph, item.quantity))
     if missing:
         return Line(service, item, "left_out", missing)
     if service.id in inputs.stack.unvalued or item.price is None:
@@ -178,7 +173,7 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
         sums = {year: _sums(p, spool / label(year), options, progress) for year, p in prepared.items()}
         _refuse(checked.inputs, prepared, sums, spool)
         made = _maps(checked, prepared, spool, options, progress) if options.maps else []
-        run = _commit(checked, prepared, sums, determined, (database, options.supersede))
+        run = _commit(_accounted(checked, prepared, sums), determined, (database, options.supersede), checked)
         files = [_final(path, options.out / "maps" / path.name) for path in made]
         files.append(options.out / "ledger.csv")
         with Ledger.open(database, create=False) as opened:
@@ -237,16 +232,32 @@ def _final(path: Path, final: Path) -> Path:
 
 def _targets(checked: Checked, year: str, options: Options) -> list[Target]:
     """What one pass sums and maps: every item that is accounted, and what the gates want to know."""
-    found: dict[str, Target] = {}
+    graph, found = checked.graphs[year], {}
     mapped: set[str] = set()
     for line in checked.lines[year]:
-        if line.item and line.status != "left_out":
-            quantity = line.item.quantity
-            found[line.key] = Target(
-                line.key, quantity, line.service.ecosystems, options.maps and quantity not in mapped
-            )
-            mapped.add(quantity)
+        for quantity in _summed(line, graph):
+            key, first = output_key(line.service, quantity), quantity not in mapped
+            counted = line.item is not None and quantity == line.item.quantity
+            if key not in found or counted:
+                found[key] = Target(key, quantity, line.service.ecosystems, options.maps and counted and first)
+            mapped |= {quantity} if counted else set()
     return [*found.values(), *gates.targets(checked.inputs, year, found.values())]
+
+
+def _summed(line: Line, graph: Graph) -> tuple[str, ...]:
+    """The pixel quantities that a line needs the sums of: its own, or those its zone formulas and its key rest on."""
+    if line.item is None or line.status == "left_out":
+        return ()
+    if graph.nodes[line.item.quantity].level != "zone":
+        return (line.item.quantity,)
+    key = line.item.share
+    shared = key in graph.nodes and graph.nodes[key].level == "pixel"
+    return (*zonal.feeds(graph, line.item.quantity), *([key] if shared else []))
+
+
+def _accounted(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[str, Sums]) -> list[Accounted]:
+    inputs = checked.inputs
+    return [Accounted(inputs, y, checked.lines[y], checked.graphs[y], p, sums[y]) for y, p in prepared.items()]
 
 
 @contextmanager
@@ -346,7 +357,7 @@ def _determined(checked: Checked, prepared: Mapping[str, Prepared]) -> dict[str,
         "profile": inputs.profile.id,
         "notice": dict(inputs.stack.notice or {}),
         "unvalued": dict(inputs.stack.unvalued),
-        "years": {year: _year_determined(checked.lines[year], one) for year, one in prepared.items()},
+        "years": {year: _year_determined(checked, year, one) for year, one in prepared.items()},
     }
 
 
@@ -356,20 +367,45 @@ def _libraries() -> dict[str, str]:
     return inside | {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
-def _year_determined(lines: Sequence[Line], prepared: Prepared) -> dict[str, Any]:
+def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[str, Any]:
+    lines = checked.lines[year]
     nodes = prepared.graph.nodes.values()
     priced = {
-        line.key: [line.price.method, repr(line.price.value), *map(_row, line.price.rows)]
+        line.key: [line.price.method, repr(line.price.value), *map(evidence, line.price.rows)]
         for line in lines
         if line.price
     }
+    zone = _zone_determined(checked, year)
+    coefficients = {name: [evidence(r) for r in lookup.used] for name, lookup in prepared.plan.lookups.items()}
     return {
-        "graph": [[n.name, n.via, n.method, *n.args] for n in nodes],
         **engine.identity(prepared.plan),
-        "coefficients": {name: [_row(r) for r in lookup.used] for name, lookup in prepared.plan.lookups.items()},
+        "graph": [*([n.name, n.via, n.method, *n.args] for n in nodes), *zone.pop("graph")],
+        "coefficients": coefficients | zone.pop("coefficients"),
+        **zone,
         "prices": priced,
         "lines": [_decided(line) for line in lines],
     }
+
+
+def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
+    """What the zone quantities of a year rest on: their wiring and formulas, statistics and constants."""
+    inputs, graph = checked.inputs, checked.graphs[year]
+    names = [x.item.quantity for x in checked.lines[year] if x.item and x.status != "left_out"]
+    names = [name for name in dict.fromkeys(names) if graph.nodes[name].level == "zone"]
+    nodes = [n for n in graph.of(names).nodes.values() if n.level == "zone"]
+    used = dict.fromkeys(one for name in names for one in zonal.statistics_used(graph, name))
+    rows = {name: zonal.rows(inputs, graph, name) for name in names}
+    return {
+        "graph": [[n.name, n.via, n.method, *n.args] for n in nodes],
+        "formulas": {n.name: chosen(n).text for n in nodes if n.via == "formula"},
+        "statistics": {one: _given(inputs, one, year) for one in used},
+        "coefficients": {row.quantity: [evidence(row)] for found in rows.values() for row in found},
+    }
+
+
+def _given(inputs: Inputs, name: str, year: str) -> list[list[str]]:
+    """A statistic's figures as evidence."""
+    return sorted([s.zone, s.object, repr(s.value), s.source] for s in zonal.of_year(inputs, name, year))
 
 
 def _decided(line: Line) -> list[Any]:
@@ -380,53 +416,34 @@ def _decided(line: Line) -> list[Any]:
         line.status,
         service.cls,
         service.mandatory,
-        item.floor if item else "",
+        [item.floor, item.share] if item else [],
         [p.code for p in line.reason],
     ]
 
 
-def _row(row: Row) -> list[str]:
-    """A row as evidence, its figures in the vocabulary's unit; not where it stands."""
-    unit = quantities()[row.quantity].unit  # of the figures; `row.unit` is the printed one
-    figures = [repr(row.value), repr(row.low), repr(row.high), unit, row.unit]
-    cited = [row.source, row.clause, row.year, row.region, row.verified, row.note, row.price_year, row.index]
-    return [row.quantity, row.set, *row.keys, *figures, *cited]
-
-
 def _commit(
-    checked: Checked,
-    prepared: Mapping[str, Prepared],
-    sums: Mapping[str, Sums],
-    determined: dict[str, Any],
-    ledger_and_old: tuple[str, str | None],
+    years: Sequence[Accounted], determined: dict[str, Any], ledger_and_old: tuple[str, str | None], checked: Checked
 ) -> Run:
     """Value the sums and append run and entries, in one transaction."""
     inputs = checked.inputs
-    entries = [e for year, p in prepared.items() for e in _entries(checked, year, p, sums[year])]
     run = Run(
         id=ledger.run_id(determined),
         profile=inputs.profile.id,
         title=inputs.stack.title,
         years=inputs.years,
         determined=determined,
-        recorded=_recorded(checked, prepared, sums),
+        recorded=_recorded(checked, years),
     )
     database, old = ledger_and_old
     with Ledger.open(database) as opened:
         replaced = opened.find(old).id if old else None
-        return opened.append(replace(run, supersedes=replaced), entries)
+        return opened.append(replace(run, supersedes=replaced), [e for one in years for e in entries.entries(one)])
 
 
-def _recorded(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[str, Sums]) -> dict[str, Any]:
+def _recorded(checked: Checked, years: Sequence[Accounted]) -> dict[str, Any]:
     """What stands beside the numbers: when, who, where, warnings, cross-validation, zone areas."""
     inputs = checked.inputs
-    warnings = {
-        year: [
-            {"code": w.code, "where": w.where, "facts": dict(w.facts)}
-            for w in gates.warnings(inputs, p, year, sums[year])
-        ]
-        for year, p in prepared.items()
-    }
+    warnings = {one.year: [w.as_dict() for w in gates.warnings(one)] for one in years}
     return {
         "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "who": _who(),
@@ -441,12 +458,12 @@ def _recorded(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[
         "zone_areas": {z.code: z.area_m2 for z in inputs.zones.zones},
         "zone_names": {z.code: dict(z.name) for z in inputs.zones.zones},
         "services": {s.id: dict(s.title) for s in inputs.profile.services.values()},
-        "gdp": {year: _beside(inputs, "gdp", year) for year in prepared},
-        "derived": {year: dict(p.derived) for year, p in prepared.items()},
-        "nonfinite": {year: _nonfinite(p, sums[year]) for year, p in prepared.items()},
+        "gdp": {year: _beside(inputs, "gdp", year) for year in inputs.years},
+        "derived": {one.year: dict(one.prepared.derived) for one in years},
+        "nonfinite": {one.year: _nonfinite(one.prepared, one.sums) for one in years},
         "warnings": warnings,
-        "floored": {k: v for year, p in prepared.items() for k, v in _floored(checked, year, p, sums[year])},
-        "controls": {k: v for year, p in prepared.items() for k, v in _controls(checked, year, p, sums[year])},
+        "floored": dict(pair for one in years for pair in entries.floored(one)),
+        "controls": dict(pair for one in years for pair in entries.controls(one)),
     }
 
 
@@ -468,166 +485,6 @@ def _beside(inputs: Inputs, quantity: str, year: str) -> dict[str, dict[str, Any
 def _nonfinite(prepared: Prepared, sums: Sums) -> dict[str, int]:
     """How often each formula gave no finite number, which made the value missing."""
     return {name: int(n) for name, n in zip(prepared.plan.fused.formulas, sums.nonfinite, strict=False) if n}
-
-
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """One item's totals by zone (0 outside) and ecosystem: quantity in its total unit, areas in m²."""
-
-    quantity: np.ndarray[Any, np.dtype[np.float64]]
-    valid: np.ndarray[Any, np.dtype[np.float64]]
-    missing: np.ndarray[Any, np.dtype[np.float64]]
-
-
-def _cells(prepared: Prepared, sums: Sums, line: Line) -> _Cells:
-    """The sums of a line, floored as its item says; ecosystems out of scope have no area."""
-    plan = prepared.plan
-    at = [o.key for o in plan.outputs].index(line.key)
-    outputs = len(plan.outputs)
-    assert line.item is not None  # noqa: S101  (lines with sums have items)
-    values = sums.values[1 + at] * quantities()[line.item.quantity].total_factor()
-    scope = line.service.ecosystems
-    inside = np.array([e == UNCLASSIFIED or within(scope, e) for e in plan.ecosystems])
-    total, missing = sums.values[0] * inside, sums.values[1 + outputs + at]
-    if line.item.floor == "ecosystem":
-        values = np.where(values < 0, 0.0, values)
-    return _Cells(values, np.maximum(total - missing, 0.0), missing)
-
-
-def _controls(checked: Checked, year: str, prepared: Prepared, sums: Sums) -> Iterator[tuple[str, str]]:
-    for line in checked.lines[year]:
-        if line.item and line.status != "left_out":
-            whole = math.fsum(_cells(prepared, sums, line).quantity.flat)
-            yield f"{year}|{line.key}", ledger.decimal_text(door(whole))
-
-
-def _floored(checked: Checked, year: str, prepared: Prepared, sums: Sums) -> Iterator[tuple[str, str]]:
-    """What the floors of items took away (a negative amount), by year and item; nothing where no item has a floor."""
-    for line in checked.lines[year]:
-        if line.item and line.item.floor != "none" and line.status != "left_out":
-            bare = replace(line, item=replace(line.item, floor="none"))
-            lost = [math.fsum(_cells(prepared, sums, one).quantity.flat) for one in (bare, line)]
-            yield f"{year}|{line.key}", ledger.decimal_text(door(lost[0] - lost[1]))
-
-
-def _entries(checked: Checked, year: str, prepared: Prepared, sums: Sums) -> Iterator[Entry]:
-    """A year's leaves: zone × ecosystem × item, and one line for each service that is not accounted."""
-    for line in checked.lines[year]:
-        if line.item is None or line.status == "left_out":
-            yield _without_number(year, line)
-            continue
-        cells = _cells(prepared, sums, line)
-        for z in range(cells.valid.shape[0]):
-            share = _missing_share(cells, z)
-            for e, ecosystem in enumerate(prepared.plan.ecosystems):
-                if cells.valid[z, e] + cells.missing[z, e] > 0:
-                    yield _entry(checked.inputs, year, prepared, line, (z, e, ecosystem, share), cells)
-
-
-def _missing_share(cells: _Cells, zone: int) -> float:
-    missing, valid = math.fsum(cells.missing[zone]), math.fsum(cells.valid[zone])
-    return missing / (missing + valid) if missing else 0.0
-
-
-def _entry(
-    inputs: Inputs, year: str, prepared: Prepared, line: Line, at: tuple[int, int, str, float], cells: _Cells
-) -> Entry:
-    z, e, ecosystem, missing_share = at
-    assert line.item is not None  # noqa: S101
-    quantity = door(float(cells.quantity[z, e])) if cells.valid[z, e] > 0 else None
-    zone = inputs.zones.zones[z - 1] if z else None
-    rows = list(_rows_used(prepared, line.item.quantity, ecosystem)) + list(line.price.rows if line.price else ())
-    provisional = "_provisional" if z and missing_share > PROVISIONAL else ""
-    return Entry(
-        year=year,
-        zone_level=inputs.zones.level,
-        zone=zone.code if zone else ledger.OUTSIDE,
-        zone_name=zone.name.get("zh") or zone.name.get("en") or zone.code if zone else ledger.OUTSIDE,
-        ecosystem=ecosystem,
-        service=line.service.id,
-        item=line.item.quantity,
-        cls=line.service.cls,
-        status=line.status + provisional,
-        method=prepared.graph.nodes[line.item.quantity].method or prepared.graph.nodes[line.item.quantity].via,
-        quantity=quantity,
-        quantity_unit=quantities()[line.item.quantity].total_unit,
-        **_priced(line.price, quantity),
-        valid_area_km2=door(float(cells.valid[z, e]) / 1e6),
-        missing_area_km2=door(float(cells.missing[z, e]) / 1e6),
-        allocated=False,
-        verified=next((v for v in _WORST if any(row.verified == v for row in rows)), ""),
-        reason=inputs.stack.unvalued.get(line.service.id, ""),
-        method_hash=_method_hash(prepared.graph, line.item.quantity),
-    )
-
-
-def _priced(price: prices.Price | None, quantity: Decimal | None) -> dict[str, Any]:
-    """The money columns of an entry."""
-    if price is None:
-        empty = dict.fromkeys(("price", "value_fen", "low_fen", "high_fen"))
-        return {**empty, "price_unit": "", "price_year": "", "price_inputs": "[]"}
-    unit = door(price.value)
-    ends = [
-        None if math.isnan(end) or quantity is None else fen(quantity, door(end)) for end in (price.low, price.high)
-    ]
-    low, high = sorted(ends) if None not in ends else (None, None)  # type: ignore[type-var]
-    return {
-        "price": unit,
-        "price_unit": price.unit,
-        "price_year": price.year,
-        "price_inputs": json.dumps([_row(row) for row in price.rows], ensure_ascii=False),
-        "value_fen": None if quantity is None else fen(quantity, unit),
-        "low_fen": low,
-        "high_fen": high,
-    }
-
-
-def _rows_used(prepared: Prepared, quantity: str, ecosystem: str) -> Iterator[Row]:
-    """The coefficient rows that an ecosystem's value rests on."""
-    plan = prepared.plan
-    at = plan.ecosystems.index(ecosystem)
-    classes = [i for i, e in enumerate(plan.ecosystem_of[:-1]) if e == at]
-    for _, node in walk(prepared.graph, quantity):
-        if node.via == "table":
-            found = plan.lookups[node.name]
-            rows = found.rows[classes] if found.class_layer == LAND_COVER else found.rows
-            yield from (found.used[i] for i in np.unique(rows[rows >= 0]))
-
-
-def _method_hash(graph: Graph, quantity: str) -> str:
-    """The formulas and wiring of an item, hashed: two entries with one hash were computed the same way."""
-    parts = [
-        "|".join((n.name, n.via, n.method, *n.args, chosen(n).text if n.via == "formula" else ""))
-        for n in graph.of([quantity]).nodes.values()
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _without_number(year: str, line: Line) -> Entry:
-    """The one line of a service (or item) that is left out or not applicable."""
-    found = [p.as_dict() for p in line.reason if line.item]
-    reason = found or dict(line.service.reason)
-    return Entry(
-        year=year,
-        zone_level="",
-        zone="",
-        zone_name="",
-        ecosystem="",
-        service=line.service.id,
-        item=line.item.quantity if line.item else "",
-        cls=line.service.cls,
-        status=line.status,
-        method="",
-        quantity=None,
-        quantity_unit="",
-        **_priced(None, None),
-        valid_area_km2=Decimal(0),
-        missing_area_km2=Decimal(0),
-        allocated=False,
-        verified="",
-        reason=json.dumps(reason, ensure_ascii=False, sort_keys=True),
-        method_hash="",
-    )
 
 
 def closure(checked: Checked) -> list[gates.Closure]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeVar
 
 F = TypeVar("F", bound=Callable[..., float])
@@ -37,12 +38,17 @@ class Formula:
     @property
     def text(self) -> str:
         """The formula as it is written, which the run's identity covers."""
-        return inspect.getsource(self.func)
+        return _source(self.func)
 
     @property
     def summary(self) -> str:
         """The first line of its documentation."""
         return (inspect.getdoc(self.func) or "").partition("\n")[0]
+
+
+@cache
+def _source(func: Callable[..., float]) -> str:
+    return inspect.getsource(func)
 
 
 _registry: dict[str, dict[str, Formula]] = {}

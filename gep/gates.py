@@ -15,8 +15,9 @@ from typing import Any
 
 from gep import shipped
 from gep.engine import Plan, Sums
+from gep.entries import Accounted
 from gep.errors import Fact, Problem
-from gep.prepare import Inputs, Prepared, Target, resolve_year
+from gep.prepare import Inputs, Target, resolve_year
 from gep.quantities import quantities
 from gep.units import factor
 
@@ -122,9 +123,9 @@ def problems(inputs: Inputs, plan: Plan, year: str, sums: Sums) -> Iterator[Prob
                 yield Problem("water-above-resources", f"{zone} {year}", facts)
 
 
-def warnings(inputs: Inputs, prepared: Prepared, year: str, sums: Sums) -> Iterator[Problem]:
+def warnings(of: Accounted) -> Iterator[Problem]:
     """What is unlikely, said in the ledger and the summary."""
-    plan = prepared.plan
+    inputs, plan, year, sums = of.inputs, of.prepared.plan, of.year, of.sums
     yield from _densities(plan, year, sums)
     for closure in closures(inputs, plan, year, sums):
         if abs(closure.gap) > IMBALANCE:

@@ -59,7 +59,7 @@ class Inputs:
     def supply(self, year: str) -> Supply:
         """What names can be resolved from in a year."""
         steps = {name: layer.steps for name, layer in self.stack.layers.items()}
-        statistics = frozenset(s.quantity for s in self.stack.statistics)
+        statistics = frozenset(s.quantity for s in self.stack.statistics if s.year == year)
         previous = self.stack.years.index(year) > 0 and not self.stack.period
         return Supply(steps, statistics, self.tables, self.methods, previous)
 

@@ -17,23 +17,29 @@ from gep.quantities import quantities
 from gep.units import UnitError, factor
 from gep.words import LANGS, Lang
 
-Class = Literal["provisioning", "regulating", "cultural"]
+Class = Literal["provisioning", "regulating", "cultural", "deduction"]
 Status = Literal["counted", "satellite", "not_applicable"]
 Floor = Literal["none", "ecosystem"]
 T = TypeVar("T", str, bool)
 
 _TOP = ("id", "standard", "extends", "title", "label", "methods", "sets", "services")
 _SERVICE = ("title", "class", "status", "reason", "mandatory", "clause", "ecosystems", "items")
-_ITEM = ("quantity", "price", "floor")
+_ITEM = ("quantity", "price", "floor", "share", "optional")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A quantity that a service counts, and the price it is valued at; without a price it is physical only."""
+    """A quantity that a service counts, and the price it is valued at; without a price it is physical only.
+
+    `share` is the pixel quantity by whose totals a zone's number is shared out among ecosystems. An `optional` item
+    that a stack cannot account leaves no hole in its service: a crop that is not grown.
+    """
 
     quantity: str
     price: str | None
     floor: Floor
+    share: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +334,10 @@ def _items(tables: object, where: str, problems: list[Problem]) -> Iterable[Item
         problems += _unknown(table, _ITEM, place)
         problems += _check_item(table["quantity"], table.get("price"), place)
         floor = _choice({"floor": "none"} | table, "floor", Floor, place, problems)
-        yield Item(table["quantity"], table.get("price"), cast("Floor", floor))
+        share = _typed(table, "share", "", place, problems)
+        problems += _check_share(share, place)
+        optional = _typed(table, "optional", False, place, problems)
+        yield Item(table["quantity"], table.get("price"), cast("Floor", floor), share, optional)
 
 
 def _check_item(name: str, price: object, where: str) -> list[Problem]:
@@ -350,6 +359,14 @@ def _check_item(name: str, price: object, where: str) -> list[Problem]:
         facts = {"quantity": name, "total": quantity.total_unit, "price": priced.name, "unit": priced.unit}
         return [Problem("profile-not-money", where, facts)]
     return []
+
+
+def _check_share(name: str, where: str) -> list[Problem]:
+    """Whether the key by which a zone's number is shared out is a quantity with a total."""
+    quantity = quantities().get(name)
+    if not name or (quantity and quantity.total_unit):
+        return []
+    return [Problem("profile-no-total", where, {"quantity": name}) if quantity else _quantity_unknown(name, where)]
 
 
 def _counted_twice(file: str, services: Mapping[str, Service]) -> list[Problem]:

@@ -41,6 +41,15 @@ class Quantity:
         """The unit of one step's value: an amount where the year's is a sum, else the same."""
         return f"({self.unit})*year" if self.annual == "sum" and self.steps > 1 else self.unit
 
+    @property
+    def zone_unit(self) -> str:
+        """The unit in which a zone formula sees a pixel quantity: its total unit, a year where it is a yearly flow."""
+        try:
+            factor(f"({self.unit})*m**2*year", self.total_unit)
+        except UnitError:
+            return self.total_unit
+        return f"({self.total_unit})/year"
+
     def total_factor(self) -> float:
         """From a value in `unit` times an area in m² to a year's total in `total_unit`; UnitError if it has none."""
         if not self.total_unit:

@@ -167,7 +167,11 @@ class _Resolver:
         if isinstance(chosen, Field):
             return self._add(Node(name, "field", chosen.name, args))
         steps = STEPS[chosen.over] if chosen.over else 1
-        return self._add(Node(name, "formula", chosen.name, args, steps, self._level(name, args)))
+        level = self._level(name, args)
+        kind = quantities()[bare(name)].kind
+        if level == "zone" and kind != "zone":
+            return [Problem("zone-in-pixel", " < ".join((name, *needed_by)), {"quantity": bare(name), "kind": kind})]
+        return self._add(Node(name, "formula", chosen.name, args, steps, level))
 
     def _steps_missing(self, chosen: Formula | Field, args: tuple[str, ...], path: tuple[str, ...]) -> list[Problem]:
         """A method that works by the month needs months, where the quantity has them at all."""
@@ -181,8 +185,9 @@ class _Resolver:
         ]
 
     def _level(self, name: str, args: tuple[str, ...]) -> Level:
-        if quantities()[bare(name)].kind == "price":
-            return "price"
+        kind = quantities()[bare(name)].kind
+        if kind in ("price", "zone"):
+            return "zone" if kind == "zone" else "price"
         levels = {self.nodes[node_name(arg)].level for arg in args if node_name(arg) in self.nodes}
         return "zone" if "zone" in levels else "pixel"
 

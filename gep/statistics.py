@@ -19,7 +19,7 @@ _COLUMNS = ("zone", "year", "quantity", "value", "unit", "source")
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A number of one zone and year, in the vocabulary's unit."""
+    """A number of one zone and year, in the vocabulary's unit; of one object in the zone where it names one."""
 
     zone: str
     year: str
@@ -27,6 +27,7 @@ class Statistic:
     value: float
     source: str
     note: str = ""
+    object: str = ""
 
 
 class Reader:
@@ -57,7 +58,7 @@ class Reader:
         found = [
             s for number, row in rows if any(row.values()) and (s := self._statistic(f"{self.path}:{number}", row))
         ]
-        for key, count in Counter((s.zone, s.year, s.quantity) for s in found).items():
+        for key, count in Counter((s.zone, s.year, s.quantity, s.object) for s in found).items():
             if count > 1:
                 facts = {"zone": key[0], "year": key[1], "quantity": key[2]}
                 self.problems.append(Problem("statistics-duplicate", str(self.path), facts))
@@ -80,7 +81,9 @@ class Reader:
         value = self._value(where, row, quantity) if row["value"] and not empty else None
         if value is None:
             return None
-        return Statistic(row["zone"], row["year"], quantity.name, value, row["source"], row.get("note", ""))
+        return Statistic(
+            row["zone"], row["year"], quantity.name, value, row["source"], row.get("note", ""), row.get("object", "")
+        )
 
     def _value(self, where: str, row: Mapping[str, str], quantity: Quantity) -> float | None:
         facts = {"value": row["value"], "unit": row["unit"], "quantity": quantity.name, "wanted": quantity.unit}

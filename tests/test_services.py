@@ -33,8 +33,13 @@ def inputs(formula: Formula) -> list[Quantity]:
 
 
 def unit(formula: Formula, param: str) -> str:
-    """The unit a parameter comes in: a step's amount in a formula over steps, unless it asks for the year's."""
+    """The unit a parameter comes in: a step's amount in a formula over steps, unless it asks for the year's.
+
+    In a zone formula a pixel quantity stands for its total.
+    """
     quantity = quantities()[bare(node_name(param))]
+    if quantities()[formula.quantity].kind == "zone" and quantity.kind in ("pixel", "field"):
+        return quantity.zone_unit
     if param.startswith("annual_"):
         return f"({quantity.unit})*year" if quantity.annual == "sum" else quantity.unit
     return quantity.step_unit if formula.over else quantity.unit

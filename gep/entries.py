@@ -1,0 +1,360 @@
+"""The leaves of the ledger: each item's quantity by zone and ecosystem, its price, and what both rest on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gep import ledger, prices, zonal
+from gep.engine import UNCLASSIFIED, Sums
+from gep.errors import Problem
+from gep.fuse import LAND_COVER, chosen
+from gep.ledger import Entry, door, fen
+from gep.prepare import Inputs, Prepared
+from gep.profile import Item, Service, within
+from gep.quantities import quantities
+from gep.resolve import Graph, walk
+from gep.tables import Row
+
+Floats = NDArray[np.float64]
+
+PROVISIONAL = 0.05  # a zone with a larger share of its area missing is provisional
+WHOLE = ""  # the ecosystem of a zone quantity that is not shared out
+_WORST = ("demo", "unverified", "secondhand", "derived", "quoted")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is decided of one item (or of a service without one) in one year, before any pixel is read."""
+
+    service: Service
+    item: Item | None
+    status: str
+    reason: tuple[Problem, ...] = ()
+    price: prices.Price | None = None
+
+    @property
+    def key(self) -> str:
+        """The output that counts it."""
+        return output_key(self.service, self.item.quantity if self.item else "")
+
+
+def output_key(service: Service, quantity: str) -> str:
+    """The pass's output for a quantity over a service's scope."""
+    return f"{service.id}|{quantity}"
+
+
+@dataclass(frozen=True)
+class Accounted:
+    """One year after its pass: what its entries are made from."""
+
+    inputs: Inputs
+    year: str
+    lines: tuple[Line, ...]
+    graph: Graph
+    prepared: Prepared
+    sums: Sums
+
+    @cached_property
+    def at(self) -> Mapping[str, int]:
+        """Each output's place in the sums."""
+        return {output.key: i for i, output in enumerate(self.prepared.plan.outputs)}
+
+    @property
+    def numbers(self) -> Iterator[Line]:
+        """The lines that have numbers."""
+        return (line for line in self.lines if line.item and line.status not in ("left_out", "not_applicable"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """One item's totals by zone (0 outside) and ecosystem: quantity in its total unit, areas in m²."""
+
+    quantity: Floats
+    valid: Floats
+    missing: Floats
+
+
+def cells(of: Accounted, service: Service, quantity: str) -> Cells:
+    """The sums of a pixel quantity over a service's scope; ecosystems out of scope have no area."""
+    plan = of.prepared.plan
+    at = of.at[output_key(service, quantity)]
+    values = of.sums.values[1 + at] * quantities()[quantity].total_factor()
+    inside = np.array([e == UNCLASSIFIED or within(service.ecosystems, e) for e in plan.ecosystems])
+    total, missing = of.sums.values[0] * inside, of.sums.values[1 + len(plan.outputs) + at]
+    return Cells(values, np.maximum(total - missing, 0.0), missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One quantity as it will stand in the ledger, and the areas it holds for, m²; `zone` counts from 1, 0 outside."""
+
+    zone: int
+    ecosystem: str
+    quantity: Decimal | None
+    valid: float
+    missing: float
+    allocated: bool = False
+
+
+def entries(of: Accounted) -> Iterator[Entry]:
+    """A year's leaves: zone × ecosystem × item, and one line for each item or service that is not accounted."""
+    for line in of.lines:
+        if line.item is None or line.status == "left_out":
+            yield _without_number(of.year, line)
+            continue
+        found = list(_leaves(of, line, floor=True))
+        shares = {zone: _missing_share([x for x in found if x.zone == zone]) for zone in {x.zone for x in found}}
+        for leaf in found:
+            provisional = "_provisional" if leaf.zone and shares[leaf.zone] > PROVISIONAL else ""
+            yield _entry(of, line, leaf, line.status + provisional)
+
+
+def controls(of: Accounted) -> Iterator[tuple[str, str]]:
+    """The whole of each item, by year, service and item, which a ledger's lines must add up to."""
+    for line in of.numbers:
+        yield f"{of.year}|{line.key}", ledger.decimal_text(_whole(of, line, floor=True))
+
+
+def floored(of: Accounted) -> Iterator[tuple[str, str]]:
+    """What the floors of items took away (a negative amount), by year and item; nothing where no item has a floor."""
+    for line in of.numbers:
+        if line.item and line.item.floor != "none":
+            lost = _whole(of, line, floor=False) - _whole(of, line, floor=True)
+            yield f"{of.year}|{line.key}", ledger.decimal_text(lost)
+
+
+def _whole(of: Accounted, line: Line, *, floor: bool) -> Decimal:
+    assert line.item is not None  # noqa: S101  (lines with numbers have items)
+    if of.graph.nodes[line.item.quantity].level == "zone":
+        return sum((x.quantity for x in _leaves(of, line, floor=floor) if x.quantity is not None), Decimal(0))
+    found = cells(of, line.service, line.item.quantity).quantity
+    return door(math.fsum((_floored(found) if floor and line.item.floor == "ecosystem" else found).flat))
+
+
+def _floored(values: Floats) -> Floats:
+    return np.where(values < 0, 0.0, values)
+
+
+def _leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
+    assert line.item is not None  # noqa: S101  (lines with numbers have items)
+    level = of.graph.nodes[line.item.quantity].level
+    yield from _zone_leaves(of, line, floor=floor) if level == "zone" else _pixel_leaves(of, line, floor=floor)
+
+
+def _pixel_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
+    """Zone × ecosystem, wherever there is any area in scope."""
+    assert line.item is not None  # noqa: S101
+    found = cells(of, line.service, line.item.quantity)
+    values = _floored(found.quantity) if floor and line.item.floor == "ecosystem" else found.quantity
+    for z in range(found.valid.shape[0]):
+        for e, ecosystem in enumerate(of.prepared.plan.ecosystems):
+            valid, missing = float(found.valid[z, e]), float(found.missing[z, e])
+            if valid + missing > 0:
+                yield Leaf(z, ecosystem, door(float(values[z, e])) if valid > 0 else None, valid, missing)
+
+
+# --- zone level ----------------------------------------------------------------------------------------------------
+
+
+def _zone_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
+    """One number a zone, shared out by ecosystem where the item names a key; outside is no accounting unit."""
+    assert line.item is not None  # noqa: S101
+    given = _given(of, line)
+    for z, zone in enumerate(of.inputs.zones.zones, 1):
+        total = zonal.total(line.item.quantity, zone.code, given)
+        if floor and line.item.floor == "ecosystem" and total < 0:
+            total = 0.0
+        yield from _shared(of, line, z, total)
+
+
+def _given(of: Accounted, line: Line) -> zonal.Given:
+    """What a line's zone formulas see: totals over the service's scope, missing where no cell has a value."""
+    assert line.item is not None  # noqa: S101
+    totals = {}
+    for feed in zonal.feeds(of.graph, line.item.quantity):
+        found = cells(of, line.service, feed)
+        for z, zone in enumerate(of.inputs.zones.zones, 1):
+            unknown = not found.valid[z].any() and found.missing[z].any()
+            totals[feed, zone.code] = math.nan if unknown else math.fsum(found.quantity[z])
+    return zonal.given(of.inputs, of.graph, line.item.quantity, of.year, totals)
+
+
+def _shared(of: Accounted, line: Line, zone: int, total: float) -> Iterator[Leaf]:
+    """A zone's number as one leaf, or as parts by ecosystem that add up to it exactly."""
+    assert line.item is not None  # noqa: S101
+    valid, missing = _areas(of, line, zone, total)
+    if math.isnan(total):
+        yield Leaf(zone, WHOLE, None, valid, missing)
+        return
+    key = output_key(line.service, line.item.share)
+    found = cells(of, line.service, line.item.share) if key in of.at else None
+    weights = found.quantity[zone] if found else np.zeros(1)
+    if found is None or (weights < 0).any() or not weights.sum() > 0:
+        yield Leaf(zone, WHOLE, door(total), valid, missing)
+        return
+    for e, part in enumerate(split(door(total), weights)):
+        if found.valid[zone, e] + found.missing[zone, e] > 0:
+            areas = (float(found.valid[zone, e]), float(found.missing[zone, e]))
+            yield Leaf(zone, of.prepared.plan.ecosystems[e], part, *areas, allocated=True)
+
+
+def split(total: Decimal, weights: Floats) -> list[Decimal]:
+    """A number in parts by weight, in its own last digit, that add up to it exactly (largest remainders).
+
+    >>> split(Decimal("10.0"), np.array([1.0, 1.0, 1.0]))
+    [Decimal('3.4'), Decimal('3.3'), Decimal('3.3')]
+    """
+    quantum = Decimal((0, (1,), min(0, int(total.as_tuple().exponent))))
+    exact = [total * Decimal(float(w)) / Decimal(float(weights.sum())) for w in weights]
+    parts = [x.quantize(quantum, ROUND_FLOOR) for x in exact]
+    order = sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))
+    for i in order[: int((total - sum(parts, Decimal(0))) / quantum)]:
+        parts[i] += quantum
+    return parts
+
+
+def _areas(of: Accounted, line: Line, zone: int, total: float) -> tuple[float, float]:
+    """The area that a zone's number holds for: that of its pixel inputs, else the whole zone's."""
+    assert line.item is not None  # noqa: S101
+    area = of.inputs.zones.zones[zone - 1].area_m2
+    if math.isnan(total):
+        return 0.0, area
+    found = [cells(of, line.service, feed) for feed in zonal.feeds(of.graph, line.item.quantity)]
+    if not found:
+        return area, 0.0
+    worst = max(found, key=lambda one: float(one.missing[zone].sum()))
+    return float(worst.valid[zone].sum()), float(worst.missing[zone].sum())
+
+
+# --- one entry -----------------------------------------------------------------------------------------------------
+
+
+def _missing_share(leaves: list[Leaf]) -> float:
+    missing, valid = math.fsum(x.missing for x in leaves), math.fsum(x.valid for x in leaves)
+    return missing / (missing + valid) if missing else 0.0
+
+
+def _entry(of: Accounted, line: Line, leaf: Leaf, status: str) -> Entry:
+    assert line.item is not None  # noqa: S101
+    zones = of.inputs.zones
+    zone = zones.zones[leaf.zone - 1] if leaf.zone else None
+    node = of.graph.nodes[line.item.quantity]
+    rows = [*_rows_behind(of, line.item.quantity, leaf.ecosystem), *(line.price.rows if line.price else ())]
+    return Entry(
+        year=of.year,
+        zone_level=zones.level,
+        zone=zone.code if zone else ledger.OUTSIDE,
+        zone_name=zone.name.get("zh") or zone.name.get("en") or zone.code if zone else ledger.OUTSIDE,
+        ecosystem=leaf.ecosystem,
+        service=line.service.id,
+        item=line.item.quantity,
+        cls=line.service.cls,
+        status=status,
+        method=node.method or node.via,
+        quantity=leaf.quantity,
+        quantity_unit=quantities()[line.item.quantity].total_unit,
+        **_priced(line.price, leaf.quantity),
+        valid_area_km2=door(leaf.valid / 1e6),
+        missing_area_km2=door(leaf.missing / 1e6),
+        allocated=leaf.allocated,
+        verified=next((v for v in _WORST if any(row.verified == v for row in rows)), ""),
+        reason=of.inputs.stack.unvalued.get(line.service.id, ""),
+        method_hash=_method_hash(of.graph, line.item.quantity),
+    )
+
+
+def _priced(price: prices.Price | None, quantity: Decimal | None) -> dict[str, Any]:
+    """The money columns of an entry."""
+    if price is None:
+        empty = dict.fromkeys(("price", "value_fen", "low_fen", "high_fen"))
+        return {**empty, "price_unit": "", "price_year": "", "price_inputs": "[]"}
+    unit = door(price.value)
+    ends = [
+        None if math.isnan(end) or quantity is None else fen(quantity, door(end)) for end in (price.low, price.high)
+    ]
+    low, high = sorted(ends) if None not in ends else (None, None)  # type: ignore[type-var]
+    return {
+        "price": unit,
+        "price_unit": price.unit,
+        "price_year": price.year,
+        "price_inputs": json.dumps([evidence(row) for row in price.rows], ensure_ascii=False),
+        "value_fen": None if quantity is None else fen(quantity, unit),
+        "low_fen": low,
+        "high_fen": high,
+    }
+
+
+def evidence(row: Row) -> list[str]:
+    """A row as evidence, its figures in the vocabulary's unit; not where it stands."""
+    unit = quantities()[row.quantity].unit  # of the figures; `row.unit` is the printed one
+    figures = [repr(row.value), repr(row.low), repr(row.high), unit, row.unit]
+    cited = [row.source, row.clause, row.year, row.region, row.verified, row.note, row.price_year, row.index]
+    return [row.quantity, row.set, *row.keys, *figures, *cited]
+
+
+def _rows_behind(of: Accounted, quantity: str, ecosystem: str) -> Iterator[Row]:
+    """The coefficient rows that a leaf rests on: constants, and those of its ecosystem (of all, if it has none)."""
+    if of.graph.nodes[quantity].level == "zone":
+        yield from zonal.rows(of.inputs, of.graph, quantity)
+        for feed in zonal.feeds(of.graph, quantity):
+            yield from _rows_used(of, feed, ecosystem)
+    else:
+        yield from _rows_used(of, quantity, ecosystem)
+
+
+def _rows_used(of: Accounted, quantity: str, ecosystem: str) -> Iterator[Row]:
+    """The coefficient rows that an ecosystem's pixels rest on."""
+    plan = of.prepared.plan
+    places = range(len(plan.ecosystems)) if ecosystem == WHOLE else (plan.ecosystems.index(ecosystem),)
+    classes = [i for i, e in enumerate(plan.ecosystem_of[:-1]) if e in places]
+    for _, node in walk(of.prepared.graph, quantity):
+        if node.via == "table":
+            found = plan.lookups[node.name]
+            rows = found.rows[classes] if found.class_layer == LAND_COVER else found.rows
+            yield from (found.used[i] for i in np.unique(rows[rows >= 0]))
+
+
+def _method_hash(graph: Graph, quantity: str) -> str:
+    """The formulas and wiring of an item, hashed: two entries with one hash were computed the same way."""
+    parts = [
+        "|".join((n.name, n.via, n.method, *n.args, chosen(n).text if n.via == "formula" else ""))
+        for n in graph.of([quantity]).nodes.values()
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _without_number(year: str, line: Line) -> Entry:
+    """The one line of a service (or item) that is left out or not applicable."""
+    found = [p.as_dict() for p in line.reason if line.item or line.service.items]
+    reason = found or dict(line.service.reason)
+    return Entry(
+        year=year,
+        zone_level="",
+        zone="",
+        zone_name="",
+        ecosystem="",
+        service=line.service.id,
+        item=line.item.quantity if line.item else "",
+        cls=line.service.cls,
+        status=line.status,
+        method="",
+        quantity=None,
+        quantity_unit="",
+        **_priced(None, None),
+        valid_area_km2=Decimal(0),
+        missing_area_km2=Decimal(0),
+        allocated=False,
+        verified="",
+        reason=json.dumps(reason, ensure_ascii=False, sort_keys=True),
+        method_hash="",
+    )

@@ -1,0 +1,164 @@
+"""Zone formulas: what needs a statistic is computed once per accounting unit 核算单元, not per pixel.
+
+A zone formula's arguments are statistics, other zone quantities, constants (coefficients without keys) and pixel
+quantities, which stand for the unit's total over the service's scope, in the total unit a year. The engine's mask
+holds here too: a missing argument gives a missing result. A statistic given by object (a reservoir, a plant, a lake)
+makes its formulas run once per object; a unit's value is the sum over its objects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from gep.errors import Problem
+from gep.fuse import chosen
+from gep.prepare import Inputs, look_up
+from gep.quantities import Quantity, quantities
+from gep.resolve import PREVIOUS, Graph, Node, bare, node_name
+from gep.statistics import Statistic
+from gep.tables import Row
+from gep.units import UnitError, factor
+
+ByObject = Mapping[str, float]  # the object "" is the whole unit
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the zone formulas of one service see of one year, by unit (zone code)."""
+
+    graph: Graph
+    statistics: Mapping[tuple[str, str], ByObject]
+    constants: Mapping[str, float]
+    totals: Mapping[tuple[str, str], float]
+
+
+def feeds(graph: Graph, name: str) -> tuple[str, ...]:
+    """The pixel quantities whose totals a zone quantity needs."""
+    found: dict[str, None] = {}
+    for node in _zone_nodes(graph, name):
+        found |= {arg: None for arg in _args(graph, node) if _is_feed(graph, arg)}
+    return tuple(found)
+
+
+def constants(graph: Graph, name: str) -> tuple[str, ...]:
+    """The tables without keys that a zone quantity rests on directly or through formulas of constants alone."""
+    pending = [arg for node in _zone_nodes(graph, name) for arg in _args(graph, node) if _constant(graph, arg)]
+    found: dict[str, None] = {}
+    while pending:
+        one = pending.pop()
+        pending += _args(graph, graph.nodes[one])
+        found |= {one: None} if graph.nodes[one].via == "table" else {}
+    return tuple(found)
+
+
+def statistics_used(graph: Graph, name: str) -> tuple[str, ...]:
+    """The statistics that a zone quantity rests on."""
+    return tuple(node.name for node in _zone_nodes(graph, name) if node.via == "statistic")
+
+
+def problems(graph: Graph, name: str) -> Iterator[Problem]:
+    """Why a zone quantity cannot be computed although its names resolve."""
+    for feed in feeds(graph, name):
+        if not graph.nodes[feed].quantity.total_unit:
+            yield Problem("zone-input-without-total", f"{feed} < {name}", {"quantity": feed, "needed": name})
+
+
+def rows(inputs: Inputs, graph: Graph, name: str) -> list[Row]:
+    """The coefficient rows of the constants behind a zone quantity."""
+    found = (look_up(inputs, bare(one)) for one in constants(graph, name))
+    return [lookup.used[int(lookup.rows.flat[0])] for lookup in found if lookup.rows.flat[0] >= 0]
+
+
+def given(inputs: Inputs, graph: Graph, name: str, year: str, totals: Mapping[tuple[str, str], float]) -> Given:
+    """All that a zone quantity of a year rests on; `totals` by (pixel quantity, zone) in total units."""
+    used = statistics_used(graph, name)
+    values: dict[tuple[str, str], dict[str, float]] = {}
+    for one in used:
+        for row in of_year(inputs, one, year):
+            values.setdefault((one, row.zone), {})[row.object] = row.value
+    held = {one: float(look_up(inputs, bare(one)).values.flat[0]) for one in constants(graph, name)}
+    return Given(graph, values, held, totals)
+
+
+def of_year(inputs: Inputs, name: str, year: str) -> Iterator[Statistic]:
+    """The rows of a statistic node in an account's year; of the account before for a previous one."""
+    years = inputs.stack.years
+    when = years[years.index(year) - 1] if name.startswith(PREVIOUS) else year
+    return (row for row in inputs.stack.statistics if row.quantity == bare(name) and row.year == when)
+
+
+def evaluate(name: str, zone: str, given: Given) -> ByObject:
+    """A zone quantity of one unit by object, in the vocabulary's unit; NaN where something it needs is missing."""
+    node = given.graph.nodes[name]
+    if node.via == "statistic":
+        return given.statistics.get((name, zone), {"": math.nan})
+    if node.level != "zone":
+        return {"": _pixel_total(node, zone, given)}
+    args = [evaluate(arg, zone, given) for arg in _args(given.graph, node)]
+    objects = dict.fromkeys(key for arg in args for key in arg if key) or {"": None}
+    return {key: _call(node, [_of(arg, key) for arg in args]) for key in objects}
+
+
+def total(name: str, zone: str, given: Given) -> float:
+    """A zone quantity of one unit over a year, in its total unit: the sum over its objects."""
+    return math.fsum(evaluate(name, zone, given).values()) * total_factor(quantities()[bare(name)])
+
+
+def total_factor(quantity: Quantity) -> float:
+    """From a zone value to a year's total; UnitError if it has none."""
+    if not quantity.total_unit:
+        raise UnitError(f"{quantity.name} has no total")
+    try:
+        return factor(f"({quantity.unit})*year", quantity.total_unit)
+    except UnitError:
+        return factor(quantity.unit, quantity.total_unit)
+
+
+def _of(values: ByObject, key: str) -> float:
+    """An argument for one object: its own value, or that of the whole unit where it is not given by object."""
+    return values[key] if key in values else values.get("", math.nan)
+
+
+def _pixel_total(node: Node, zone: str, given: Given) -> float:
+    """A constant, or a feed's total."""
+    if node.name in given.constants:
+        return given.constants[node.name]
+    if _constant(given.graph, node.name):
+        args = [evaluate(arg, zone, given)[""] for arg in _args(given.graph, node)]
+        return _call(node, args)
+    return given.totals.get((node.name, zone), math.nan)
+
+
+def _call(node: Node, args: list[float]) -> float:
+    """A formula behind the mask: missing in, missing out; never a result that is not finite."""
+    function: Callable[..., float] = chosen(node).func
+    if any(math.isnan(arg) for arg in args):
+        return math.nan
+    try:
+        result = function(*args)
+    except (ZeroDivisionError, ValueError, OverflowError):
+        return math.nan
+    return result if isinstance(result, float | int) and math.isfinite(result) else math.nan
+
+
+def _zone_nodes(graph: Graph, name: str) -> Iterator[Node]:
+    """The nodes of zone level behind a quantity, itself included, inputs first."""
+    return (node for node in graph.of([name]).nodes.values() if node.level == "zone")
+
+
+def _args(graph: Graph, node: Node) -> list[str]:
+    return [node_name(arg) for arg in node.args if node_name(arg) in graph.nodes]
+
+
+def _is_feed(graph: Graph, name: str) -> bool:
+    return graph.nodes[name].level == "pixel" and not _constant(graph, name)
+
+
+def _constant(graph: Graph, name: str) -> bool:
+    """Whether a node is a table without keys, or a formula of such alone."""
+    node = graph.nodes[name]
+    if node.via == "table":
+        return not node.args
+    return node.via == "formula" and node.level == "pixel" and all(_constant(graph, arg) for arg in _args(graph, node))

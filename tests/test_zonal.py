@@ -1,0 +1,89 @@
+"""Zone formulas: totals, statistics by object, the mask, and parts that add up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from hypothesis import given as given_by
+from hypothesis import strategies as st
+
+from gep import zonal
+from gep.entries import split
+from gep.resolve import Graph, Node, Supply, resolve
+from gep.zonal import Given
+
+
+def graph(*nodes: Node) -> Graph:
+    return Graph(MappingProxyType({node.name: node for node in nodes}))
+
+
+def given(found: Graph, statistics: Mapping[tuple[str, str], Mapping[str, float]], **totals: float) -> Given:
+    return Given(
+        found, statistics, {"bulk_density": 2.0, "sediment_share": 0.5}, {(k, "a"): v for k, v in totals.items()}
+    )
+
+
+def siltation() -> Graph:
+    """silt_avoided = siltation(soil_retention, sediment_share, bulk_density), as if it stood at zone level."""
+    return graph(
+        Node("soil_retention", "statistic", level="zone"),
+        Node("sediment_share", "table"),
+        Node("bulk_density", "table"),
+        Node(
+            "silt_avoided", "formula", "siltation", ("soil_retention", "sediment_share", "bulk_density"), level="zone"
+        ),
+    )
+
+
+def test_a_formula_runs_once_an_object_and_the_zone_is_the_sum() -> None:
+    found = given(siltation(), {("soil_retention", "a"): {"x": 8.0, "y": 2.0}})
+    assert zonal.evaluate("silt_avoided", "a", found) == {"x": 2.0, "y": 0.5}
+
+
+def test_one_missing_object_makes_the_whole_missing() -> None:
+    found = given(siltation(), {("soil_retention", "a"): {"x": 8.0, "y": math.nan}})
+    assert math.isnan(zonal.evaluate("silt_avoided", "a", found)["y"])
+    assert math.isnan(sum(zonal.evaluate("silt_avoided", "a", found).values()))
+
+
+def test_a_zone_without_a_figure_is_missing_not_zero() -> None:
+    found = given(siltation(), {("soil_retention", "a"): {"": 8.0}})
+    assert zonal.evaluate("silt_avoided", "a", found) == {"": 2.0}
+    assert math.isnan(zonal.evaluate("silt_avoided", "b", found)[""])
+
+
+def test_a_pixel_quantity_stands_for_its_total() -> None:
+    nodes = dict(siltation().nodes) | {"soil_retention": Node("soil_retention", "layer")}
+    found = given(Graph(nodes), {}, soil_retention=4.0)
+    assert zonal.feeds(Graph(nodes), "silt_avoided") == ("soil_retention",)
+    assert set(zonal.constants(Graph(nodes), "silt_avoided")) == {"bulk_density", "sediment_share"}
+    assert zonal.evaluate("silt_avoided", "a", found) == {"": 1.0}
+
+
+def test_a_feed_without_a_total_is_a_problem() -> None:
+    nodes = dict(siltation().nodes) | {"soil_retention": Node("ndvi", "layer")}
+    nodes["ndvi"] = nodes.pop("soil_retention")
+    nodes["silt_avoided"] = Node("silt_avoided", "formula", "siltation", ("ndvi",), level="zone")
+    assert [p.code for p in zonal.problems(Graph(nodes), "silt_avoided")] == ["zone-input-without-total"]
+
+
+def test_what_is_not_a_zone_quantity_cannot_rest_on_statistics() -> None:
+    supply = Supply({}, frozenset({"runoff_ratio"}), methods={"surface_runoff": "runoff_coefficient"})
+    _, broken = resolve(["surface_runoff"], Supply({"precipitation": 1}, supply.statistics, {}, supply.methods))
+    assert [p.code for p in broken["surface_runoff"]] == ["zone-in-pixel"]
+
+
+@given_by(
+    st.decimals(min_value="-1e12", max_value="1e12", places=3),
+    st.lists(st.floats(0, 1e9, allow_nan=False), min_size=1, max_size=12).filter(lambda w: sum(w) > 0),
+)
+def test_parts_add_up_to_the_last_digit_and_follow_their_weights(total: Decimal, weights: list[float]) -> None:
+    parts = split(total, np.array(weights))
+    assert sum(parts, Decimal(0)) == total
+    for part, weight in zip(parts, weights, strict=True):
+        assert float(part) == pytest.approx(float(total) * weight / sum(weights), abs=0.0011, rel=1e-9)
