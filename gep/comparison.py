@@ -319,19 +319,18 @@ def head(one: Comparison, lang: Lang) -> str:
 
 
 def reasons(one: Comparison, lang: Lang) -> str:
-    """Why each item differs: what is set differently, quantity and price on both sides."""
-    lines = [words.say("compare-why", lang)]
+    """Why each item differs: what is set differently, quantity and price on both sides; and what neither accounts."""
+    lines: list[str] = []
     for item in one.items:
         said = [*(_reason(found, lang) for found in item.reasons), *_moved(item, lang)]
         if said:
             name = " · ".join(p for p in (_title(one, item.service, lang), _word(item.item, lang)) if p)
             lines += [f"  {name}", *(f"    {line}" for line in said)]
-    neither = dict.fromkeys(_title(one, i.service, lang) for i in one.items if not _numbered(i) and not i.reasons)
-    lines += (
-        [words.say("compare-neither", lang, services=("、" if lang == "zh" else ", ").join(neither))] if neither else []
-    )
-    why = lines if len(lines) > 1 else [words.say("compare-same", lang)]
-    return "\n".join([words.say("compare-note", lang), "", *why])
+    why = [words.say("compare-why", lang), *lines] if lines else [words.say("compare-same", lang)]
+    silent = dict.fromkeys(_title(one, i.service, lang) for i in one.items if not _numbered(i) and not i.reasons)
+    comma = "、" if lang == "zh" else ", "
+    neither = [words.say("compare-neither", lang, services=comma.join(silent))] if silent else []
+    return "\n".join([words.say("compare-note", lang), "", *why, *neither])
 
 
 def _reason(found: Reason, lang: Lang) -> str:
