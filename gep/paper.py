@@ -95,7 +95,9 @@ class Paper:
 
     def text(self, *pieces: Piece, style: str = "Body Text") -> None:
         """A paragraph of words and mathematics."""
-        _fill(self._word.add_paragraph(style=style), pieces)
+        line = self._word.add_paragraph()
+        line._p.style = _style_id(style)  # noqa: SLF001
+        _fill(line, pieces)
 
     def display(self, text: str, size: float, *, before: float = 0, heavy: bool = False) -> None:
         """A line of a cover, in the middle."""
@@ -175,6 +177,11 @@ class Paper:
         _field(at, "end")
 
 
+def _style_id(name: str) -> str:
+    """A style's id, as python-docx makes it; asking for a style by name reads every style there is."""
+    return name.replace(" ", "")
+
+
 def _math(node: Node) -> str:
     return f"<m:oMath>{omml(node)}</m:oMath>"
 
@@ -195,7 +202,7 @@ def _fill(line: Paragraph, pieces: Iterable[Piece]) -> None:
 def _cells(row: Any, content: Row, *, heavy: bool = False) -> None:
     for cell, piece in zip(row.cells, content.cells, strict=True):
         line = cell.paragraphs[0]
-        line.style = "Table Text"
+        line._p.style = _style_id("Table Text")  # noqa: SLF001
         _fill(line, [piece])
         if heavy:
             line.alignment = WD_ALIGN_PARAGRAPH.CENTER
