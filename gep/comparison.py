@@ -148,8 +148,10 @@ def _items(year: str, profiles: tuple[Profile, Profile], accounts: Sequence[_Acc
     """Every item of either profile, in the order of the first."""
     sides = [_sides(entry for entry in entries if entry.year == year) for _, entries in accounts]
     kept = [_Kept.of(run, year) for run, _ in accounts]
-    for service, item in sorted(dict.fromkeys([*sides[0], *sides[1]]), key=_order(profiles)):
-        first, second = (side.get((service, item), _NONE) for side in sides)
+    keys = dict.fromkeys([*sides[0], *sides[1]])
+    whole = {service for service, item in keys if item}  # a line without an item says what is said of each of its items
+    for service, item in sorted((k for k in keys if k[1] or k[0] not in whole), key=_order(profiles)):
+        first, second = (side.get((service, item)) or side.get((service, ""), _NONE) for side in sides)
         reasons = _reasons((service, item), profiles, (first, second), kept)
         unit = quantities()[item].total_unit if item else ""
         yield _difference((service, item, unit), first, second, tuple(reasons))

@@ -237,9 +237,10 @@ def _omml_fence(left: str, body: str, right: str) -> str:
 
 
 def _omml_run(text: str, upright: bool) -> str:
-    style = "<m:rPr><m:nor/></m:rPr>" if upright and not text.isascii() and any(map(_is_han, text)) else ""
-    style = style or (f'<m:rPr><m:sty m:val="{"p" if upright else "i"}"/></m:rPr>')
-    return f'<m:r>{style}{_FONT}<m:t xml:space="preserve">{escape(text)}</m:t></m:r>'
+    """Letters; words are marked as plain text, or programs that read `int` as an integral would draw one."""
+    word = upright and text not in _LETTERS and (any(map(_is_han, text)) or sum(map(str.isalpha, text)) > 1)
+    style = "<m:nor/>" if word else f'<m:sty m:val="{"p" if upright else "i"}"/>'
+    return f'<m:r><m:rPr>{style}</m:rPr>{_FONT}<m:t xml:space="preserve">{escape(text)}</m:t></m:r>'
 
 
 def _is_han(letter: str) -> bool:

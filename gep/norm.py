@@ -368,11 +368,18 @@ class _Writer:
         self._text("norm-status-line", status=self._say(f"status-{service.status}"))
         self.paper.text(self._scope(service))
         self.paper.heading(f"{number}.2  {_capital(self._say('norm-term-physical'))}", 3)
+        plain = [item for item in service.items if not item.price and not self.norm.choice(item.quantity).allowed]
         for item in service.items:
-            self._item(item)
+            if item not in plain:
+                self._item(item)
+        if plain:
+            named = (f"{self._word(i.quantity)} ({self._unit(quantities()[i.quantity].total_unit)})" for i in plain)
+            self._text("norm-item-plain", names=self._list(named))
         self._value(number, service)
 
     def _scope(self, service: Service) -> str:
+        if all(quantities()[item.quantity].kind in ("zone", "statistic") for item in service.items):
+            return self._say("norm-as-a-whole")
         if not service.ecosystems:
             return self._say("norm-everywhere")
         types = tables.ecosystem_types()
@@ -382,7 +389,11 @@ class _Writer:
         """How a quantity is computed, down to what is given."""
         row = quantities()[item.quantity]
         facts = {"name": self._word(item.quantity), "unit": self._unit(row.total_unit)}
-        self._text(f"norm-item-{'floored' if item.floor == 'ecosystem' else 'signed'}", **facts)
+        given = not self.norm.choice(item.quantity).allowed
+        kind = "given" if given else "floored" if item.floor == "ecosystem" else "signed"
+        self._text(f"norm-item-{kind}", **facts)
+        if item.share:
+            self._text("norm-item-share", share=self._word(item.share))
         self._down(item.quantity)
 
     def _down(self, name: str) -> None:
