@@ -322,17 +322,24 @@ def head(one: Comparison, lang: Lang) -> str:
 
 def reasons(one: Comparison, lang: Lang) -> str:
     """Why each item differs: what is set differently, quantity and price on both sides; and what neither accounts."""
-    lines: list[str] = []
+    why: dict[str, dict[str, None]] = {}
     for item in one.items:
         said = [*(_reason(found, lang) for found in item.reasons), *_moved(item, lang)]
-        if said:
-            name = " · ".join(p for p in (_title(one, item.service, lang), _word(item.item, lang)) if p)
-            lines += [f"  {name}", *(f"    {line}" for line in said)]
-    why = [words.say("compare-why", lang), *lines] if lines else [words.say("compare-same", lang)]
-    silent = dict.fromkeys(_title(one, i.service, lang) for i in one.items if not _numbered(i) and not i.reasons)
+        name = _named(one, item, lang)
+        why.setdefault(name, {}).update(dict.fromkeys(said))
+    lines = [line for name, said in why.items() if said for line in (f"  {name}", *(f"    {one}" for one in said))]
+    told = [words.say("compare-why", lang), *lines] if lines else [words.say("compare-same", lang)]
+    numbered = {item.service for item in one.items if _numbered(item)}
+    silent = [_title(one, i.service, lang) for i in one.items if i.service not in numbered and not i.reasons]
     comma = "、" if lang == "zh" else ", "
-    neither = [words.say("compare-neither", lang, services=comma.join(silent))] if silent else []
-    return "\n".join([words.say("compare-note", lang), "", *why, *neither])
+    neither = [words.say("compare-neither", lang, services=comma.join(dict.fromkeys(silent)))] if silent else []
+    return "\n".join([words.say("compare-note", lang), "", *told, *neither])
+
+
+def _named(one: Comparison, item: ItemDifference, lang: Lang) -> str:
+    """The service, and the item where it has a number."""
+    title = _title(one, item.service, lang)
+    return f"{title} · {_word(item.item, lang)}" if item.item and _numbered(item) else title
 
 
 def _reason(found: Reason, lang: Lang) -> str:
