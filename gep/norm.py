@@ -435,7 +435,7 @@ class _Writer:
         return number
 
     def _where(self, formula: Formula, set_: Typeset) -> None:
-        self.paper.text(self._say("norm-where"), style="Where")
+        self.paper.text(self._say("norm-where"), style="Where Lead")
         for name, node in set_.symbols.items():
             quantity = _name(name)
             said = self._say("norm-previous", name=self._word(quantity)) if name != bare(name) else self._word(quantity)
@@ -485,7 +485,7 @@ class _Writer:
             self._text("norm-value-none")
             return
         self.paper.equation(_value_of(priced))
-        self.paper.text(self._say("norm-where"), style="Where")
+        self.paper.text(self._say("norm-where"), style="Where Lead")
         self._meaning(Glyphs("V", upright=False), self._say("norm-value-is"))
         for item in priced:
             total = self._unit(quantities()[item.quantity].total_unit)

@@ -302,7 +302,7 @@ def _page_numbers(section: Section, numbers: Numbers, restart: bool) -> None:
     kind.set(qn("w:fmt"), "upperRoman" if numbers == "roman" else "decimal")
     if restart:
         kind.set(qn("w:start"), "1")
-    section._sectPr.append(kind)  # noqa: SLF001
+    section._sectPr.find(qn("w:pgMar")).addnext(kind)  # noqa: SLF001  (the format has an order)
 
 
 def _fonts(properties: Any, east: str) -> None:
@@ -317,7 +317,7 @@ def _fonts(properties: Any, east: str) -> None:
 def _styles(word: Document) -> None:
     """Every style that is used, with its fonts."""
     styles = word.styles
-    for name in ("toc 1", "toc 2", "Table Text", "Where", "Term"):
+    for name in ("toc 1", "toc 2", "Table Text", "Where", "Where Lead", "Term"):
         made = styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
         made.base_style = styles["Normal"]
     for name, change in _LOOKS.items():
@@ -362,6 +362,11 @@ def _hanging(style: ParagraphStyle) -> None:
     style.paragraph_format.line_spacing = 1.15
 
 
+def _leading(style: ParagraphStyle) -> None:
+    _hanging(style)
+    _together(style)
+
+
 def _entry(indent: float) -> Callable[[ParagraphStyle], None]:
     def change(style: ParagraphStyle) -> None:
         style.paragraph_format.left_indent = Pt(indent)
@@ -388,6 +393,7 @@ _LOOKS = {
     "Table Text": _look(8.5),
     "Term": _look(10.5, HEI, before=6, after=2, more=_together),
     "Where": _look(10.5, after=1, more=_hanging),
+    "Where Lead": _look(10.5, after=1, more=_leading),
     "toc 1": _look(10.5, after=2, more=_entry(0)),
     "toc 2": _look(10.5, after=2, more=_entry(21)),
 }
@@ -401,7 +407,14 @@ def _properties(word: Document, title: str, lang: Lang) -> None:
     core.revision, core.language = 1, "zh-CN" if lang == "zh" else "en-GB"
     update = OxmlElement("w:updateFields")
     update.set(qn("w:val"), "true")
-    word.settings.element.append(update)
+    later = (word.settings.element.find(qn(f"w:{name}")) for name in _AFTER_UPDATE)
+    next(one for one in later if one is not None).addprevious(update)
+    for language in word.styles.element.iter(qn("w:lang")):
+        language.set(qn("w:val"), "en-GB")
+        language.set(qn("w:eastAsia"), "zh-CN")
+
+
+_AFTER_UPDATE = ("hdrShapeDefaults", "footnotePr", "endnotePr", "compat", "rsids")  # in the order of the format
 
 
 def _packed(document: bytes) -> bytes:

@@ -156,7 +156,11 @@ def test_headings_contents_captions_and_pages_are_word_s_own(folder: Path) -> No
     assert 0 < len(wide) < len(document.sections)
     assert all("PAGE" in "".join(s.footer._element.itertext()) for s in document.sections[1:])
     assert all(len(s._sectPr.findall(qn("w:pgNumType"))) <= 1 for s in document.sections)
-    assert document.settings.element.find(qn("w:updateFields")) is not None
+    order = [one.tag for one in document.settings.element]
+    assert order.index(qn("w:updateFields")) < order.index(qn("w:compat"))
+    for section in document.sections[1:]:
+        order = [one.tag for one in section._sectPr]
+        assert order.index(qn("w:pgMar")) + 1 == order.index(qn("w:pgNumType")) < order.index(qn("w:cols"))
 
 
 def test_rows_that_nobody_checked_are_marked(folder: Path) -> None:
