@@ -146,6 +146,8 @@ def latex(node: Node) -> str:  # noqa: PLR0911  (one case a kind)
 _LATEX = {
     "·": r"\cdot ", "×": r"\times ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "−": "-", "°": r"^{\circ}", "π": r"\pi ",
     "∞": r"\infty ", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "…": r"\ldots ",
+    "∈": r"\in ", "∉": r"\notin ",
+    "⇔": r"\Leftrightarrow ", "{": r"\{", "}": r"\}",
     "ln": r"\ln", "lg": r"\lg", "exp": r"\exp", "min": r"\min", "max": r"\max", " ": r"\,",
 }  # fmt: skip
 
@@ -157,9 +159,9 @@ def _latex_glyphs(glyphs: Glyphs) -> str:
     text = text.replace("−", "-").replace("′", "'")
     if not glyphs.upright:
         return text if len(text.rstrip("'")) == 1 else rf"\mathit{{{text}}}"
-    return (
-        text if not any(c.isalpha() for c in text) else rf"\mathrm{{{text}}}" if text.isascii() else rf"\text{{{text}}}"
-    )
+    if not any(map(str.isalpha, text)):
+        return text
+    return rf"\mathrm{{{text}}}" if text.isascii() and " " not in text else rf"\text{{{text}}}"
 
 
 def mathml(node: Node) -> str:  # noqa: PLR0911  (one case a kind)

@@ -29,15 +29,16 @@ class UntypesetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """What stands left of the equals sign, and right of it."""
+    """What stands left of the equals sign, and right of it; a condition that has a name stands right of ⇔."""
 
     left: Node
     right: Node
+    sign: str = "="
 
     @property
     def line(self) -> Line:
         """The equation as one node."""
-        return Line((self.left, Glyphs("="), self.right))
+        return Line((self.left, Glyphs(self.sign), self.right))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +125,19 @@ def _letters(name: str) -> Iterator[str]:
 # Reading the syntax tree
 
 
-_ADD, _MUL, _FRACTION, _CALL, _ATOM = 1, 2, 3, 4, 5  # how tightly the parts of an expression hold together
+_CONDITION, _ADD, _MUL, _FRACTION, _CALL, _ATOM = range(6)  # how tightly the parts of an expression hold together
 _NAMED = {"log": "ln", "log10": "lg", "exp": "exp", "acos": "arccos", "asin": "arcsin", "atan": "arctan"}
-_NAMED |= {name: name for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")}
-_COMPARED = {ast.Lt: "<", ast.LtE: "≤", ast.Gt: ">", ast.GtE: "≥", ast.Eq: "=", ast.NotEq: "≠"}
+_NAMED |= {name: name for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "erfc")}
+_COMPARED = {
+    ast.Lt: "<",
+    ast.LtE: "≤",
+    ast.Gt: ">",
+    ast.GtE: "≥",
+    ast.Eq: "=",
+    ast.NotEq: "≠",
+    ast.In: "∈",
+    ast.NotIn: "∉",
+}
 _FENCED = {"floor": ("⌊", "⌋"), "int": ("⌊", "⌋"), "ceil": ("⌈", "⌉"), "fabs": ("|", "|"), "abs": ("|", "|")}
 _CONSTANTS = {"pi": "π", "e": "e", "inf": "∞"}
 
@@ -141,6 +151,7 @@ class _Reader:
     equations: list[Equation] = field(default_factory=list)
     known: dict[str, Held] = field(default_factory=dict)
     lists: dict[str, tuple[Node, tuple[float, ...]]] = field(default_factory=dict)
+    conditions: set[str] = field(default_factory=set)  # intermediate results that are true or false
 
     def read(self) -> Typeset:
         """The whole formula."""
@@ -206,10 +217,10 @@ class _Reader:
             return self._assigned_if(statement)
         pairs = _assignments(statement)
         values = [self._expression(value)[0] for _, value in pairs]
-        for (target, _), value in zip(pairs, values, strict=True):
+        for (target, written), value in zip(pairs, values, strict=True):
             if not isinstance(target, ast.Name):
                 raise self._refused(statement, ast.unparse(target))
-            self._define(target.id, value)
+            self._define(target.id, value, condition=_is_condition(written))
         if not pairs:
             raise self._refused(statement, type(statement).__name__)
         return None
@@ -239,22 +250,23 @@ class _Reader:
             raise self._refused(at, f"{name} is not set in every branch")
         return before[name][0]
 
-    def _define(self, name: str, value: Node) -> None:
+    def _define(self, name: str, value: Node, *, condition: bool = False) -> None:
         """An intermediate result: its equation, and its symbol from here on, with a prime where that is taken."""
         taken = [node for node, _ in self.known.values()] + [symbol(self.formula.quantity)]
         left = next((one for one in map(_drawn, _letters(name)) if one not in taken), _drawn(_GREEK.get(name, name[0])))
         while left in taken:
             left = _primed(left)
-        self.equations.append(Equation(left, value))
+        self.equations.append(Equation(left, value, "⇔" if condition else "="))
         self.known[name] = (left, _ATOM)
+        (self.conditions.add if condition else self.conditions.discard)(name)
 
     def _expression(self, node: ast.expr) -> Held:
         """Any expression, and how tightly it holds together."""
+        if _is_condition(node):
+            return self._condition(node), _CONDITION
         match node:
-            case ast.Constant():
-                return self._constant(node)
-            case ast.Name():
-                return self._name(node)
+            case ast.Constant() | ast.Name():
+                return self._name(node) if isinstance(node, ast.Name) else self._constant(node)
             case ast.BinOp() | ast.UnaryOp():
                 return self._binary(node) if isinstance(node, ast.BinOp) else self._unary(node)
             case ast.Call():
@@ -346,23 +358,49 @@ class _Reader:
         return self._cases(value, self._condition(node.test), other)
 
     def _condition(self, node: ast.expr) -> Node:
-        """A comparison, or several joined by and, or."""
+        """A comparison, several joined by and, or, one denied, or one that has a name."""
         if isinstance(node, ast.Compare):
-            parts: list[Node] = [self._expression(node.left)[0]]
-            for sign, right in zip(node.ops, node.comparators, strict=True):
-                if type(sign) not in _COMPARED:
-                    raise self._refused(node, type(sign).__name__)
-                parts += [Glyphs(_COMPARED[type(sign)]), self._expression(right)[0]]
-            return Line(tuple(parts))
+            return self._comparison(node)
         if isinstance(node, ast.BoolOp):
             word = Glyphs(f" {say('math-and' if isinstance(node.op, ast.And) else 'math-or', self.lang)} ")
-            return Line(_joined([self._condition(one) for one in node.values], word))
+            return Line(_joined([self._part(one) for one in node.values], word))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return Line((Glyphs(f"{say('math-not', self.lang)} "), Fence("(", self._condition(node.operand), ")")))
+        if isinstance(node, ast.Name) and node.id in self.conditions:
+            return self.known[node.id][0]
         raise self._refused(node, ast.unparse(node))
+
+    def _part(self, node: ast.expr) -> Node:
+        """One of several conditions; several of another kind in brackets."""
+        found = self._condition(node)
+        return Fence("(", found, ")") if isinstance(node, ast.BoolOp) else found
+
+    def _comparison(self, node: ast.Compare) -> Node:
+        parts: list[Node] = [self._expression(node.left)[0]]
+        for sign, right in zip(node.ops, node.comparators, strict=True):
+            if type(sign) not in _COMPARED:
+                raise self._refused(node, type(sign).__name__)
+            members = isinstance(sign, ast.In | ast.NotIn) and isinstance(right, ast.Tuple | ast.List | ast.Set)
+            ends = self._members(right) if members else self._expression(right)[0]
+            parts += [Glyphs(_COMPARED[type(sign)]), ends]
+        return Line(tuple(parts))
+
+    def _members(self, node: ast.expr) -> Node:
+        """{a, b, c}."""
+        found = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else []
+        return Fence("{", Line(_joined([self._expression(one)[0] for one in found], Glyphs(", "))), "}")
 
     def _refused(self, node: ast.AST, what: str) -> UntypesetError:
         return UntypesetError(
             f"{self.formula.quantity}, {self.formula.name}: line {getattr(node, 'lineno', 0)}: {what}"
         )
+
+
+def _is_condition(node: ast.expr) -> bool:
+    """Whether an expression is true or false."""
+    return isinstance(node, ast.Compare | ast.BoolOp) or (
+        isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+    )
 
 
 def _function(formula: Formula) -> ast.FunctionDef:
