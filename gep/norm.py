@@ -440,11 +440,19 @@ class _Writer:
             quantity = _name(name)
             said = self._say("norm-previous", name=self._word(quantity)) if name != bare(name) else self._word(quantity)
             origin = "" if quantity == formula.quantity else self._origin(quantity)
-            self._meaning(node, said, self._of(quantity), origin)
+            self._meaning(node, said, *self._measured(formula, quantity), origin)
         for letter, figures in set_.lists:
             self._meaning(letter, self._list(f"{figure:g}" for figure in figures))
         if len(set_.equations) > 1:
             self.paper.text(self._say("norm-intermediate"), style="Where")
+
+    def _measured(self, formula: Formula, name: str) -> tuple[str, ...]:
+        """A parameter's unit; in a formula of whole units, what pixels have stands for its total there."""
+        row = quantities()[name]
+        if quantities()[formula.quantity].kind != "zone" or row.kind != "pixel" or not row.total_unit:
+            return (self._of(name),)
+        yearly = f"{row.total_unit}/year" if "year" in row.unit else row.total_unit
+        return (self._say("norm-zone-total"), self._unit(yearly))
 
     def _meaning(self, node: Node, *parts: str) -> None:
         """A line of the list of symbols."""
@@ -490,11 +498,10 @@ class _Writer:
         for item in priced:
             total = self._unit(quantities()[item.quantity].total_unit)
             self._meaning(symbol(item.quantity), self._word(item.quantity), total)
-            if item.price:
-                self._meaning(
-                    symbol(item.price), self._word(item.price), self._of(item.price), self._origin(item.price)
-                )
-        for price in dict.fromkeys(item.price for item in priced if item.price):
+        prices = list(dict.fromkeys(item.price for item in priced if item.price))
+        for price in prices:
+            self._meaning(symbol(price), self._word(price), self._of(price), self._origin(price))
+        for price in prices:
             self._down(price)
 
     # Chapter 7: data
