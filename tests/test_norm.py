@@ -85,16 +85,16 @@ def test_every_service_and_every_formula_is_there(folder: Path, name: str, lang:
     titles = [head.lower() for head in headings(document)]
     for service in chosen.profile.services.values():
         assert any(head.endswith(service.title[lang].lower()) for head in titles), service.id
-    shown = "".join(equations(document))
+    shown, words = "".join(equations(document)), text(document)
     for quantity in chosen.names:
         found = chosen.choice(quantity)
         for way in (*found.allowed, *found.others):
             if isinstance(way, Formula):
-                assert way.name in text(document)
+                assert way.name in words
                 for equation in typeset(way, lang).equations:
                     assert letters(equation.line) in shown, way.name
             else:
-                assert way.name in text(document)
+                assert way.name in words
 
 
 @EVERY
