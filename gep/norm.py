@@ -20,6 +20,7 @@ from gep.errors import GepError, Problem
 from gep.fields import Field
 from gep.formula import Formula
 from gep.mathematics import Glyphs, Index, Line, Node, Sum
+from gep.needs import owner
 from gep.paper import Paper, Row
 from gep.profile import Item, Profile, Service
 from gep.quantities import Quantity, quantities
@@ -522,7 +523,8 @@ class _Writer:
     def _datum(self, name: str) -> Row:
         row = quantities()[name]
         kind = self._say(f"norm-kind-{_KINDS.get(row.kind, 'layer')}")
-        key = f"data-{name}"
+        whose = owner(name)
+        key = f"bureau-{whose.bureau}" if whose and row.kind != "pixel" else f"data-{name}"
         typical = self._say(key) if key in texts("word") else ""
         steps = self._say("norm-yearly") if row.steps == 1 else self._say("norm-steps", steps=row.steps)
         return Row((self._word(name), symbol(name), self._of(name), steps, kind, typical))
