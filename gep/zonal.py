@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from gep.errors import Problem
 from gep.fuse import chosen
 from gep.prepare import Inputs, look_up
-from gep.quantities import Quantity, quantities
+from gep.quantities import quantities
 from gep.resolve import PREVIOUS, Graph, Node, bare, node_name
 from gep.statistics import Statistic
 from gep.tables import Row
-from gep.units import UnitError, factor
 
 ByObject = Mapping[str, float]  # the object "" is the whole unit
 
@@ -103,17 +102,7 @@ def evaluate(name: str, zone: str, given: Given) -> ByObject:
 
 def total(name: str, zone: str, given: Given) -> float:
     """A zone quantity of one unit over a year, in its total unit: the sum over its objects."""
-    return math.fsum(evaluate(name, zone, given).values()) * total_factor(quantities()[bare(name)])
-
-
-def total_factor(quantity: Quantity) -> float:
-    """From a zone value to a year's total; UnitError if it has none."""
-    if not quantity.total_unit:
-        raise UnitError(f"{quantity.name} has no total")
-    try:
-        return factor(f"({quantity.unit})*year", quantity.total_unit)
-    except UnitError:
-        return factor(quantity.unit, quantity.total_unit)
+    return math.fsum(evaluate(name, zone, given).values()) * quantities()[bare(name)].total_factor()
 
 
 def _of(values: ByObject, key: str) -> float:

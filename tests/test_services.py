@@ -338,7 +338,7 @@ def test_leshan_has_biodiversity_beside_the_standard() -> None:
 # Every map and statistic that nothing else yields, and the coefficients that come as maps; others must be shipped.
 LAYERS = {q.name: q.steps for q in quantities().values() if q.kind in ("pixel", "class") and not ways(q.name)}
 LAYERS |= dict.fromkeys(["sand", "silt", "clay", "soil_organic_carbon", "shannon_index"], 1)
-STATISTICS = frozenset(q.name for q in quantities().values() if q.kind == "statistic")
+STATISTICS = frozenset(q.name for q in quantities().values() if q.kind == "statistic") | {"hydropower_generation"}
 
 
 def test_the_graph_of_all_services_resolves_from_maps_alone(shipped_tables: dict[str, tables.Table]) -> None:
