@@ -22,7 +22,7 @@ from gep.ledger import Entry, Ledger, decimal_text, yuan
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
 from gep.profile import Item, within
 from gep.quantities import quantities
-from gep.resolve import ACCESS, Graph, Node, bare, node_name, unresolved, ways
+from gep.resolve import ACCESS, THREATS, Graph, Node, bare, node_name, unresolved, ways
 from gep.tables import Row
 from gep.words import Lang
 
@@ -140,8 +140,8 @@ class _Tree:
         yield "  " * depth + self._line(node)
         if node.via == "table":
             yield from ("  " * (depth + 1) + text for text in self._row(node))
-        if node.via == "stack":
-            yield from ("  " * (depth + 1) + text for text in self._stated(node))
+        if node.via == "stack" and bare(node.name) == THREATS:
+            yield from ("  " * (depth + 1) + text for text in self._threats(node))
         for arg in node.args:
             if node_name(arg) in self.prepared.graph.nodes:
                 yield from self._below(self.prepared.graph.nodes[node_name(arg)], depth + 1)
@@ -150,6 +150,9 @@ class _Tree:
         label = f"{getattr(node.quantity, self.lang)} {node.name}"
         if node.quantity.kind == "class":
             return f"{label} = {self._class(node)}  ← {self._origin(node)}"
+        if bare(node.name) == ACCESS and node.via == "stack":
+            share = self.inputs.access.read(self.inputs.stack.grid, self.window).flat[0]
+            return f"{label} = {share:.6g}  ← {self._origin(node)}"
         if node.level == "whole":
             return f"{label}  ← {self._origin(node)}"
         value = self.values[node.name]
@@ -173,12 +176,9 @@ class _Tree:
         legend, at = self.inputs.legends[bare(node.name)], self.classes[node.name]
         return words.say("missing", self.lang) if at < 0 else f"{legend.codes[at]} ({legend.ecosystems[at]})"
 
-    def _stated(self, node: Node) -> Iterator[str]:
-        """Each threat with its influence in this cell, or the access here."""
+    def _threats(self, node: Node) -> Iterator[str]:
+        """Each threat with its influence in this cell."""
         opened, cache = self.inputs.stack, self.prepared.plan.cache
-        if bare(node.name) == ACCESS:
-            yield f"{self.inputs.access.read(opened.grid, self.window).flat[0]:.6g}"
-            return
         made = derive.threats(opened, self.inputs.when(node.name, self.year))
         for (name, threat), source in zip(opened.threats.items(), made.sources, strict=True):
             value = stack.read(source, opened.grid, self.window, cache).flat[0]

@@ -208,7 +208,8 @@ def dense(
     if THREAT in table.keys:
         if not threats:
             raise GepError([Problem("threats-missing", table.quantity)])
-        return _beside([dense(_of_threat(table, rows, name), None, legend, codes) for name in threats])
+        parts = {name: dense(_of_threat(table, rows, name), None, legend, codes) for name in threats}
+        return _beside(parts, table.keys.index(THREAT))
     axes = _axes(table.keys)
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -850,17 +851,20 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
 def _of_threat(table: Table, rows: Sequence[Row], threat: str) -> Table:
     """The rows of one threat, of one set, without that key."""
     at = table.keys.index(THREAT)
-    own = [replace(row, set="", keys=(*row.keys[:at], *row.keys[at + 1 :])) for row in rows if row.keys[at] == threat]
+    own = [replace(row, keys=(*row.keys[:at], *row.keys[at + 1 :])) for row in rows if row.keys[at] == threat]
     return Table(table.quantity, (*table.keys[:at], *table.keys[at + 1 :]), tuple(own))
 
 
-def _beside(parts: Sequence[Lookup]) -> Lookup:
-    """Lookups of the same classes as the columns of one."""
-    shifts = [sum(len(part.used) for part in parts[:i]) for i in range(len(parts))]
-    rows = [np.where(p.rows < 0, -1, p.rows + shift) for p, shift in zip(parts, shifts, strict=True)]
-    used = tuple(row for part in parts for row in part.used)
-    values = np.hstack([part.values for part in parts])
-    return Lookup(parts[0].class_layer, None, parts[0].edges, values, np.hstack(rows).astype(np.int32), used)
+def _beside(parts: Mapping[str, Lookup], at: int) -> Lookup:
+    """Lookups of each threat as the columns of one; their rows get the threat back as the key at `at`."""
+    used: list[Row] = []
+    rows = []
+    for threat, part in parts.items():
+        rows.append(np.where(part.rows < 0, -1, part.rows + len(used)))
+        used += [replace(row, keys=(*row.keys[:at], threat, *row.keys[at:])) for row in part.used]
+    first = next(iter(parts.values()))
+    values = np.hstack([part.values for part in parts.values()])
+    return Lookup(first.class_layer, None, first.edges, values, np.hstack(rows).astype(np.int32), tuple(used))
 
 
 def _lookup(axes: _Axes, edges: NDArray[np.float64], cells: list[list[Row | None]]) -> Lookup:
