@@ -21,7 +21,7 @@ from gep.units import UnitError, convert
 from gep.words import LANGS, Lang
 
 _LAYER_KINDS = ("pixel", "class", "coefficient", "field")
-_THREAT_ONLY = ("threat_presence", "threat_influence")  # given as [threats.*], several of one name
+_BY_THREAT = ("threat_presence", "threat_influence", "habitat_sensitivity")  # one raster or column each, not one layer
 _CLASS_RESAMPLING = ("nearest", "mode")
 _VALUE_RESAMPLING = ("nearest", "bilinear", "average", "conserve")
 Decay = Literal["linear", "exponential"]
@@ -424,8 +424,8 @@ def _layers(top: _Keys, folder: Path) -> dict[str, Layer]:
     for name in tables.table:
         keys = tables.inner(name)
         quantity = _quantity(name, f"{top.where} [layers]", top.problems)
-        if name in _THREAT_ONLY:
-            top.problems.append(Problem("layer-is-threat", f"{top.where} [layers]", {"quantity": name}))
+        if name in _BY_THREAT:
+            top.problems.append(Problem("layer-by-threat", f"{top.where} [layers]", {"quantity": name}))
         elif quantity is not None and quantity.kind not in _LAYER_KINDS:
             facts = {"quantity": name, "kind": quantity.kind}
             top.problems.append(Problem("stack-quantity-kind", f"{top.where} [layers]", facts))

@@ -269,6 +269,8 @@ def _evidence(of_year: Mapping[str, Any], items: set[str], lang: Lang) -> Iterat
     for node in needed.values():
         origin = f"{node.method}({', '.join(node.args)})" if node.method else node.via
         yield f"  {getattr(quantities()[bare(node.name)], lang)} {node.name} ← {origin}"
+        if node.via == "stack":
+            yield from ("    " + json.dumps(said, ensure_ascii=False) for said in of_year.get(node.name, ()))
         if node.name in of_year["inputs"]:
             yield f"    {of_year['inputs'][node.name][0]}"
         yield from ("    " + json.dumps(row, ensure_ascii=False) for row in of_year["coefficients"].get(node.name, ()))

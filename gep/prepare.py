@@ -23,7 +23,7 @@ from gep.fields import Field, access
 from gep.fuse import IN, LAND_COVER, MISSING, OUT, Wanted, fuse
 from gep.grid import Grid
 from gep.quantities import quantities
-from gep.resolve import LATITUDE, PREVIOUS, TABLE, THREATS, Graph, Supply, bare, resolve, ways
+from gep.resolve import ACCESS, LATITUDE, PREVIOUS, TABLE, THREATS, Graph, Supply, bare, resolve, ways
 from gep.stack import Source, Stack
 from gep.tables import Legend, Lookup, Table
 
@@ -70,6 +70,16 @@ class Inputs:
         """The year that a node of the graph of `year` is of."""
         years = self.stack.years
         return years[years.index(year) - 1] if name.startswith(PREVIOUS) else year
+
+    def stated(self, name: str, year: str) -> list[list[str]]:
+        """What the stack says of its threats or of access, a node of the graph of `year`, as evidence."""
+        if bare(name) == ACCESS:
+            return [[self.access.identity]]
+        when, sources = self.when(name, year), self.stack.threat_sources
+        return [
+            [threat, stack.fingerprint(sources[threat, when]), f"{one.reach:g} m", repr(one.weight), one.decay]
+            for threat, one in self.stack.threats.items()
+        ]
 
     @cached_property
     def ecosystems(self) -> tuple[str, ...]:
@@ -151,11 +161,13 @@ def _zones(spec: ZoneSource, grid: Grid | None, problems: list[Problem]) -> zone
 
 
 def _access(declared: Declaration, opened: Stack | None, problems: list[Problem]) -> access.Access | None:
-    """The polygons of access on the stack's grid; none are declared, or the grid is not known."""
+    """The polygons of access on the stack's grid, or None where none are declared; checked without a grid too."""
     found = declared.access
-    if found is None or opened is None or not found.field:
+    if found is None or not found.field:
         return None
-    made: access.Access | None = _attempt(problems, access.load, found.path, found.layer, found.field, opened.grid)
+    made: access.Access | None = _attempt(
+        problems, access.load, found.path, found.layer, found.field, opened.grid if opened else None
+    )
     return made
 
 

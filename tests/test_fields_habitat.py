@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+import gep
 from gep import account, engine, explain, words
 from gep.errors import GepError, Problem
 from gep.fields import Floats, Given, access, derive, fields, habitat, join
@@ -342,6 +343,19 @@ def test_a_map_and_an_explanation(good: Path, tmp_path: Path) -> None:
     assert "weight 0.5" in text["en"]
 
 
+def test_the_lazy_view_and_the_ledger_know_it(good: Path, tmp_path: Path) -> None:
+    lazy = gep.evaluate(gep.open_stack(good), "habitat_quality").sel(year="2020").to_numpy()
+    np.testing.assert_array_equal(lazy, pixels(good, "habitat_quality"))
+    options = account.Options(tmp_path, maps=False, partial=True)
+    run = account.account(Request(good), options).run
+    road, crop = run.determined["years"]["2020"]["threat_influence"]
+    assert (road[0], road[2:]) == ("road", ["1500 m", "1.0", "exponential"])
+    assert (crop[0], crop[2:]) == ("耕地", ["2000 m", "0.5", "linear"])
+    told = explain.in_ledger(str(tmp_path / "ledger.sqlite"), "habitat_quality", "01", "2020", "zh")
+    assert '["耕地", ' in told
+    assert "km²" in told
+
+
 @pytest.mark.parametrize("name", ["threat_influence", "habitat_access", "habitat_sensitivity"])
 def test_what_is_more_than_a_value_a_cell_is_no_map(good: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(GepError, match="not-a-map"):
@@ -421,7 +435,7 @@ extra = 2
         ("threat-reach-wrong", "[threats.crop]"),
         ("threat-reach-wrong", "[threats.mine]"),
         ("layer-vector", "[threats.line]"),
-        ("layer-is-threat", "[layers]"),
+        ("layer-by-threat", "[layers]"),
         ("stack-key-unknown", "[access]"),
         ("stack-key-missing", "[access]"),
     }

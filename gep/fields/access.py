@@ -63,8 +63,11 @@ def _span(within: Any) -> slice:
     return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
 
 
-def load(path: Path, layer: str | None, field: str, grid: Grid) -> Access:
-    """The polygons of a vector file, reprojected into the grid's CRS; GepError with all that is wrong with them."""
+def load(path: Path, layer: str | None, field: str, grid: Grid | None) -> Access:
+    """The polygons of a vector file, reprojected into the grid's CRS; GepError with all that is wrong with them.
+
+    Without a grid (none of the stack can be opened) they are checked and stay where they are.
+    """
     where = str(path)
     if not path.exists():
         raise GepError([Problem("access-file-missing", where)])
@@ -78,7 +81,8 @@ def load(path: Path, layer: str | None, field: str, grid: Grid) -> Access:
         facts = {"field": field, "fields": ", ".join(map(str, info["fields"])) or "–"}
         raise GepError([Problem("access-field-missing", where, facts)])
     problems: list[Problem] = []
-    placed = _placed(shapes if shapes is not None else (), str(info["crs"] or ""), grid.crs, where, problems)
+    crs = str(info["crs"] or "")
+    placed = _placed(shapes if shapes is not None else (), crs, grid.crs if grid else crs, where, problems)
     problems += _values_wrong(values[0], field, where)
     raise_all(problems)
     return Access(tuple(placed), tuple(map(float, values[0])))
