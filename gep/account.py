@@ -439,7 +439,7 @@ def _commit(
         title=inputs.stack.title,
         years=inputs.years,
         determined=determined,
-        recorded=_recorded(checked, years),
+        recorded={**_recorded(checked, years), "sources": _publications(inputs, determined)},
     )
     database, old = ledger_and_old
     with Ledger.open(database) as opened:
@@ -472,6 +472,22 @@ def _recorded(checked: Checked, years: Sequence[Accounted]) -> dict[str, Any]:
         "floored": dict(pair for one in years for pair in entries.floored(one)),
         "controls": dict(pair for one in years for pair in entries.controls(one)),
     }
+
+
+def _publications(inputs: Inputs, determined: object) -> dict[str, list[str]]:
+    """Title, publisher, number and year of every source that what determined the run names, as they are today."""
+    known = inputs.publications
+    named = {name: known[name] for name in sorted(set(_strings(determined))) if name in known}
+    return {name: [one.title, one.publisher, one.number, one.year] for name, one in named.items()}
+
+
+def _strings(thing: object) -> Iterator[str]:
+    if isinstance(thing, str):
+        yield thing
+    elif isinstance(thing, Mapping):
+        yield from (text for part in thing.values() for text in _strings(part))
+    elif isinstance(thing, Sequence):
+        yield from (text for part in thing for text in _strings(part))
 
 
 def _who() -> str:

@@ -174,7 +174,7 @@ class _Tree:
 
     def _class(self, node: Node) -> str:
         legend, at = self.inputs.legends[bare(node.name)], self.classes[node.name]
-        return words.say("missing", self.lang) if at < 0 else f"{legend.codes[at]} ({legend.ecosystems[at]})"
+        return words.say("missing", self.lang) if at < 0 else f"{legend.texts[at]} ({legend.ecosystems[at]})"
 
     def _threats(self, node: Node) -> Iterator[str]:
         """Each threat with its influence in this cell."""

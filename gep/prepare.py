@@ -26,6 +26,7 @@ from gep.quantities import quantities
 from gep.resolve import ACCESS, LATITUDE, PREVIOUS, TABLE, THREATS, Graph, Supply, bare, resolve, ways
 from gep.stack import Source, Stack
 from gep.tables import Legend, Lookup, Table
+from gep.tables import Source as Publication
 
 DEFAULT_PROFILE = "leshan"
 CLOSED = ("water_conservation", "closed_water_balance")  # what a stack's closure means
@@ -57,6 +58,7 @@ class Inputs:
     legends: Mapping[str, Legend]
     methods: Mapping[str, str]
     sets: Mapping[str, str]
+    publications: Mapping[str, Publication] = field(default_factory=dict)
     access: access.Access = access.OPEN
 
     def supply(self, year: str) -> Supply:
@@ -123,8 +125,9 @@ def _opened(request: Request) -> Inputs:
     raise_all(problems)
     assert opened and chosen and read is not None and areas  # noqa: S101, PT018  (else a problem was raised)
     years = tuple(year for year in opened.years if year in request.years or not request.years)
-    sets = {**chosen.sets, **opened.sets}
-    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, sets, open_to or access.OPEN))
+    sets, cited = {**chosen.sets, **opened.sets}, tables.sources(folders[1:])
+    open_to = open_to or access.OPEN
+    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, sets, cited, open_to))
 
 
 def _attempt(problems: list[Problem], function: Any, *args: Any, **named: Any) -> Any:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gep import layers, rasters, shipped
+from gep import daily, layers, rasters, shipped
+from gep.daily import How
 from gep.declaration import (
     AccessSource,
     Declaration,
@@ -37,7 +38,8 @@ from gep.layers import Files, Opening, filled
 from gep.quantities import quantities
 from gep.rasters import Band, close, content_hash
 from gep.sample import Qc, Resample, Source, fingerprint, prepare, read, read_native
-from gep.statistics import Reader, Statistic
+from gep.statistics import Statistic, zone_words
+from gep.statistics import read as read_statistics
 from gep.words import Lang
 
 __all__ = [
@@ -109,6 +111,10 @@ class Stack:
             raise KeyError(quantity)
         return Path(filled(stations.path, year))
 
+    def daily_files(self, quantity: str, year: str) -> list[Path]:
+        """The daily files of a layer's stations in one year, in the order of their names."""
+        return _matching(self.station_file(quantity, year))
+
 
 def load(path: Path, years: Sequence[str] = ()) -> Stack:
     """Read a stack.toml (or a folder's) and open every file of the given years (none given: of all).
@@ -152,7 +158,8 @@ class _Loader:
         for name, threat in self.declared.threats.items():
             self._threat(name, threat)
         grid = self._grid()
-        statistics = Reader(self.declared.statistics, self.problems).read() if self.declared.statistics else ()
+        zones = zone_words(self.declared.zones) if self.declared.statistics else {}
+        statistics = read_statistics(self.declared.statistics, zones, self.problems)
         if grid is None:
             return None
         self._place(grid)
@@ -211,6 +218,8 @@ class _Loader:
                 self.threats[name, year] = opened
 
     def _stations(self, layer: Layer, stations: Stations) -> Layer:
+        if stations.daily is not None:
+            return self._daily(layer, stations, stations.daily)
         where, quantity = self.where(layer.quantity), quantities()[layer.quantity]
         steps = {12 if len(stations.values) == 12 else 1}
         for year in self.years:
@@ -224,6 +233,11 @@ class _Loader:
         if found is None:
             self.problems += unit_problems(layer.unit, quantity, where, count)
             return layer
+        return self._converted(layer, stations, count, found)
+
+    def _converted(self, layer: Layer, stations: Stations, count: int, found: tuple[float, float]) -> Layer:
+        """The layer with its steps, and what takes its stations' values and lapse rate to the vocabulary's unit."""
+        where, quantity = self.where(layer.quantity), quantities()[layer.quantity]
         lapse = lapse_rate(stations.lapse_said, quantity, count) if stations.lapse_said else stations.lapse
         if lapse is None:
             facts: dict[str, Fact] = {
@@ -236,6 +250,24 @@ class _Loader:
             return layer
         made = replace(stations, scale=found[0], offset=found[1], lapse=lapse)
         return replace(layer, steps=count, stations=made)
+
+    def _daily(self, layer: Layer, stations: Stations, how: How) -> Layer:
+        """Days of stations: whether the files are there, and what their reduction is of the quantity."""
+        where, quantity = self.where(layer.quantity), quantities()[layer.quantity]
+        self.problems += [Problem("daily-period", where)] if self.declared.period else []
+        for year in self.years:
+            path = Path(filled(stations.path, year))
+            if not any(one.is_file() for one in _matching(path)):
+                self.problems.append(Problem("layer-file-missing", where, {"path": str(path)}))
+        count = 12 if quantity.steps == 12 else 1
+        own = daily.unit(how)
+        fitting = [
+            found for one in ([layer.unit] if layer.unit else own) if (found := conversion(one, quantity, count))
+        ]
+        if not fitting:
+            self.problems += unit_problems(layer.unit or own[0], quantity, where, count)
+            return layer
+        return self._converted(layer, stations, count, fitting[0])
 
     # --- the grid ---
 
@@ -300,6 +332,11 @@ class _Loader:
         except GepError as error:
             self.problems += [Problem(p.code, where, p.facts) for p in error.problems]
             return None
+
+
+def _matching(path: Path) -> list[Path]:
+    """The files of a path that may have `*` in its name."""
+    return sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
 
 
 def _header(path: Path, encoding: str) -> list[str]:

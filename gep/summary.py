@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -322,20 +321,8 @@ def _gdp(one: Year, lang: Lang) -> str:
 
 
 def layout(rows: Sequence[Row]) -> str:
-    """Rows as aligned columns, with East Asian characters two wide; the first two left, figures right."""
-    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(_pad(cell, widths[i], left=i < 2) for i, cell in enumerate(row)).rstrip() for row in rows
-    )
-
-
-def _pad(text: str, width: int, *, left: bool) -> str:
-    fill = " " * (width - _width(text))
-    return text + fill if left else fill + text
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    """Rows as aligned columns; the first two left, figures right."""
+    return words.columns(rows, (0, 1))
 
 
 def checked(found: Checked, lang: Lang) -> str:

@@ -313,6 +313,28 @@ def test_a_price_or_parameter_is_as_printed(printed: tuple[str, str], ours: tupl
     assert row.value == pytest.approx(value * (0.01 if line["unit"] == "%" else 1), rel=1e-9)
 
 
+def test_the_cost_of_removing_nutrients_in_the_wei_is_as_printed() -> None:
+    (line,) = [r for r in read("price_parameters.csv") if r["parameter"] == "TN/TP"]
+    assert line["unit"] == "万元/t"
+    for name, printed in zip(("nitrogen", "phosphorus"), line["value"].split("/"), strict=True):
+        (row,) = [r for r in tables.load([], None)[f"{name}_treatment_cost"].rows if r.set == "weihe_2015"]
+        assert row.value == pytest.approx(float(printed) * 1e4, rel=1e-12)
+
+
+def test_the_range_of_a_runoff_ratio_spans_both_sets() -> None:
+    """decisions/0010: where both have a row for a type, each row's low and high hold the other's value."""
+    rows = tables.load([], None)["runoff_ratio"].rows
+    known = {(row.set, row.keys[0]): row for row in rows if not math.isnan(row.value)}
+    mean = {"forest", "shrub", "grassland", "garden"}  # ours, with the range of their own types
+    both = {key for _, key in known if {("redline_2017", key), ("gong_2017", key)} <= known.keys()} - mean
+    assert len(both) > 15
+    for key in both:
+        values = [known[name, key].value for name in ("redline_2017", "gong_2017")]
+        for name in ("redline_2017", "gong_2017") if values[0] != values[1] else ():
+            assert known[name, key].low <= min(values), (name, key)
+            assert known[name, key].high >= max(values), (name, key)
+
+
 # --- woody savanna, decisions/0015 ---------------------------------------------------------------------------------
 
 PUBLISHED_COVER = {"Muchuan": 0.7734, "Jinkouhe": 0.6492}
