@@ -138,7 +138,7 @@ def _line(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph,
     """One item: counted, physical only, or left out for a reason."""
     missing = broken.get(item.quantity, ())
     if not missing and graph.nodes[item.quantity].level == "zone":
-        missing = tuple(zonal.problems(graph, item.quantity))
+        missing = tuple(zonal.problems(inputs, graph, item.quantity, year))
     if missing:
         return Line(service, item, "left_out", missing)
     if service.id in inputs.stack.unvalued or item.price is None:

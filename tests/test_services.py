@@ -339,7 +339,7 @@ def test_leshan_has_biodiversity_beside_the_standard() -> None:
 LAYERS = {q.name: q.steps for q in quantities().values() if q.kind in ("pixel", "class") and not ways(q.name)}
 LAYERS |= dict.fromkeys(["sand", "silt", "clay", "soil_organic_carbon", "shannon_index"], 1)
 LAYERS |= dict.fromkeys(["habitat", "habitat_sensitivity", "half_saturation"], 1)
-STATISTICS = frozenset(q.name for q in quantities().values() if q.kind == "statistic")
+STATISTICS = frozenset(q.name for q in quantities().values() if q.kind == "statistic") | {"hydropower_generation"}
 
 
 def test_the_graph_of_all_services_resolves_from_maps_alone(shipped_tables: dict[str, tables.Table]) -> None:
