@@ -382,9 +382,16 @@ def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[st
         "graph": [*([n.name, n.via, n.method, *n.args] for n in nodes), *zone.pop("graph")],
         "coefficients": coefficients | zone.pop("coefficients"),
         **zone,
+        **_stated(checked.inputs, year, prepared),
         "prices": priced,
         "lines": [_decided(line) for line in lines],
     }
+
+
+def _stated(inputs: Inputs, year: str, prepared: Prepared) -> dict[str, Any]:
+    """The threats and the access that the graph rests on: what is said of them, and their contents hashed."""
+    used = [node.name for node in prepared.graph.nodes.values() if node.via == "stack"]
+    return {name: inputs.stated(name, year) for name in used}
 
 
 def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
