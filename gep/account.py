@@ -152,7 +152,7 @@ def _line(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph,
 def _unknown_codes(inputs: Inputs) -> Iterator[Problem]:
     """Codes in the class rasters that their legends do not have."""
     for name, codes in inputs.codes.items():
-        for year in inputs.years:
+        for year in inputs.years if inputs.stack.layers[name].raster else ():  # polygons were looked at when laid
             source = inputs.stack.source(name, year, codes)
             unknown = stack.unknown_codes(source)
             if unknown:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
-from gep.grid import Grid, authalic, ellipsoid
+from gep.grid import Grid, areal, authalic, ellipsoid
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,6 +29,7 @@ NOTHING = 2**12
 
 # Edges are integrated in pieces of at most this length, with a polynomial of this degree: the error is far below 1e-12.
 _PIECE_M, _PIECE_DEGREES, _DEGREE = 25_000.0, 0.25, 8
+_SMALL_M = 2_000.0
 
 
 @cache
@@ -55,6 +56,17 @@ def area(shape: Any, crs: str) -> float:
     along = np.radians(along - 360 * np.rint(along / 360))
     # A constant taken off q changes nothing on a closed ring, and leaves small numbers to be summed.
     return float(-a * a * (1 - e2) * (((q - q.mean()) @ weights) * along).sum())
+
+
+def areas(shapes: NDArray[Any], crs: str) -> Floats:
+    """`area` of many polygons; of small ones, by the areal scale at their centroid (exact to 1e-8), much faster."""
+    left, bottom, right, top = shapely.bounds(shapes).T
+    small = np.maximum(right - left, top - bottom) * metres(crs) < _SMALL_M
+    made = np.zeros(len(shapes))
+    centre = shapely.centroid(shapes[small])
+    made[small] = shapely.area(shapes[small]) * areal(crs, shapely.get_x(centre), shapely.get_y(centre))
+    made[~small] = [area(shape, crs) for shape in shapes[~small]]
+    return made
 
 
 # ---- area
@@ -85,9 +97,12 @@ def _split(start: Floats, end: Floats, length: float) -> tuple[Floats, Floats]:
 
 
 def _piece_length(crs: str) -> float:
-    if CRS(crs).is_geographic:
-        return _PIECE_DEGREES
-    return _PIECE_M / float(CRS(crs).axis_info[0].unit_conversion_factor)
+    return _PIECE_DEGREES if CRS(crs).is_geographic else _PIECE_M / metres(crs)
+
+
+def metres(crs: str) -> float:
+    """Metres in a unit of a CRS; about, in a degree."""
+    return 111_000.0 if CRS(crs).is_geographic else float(CRS(crs).axis_info[0].unit_conversion_factor)
 
 
 @cache

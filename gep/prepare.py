@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from gep import derive, maps, profile, shipped, stack, tables, zones
+from gep import derive, maps, mosaic, profile, shipped, stack, tables, zones
 from gep.declaration import Declaration, ZoneSource, declare
 from gep.engine import UNCLASSIFIED, Output, Plan
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.fuse import IN, LAND_COVER, MISSING, OUT, Wanted, fuse
 from gep.grid import Grid
+from gep.mosaic import Mosaic
 from gep.quantities import quantities
 from gep.resolve import LATITUDE, PREVIOUS, TABLE, Graph, Node, Supply, bare, resolve, ways
 from gep.stack import Source, Stack
@@ -45,7 +46,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that was opened and checked, and the choices made; `years` are those to be accounted."""
+    """Everything that was opened and checked, and the choices made; `years` are those to be accounted.
+
+    `mosaics` has the land cover of each year where it is given as polygons.
+    """
 
     stack: Stack
     years: tuple[str, ...]
@@ -55,6 +59,7 @@ class Inputs:
     legends: Mapping[str, Legend]
     methods: Mapping[str, str]
     sets: Mapping[str, str]
+    mosaics: Mapping[str, Mosaic] = field(default_factory=dict)
 
     def supply(self, year: str) -> Supply:
         """What names can be resolved from in a year."""
@@ -99,10 +104,11 @@ def _opened(request: Request) -> Inputs:
     problems += _closure_wrong(declared, request)
     problems += _services_unknown(declared, chosen) if chosen else ()
     problems += _statistics_implausible(opened) if opened else ()
+    laid = _mosaics(opened, request.years, legends, areas, problems) if opened and areas else {}
     raise_all(problems)
     assert opened and chosen and read is not None and areas  # noqa: S101, PT018  (else a problem was raised)
     years = tuple(year for year in opened.years if year in request.years or not request.years)
-    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, {**chosen.sets, **opened.sets}))
+    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, {**chosen.sets, **opened.sets}, laid))
 
 
 def _attempt(problems: list[Problem], function: Any, *args: Any, **named: Any) -> Any:
@@ -123,7 +129,25 @@ def _legends(opened: Stack, problems: list[Problem]) -> dict[str, Legend]:
             found[name] = _attempt(problems, tables.legend, layer.legend, opened.path.parent)
         elif quantities()[name].kind == "class":
             problems.append(Problem("legend-missing", f"{where} [layers.{name}]", {"layer": name}))
+        if found.get(name) and layer.polygons and layer.polygons.over:
+            over = _attempt(problems, tables.legend, layer.polygons.over.legend, opened.path.parent)
+            found[name] = mosaic.joined(found[name], over) if over else None
     return {name: legend for name, legend in found.items() if legend is not None}
+
+
+def _mosaics(
+    opened: Stack, wanted: Sequence[str], legends: Mapping[str, Legend], areas: zones.Zones, problems: list[Problem]
+) -> dict[str, Mosaic]:
+    """Land cover given as polygons, laid on the grid, of the years to be accounted."""
+    said = opened.layers[LAND_COVER].polygons if LAND_COVER in opened.layers else None
+    if said is None or LAND_COVER not in legends:
+        return {}
+    own = [tables.legend(one.legend, opened.path.parent) for one in (said, said.over) if one]
+    found = {}
+    for year in (y for y in opened.years if y in wanted or not wanted):
+        made = _attempt(problems, mosaic.lay, said, year, (legends[LAND_COVER], *own), areas, opened.grid)
+        found.update({year: made} if made else {})
+    return found
 
 
 def _with_previous(declared: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
@@ -225,9 +249,18 @@ def resolve_year(inputs: Inputs, year: str, targets: Iterable[str]) -> tuple[Gra
         found = [
             p for node in graph.of([target]).nodes.values() if node.via == "table" for p in _unpicked(inputs, node.name)
         ]
+        found += _past_polygons(inputs, graph, target)
         if found:
             broken[target] = tuple(found)
     return graph, broken
+
+
+def _past_polygons(inputs: Inputs, graph: Graph, target: str) -> list[Problem]:
+    """Two years' polygons have no classes in common: what needs those of both in one cell cannot be computed."""
+    before = PREVIOUS + LAND_COVER
+    if not inputs.mosaics or before not in graph.of([target]).nodes:
+        return []
+    return [Problem("previous-polygons", f"{before} < {target}", {"quantity": bare(target)})]
 
 
 def _unpicked(inputs: Inputs, name: str) -> tuple[Problem, ...]:
@@ -288,7 +321,8 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
     graph = graph.of(wanted)
     fused = fuse(graph, [Wanted(t.node, t.map) for t in targets])
     reports: dict[str, Mapping[str, Any]] = {}
-    names = [n for n in (*fused.classes, *fused.values) if n != LATITUDE]
+    laid = inputs.mosaics[year].laid if inputs.mosaics else None
+    names = [n for n in (*fused.classes, *fused.values) if n != LATITUDE and not (laid and n == LAND_COVER)]
     sources = {name: derive.bounded(_source(inputs, graph.nodes[name], year, reports)) for name in names}
     lookups = {name: look_up(inputs, bare(name)) for name in fused.tables}
     plan = Plan(
@@ -303,6 +337,7 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
         years_between=_years_between(inputs.stack, year),
         block=(block, block) if block else default_block(inputs.stack.grid, sources.values()),
         cache=shipped.cache(),
+        laid=laid,
     )
     return Prepared(plan, graph, reports)
 
