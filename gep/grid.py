@@ -174,6 +174,8 @@ def areal(crs: str, x: Floats, y: Floats) -> Floats:
         a, e2 = ellipsoid(crs)
         phi = np.radians(y)
         return np.asarray(a * a * (1 - e2) * np.cos(phi) / (1 - e2 * np.sin(phi) ** 2) ** 2 * math.radians(1) ** 2)
+    if not x.size:
+        return np.zeros(0)
     project, unit = _project(crs), _crs(crs).axis_info[0].unit_conversion_factor
     return np.asarray(unit**2 / project.get_factors(*project(x, y, inverse=True)).areal_scale)
 

@@ -157,11 +157,11 @@ class _Cut:
 def _make(
     said: Polygons, year: str, legends: Sequence[Legend], zones: Zones, grid: Grid, laid: Laid, report: Path
 ) -> None:
-    base = parcels.load(said, year, lambda code: _among(legends, 1, code), grid.crs)
+    base = parcels.load(said, year, lambda code: among(legends, 1, code), grid.crs)
     drawn = _by_zone(base, zones, grid)
     held = drawn
     if said.over:
-        over = parcels.load(said.over, year, lambda code: _among(legends, 2, code), grid.crs)
+        over = parcels.load(said.over, year, lambda code: among(legends, 2, code), grid.crs)
         held = _under(drawn, over.shapes) + _by_zone(over, zones, grid)
     size = (len(zones.zones) + 1, laid.classes + 1)
     laid_m2 = np.zeros(size)
@@ -176,7 +176,7 @@ def _make(
     note.replace(report)
 
 
-def _among(legends: Sequence[Legend], which: int, code: str) -> int:
+def among(legends: Sequence[Legend], which: int, code: str) -> int:
     """Where a code of one of the legends stands in the joined one; −1 if that legend does not have it."""
     whole, own = legends[0], legends[which]
     at = own.at(code)

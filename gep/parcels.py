@@ -240,14 +240,17 @@ def _mended(found: _File, problems: list[Problem], crs: str) -> _File:
 
 def _overlaps(found: _File, group: Ints, where: str, crs: str) -> Iterator[Problem]:
     """Polygons that overlap by more than a thin line; with several groups, only those of different ones."""
-    amiss = np.flatnonzero(~shapely.is_empty(shapely.coverage_invalid_edges(found.shapes)))
-    shapes = found.shapes[amiss]
-    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    pick = (first < second) & ((group[amiss][first] != group[amiss][second]) | (group.max(initial=0) == 0))
-    pair, common = _common(shapes[first[pick]], shapes[second[pick]], metres(crs))
+    amiss = ~shapely.is_empty(shapely.coverage_invalid_edges(found.shapes))  # of a pair, perhaps only the smaller
+    flagged = np.flatnonzero(amiss)
+    near, j = shapely.STRtree(found.shapes).query(found.shapes[flagged], predicate="intersects")
+    i = flagged[near]
+    pick = (i < j) | ~amiss[j]
+    pick &= (group[i] != group[j]) if group.any() else (i != j)
+    i, j = i[pick], j[pick]
+    pair, common = _common(found.shapes[i], found.shapes[j], metres(crs))
     if not len(pair):
         return
-    i, j = amiss[first[pick][pair]], amiss[second[pick][pair]]
+    i, j = np.minimum(i, j)[pair], np.maximum(i, j)[pair]
     order = np.argsort(-common, kind="stable")[:_SHOWN]
     shown = [f"{found.named(i[k])} × {found.named(j[k])}: {common[k]:.4g} m²" for k in order]
     facts: dict[str, Fact] = {"count": len(pair), "m2": f"{common.sum():.6g}", "examples": "; ".join(shown)}
