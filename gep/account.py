@@ -26,7 +26,7 @@ import pyproj
 import rasterio
 import shapely
 
-from gep import __version__, engine, entries, exports, gates, ledger, maps, prices, shipped, stack, zonal
+from gep import __version__, engine, entries, exports, extent, gates, ledger, maps, prices, shipped, stack, zonal
 from gep.engine import Sums
 from gep.entries import Accounted, Line, evidence, output_key
 from gep.errors import GepError, Problem, raise_all
@@ -459,6 +459,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted]) -> dict[str, Any]:
         "zone_names": {z.code: dict(z.name) for z in inputs.zones.zones},
         "services": {s.id: dict(s.title) for s in inputs.profile.services.values()},
         "gdp": {year: _beside(inputs, "gdp", year) for year in inputs.years},
+        "extent": {year: extent.table(inputs, year) for year in inputs.mosaics},
         "derived": {one.year: dict(one.prepared.derived) for one in years},
         "nonfinite": {one.year: _nonfinite(one.prepared, one.sums) for one in years},
         "warnings": warnings,

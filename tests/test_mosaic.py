@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pyproj import Geod, Transformer
 
 from gep import mosaic, zones
+from gep.coverage import area
 from gep.declaration import Polygons
 from gep.errors import GepError
 from gep.grid import Grid
@@ -84,8 +85,7 @@ def placed(grid_crs: str, size: float = 30.0, shapes: Mapping[str, Any] | None =
     x0, y0 = west // size * size - size, north // size * size + 2 * size
     grid = Grid(int((y0 - south) / size) + 2, int((east - x0) / size) + 2, x0, y0, size, size, grid_crs)
     found = (
-        zones.Zone(code, {"zh": code, "en": code}, shapely.to_wkb(s), zones.area(s, grid_crs))
-        for code, s in here.items()
+        zones.Zone(code, {"zh": code, "en": code}, shapely.to_wkb(s), area(s, grid_crs)) for code, s in here.items()
     )
     return zones.Zones("county", tuple(found)), grid
 
@@ -105,21 +105,24 @@ def held(found: Mosaic, zone: int, klass: int, kind: str = "laid") -> float:
 
 def geodesic(shape: Any) -> float:
     """Area of a polygon in degrees by geodesics, m²."""
-    return abs(CGCS2000.geometry_area_perimeter(shapely.orient_polygons(shape))[0])
+    area_m2, _ = CGCS2000.geometry_area_perimeter(shapely.orient_polygons(shape))
+    return abs(float(area_m2))
 
 
 def county_files(
     folder: Path, seed: int, count: int = 60, suffix: str = ".gpkg"
 ) -> tuple[list[Path], dict[tuple[int, int], float]]:
     """Each county's parcels in the 3-degree zone it lies in, and the area of each class by zone."""
-    rng, paths, truth = np.random.default_rng(seed), [], {}
+    rng = np.random.default_rng(seed)
+    paths: list[Path] = []
+    truth: dict[tuple[int, int], float] = {}
     for zone, (shape, crs) in enumerate(zip(counties().values(), (WEST, EAST), strict=True), 1):
         parcels = voronoi(seed + zone, count, shape)
         klass = rng.integers(0, 4, len(parcels))
         codes = [SURVEY.texts[k] for k in klass]
         areas = [geodesic(p) for p in parcels]
-        for k, area in zip(klass.tolist(), areas, strict=True):
-            truth[zone, k] = truth.get((zone, k), 0.0) + area
+        for k, one in zip(klass.tolist(), areas, strict=True):
+            truth[zone, k] = truth.get((zone, k), 0.0) + one
         paths.append(write(folder / f"{zone}{suffix}", moved(parcels, crs), crs, codes, np.round(areas, 2)))
     return paths, truth
 
@@ -130,10 +133,10 @@ def test_area_of_each_class_and_county_is_the_vectors(crs: str, tmp_path: Path) 
     where, grid = placed(crs)
     found = lay(said(*paths), where, grid)
     assert len(truth) == 8
-    for (zone, klass), area in truth.items():
+    for (zone, klass), want in truth.items():
         for kind in ("drawn", "held", "laid"):
-            assert held(found, zone, klass, kind) == pytest.approx(area, rel=1e-6), (zone, klass, kind)
-        assert held(found, zone, klass, "surveyed") == pytest.approx(area, rel=1e-6)
+            assert held(found, zone, klass, kind) == pytest.approx(want, rel=1e-6), (zone, klass, kind)
+        assert held(found, zone, klass, "surveyed") == pytest.approx(want, rel=1e-6)
 
 
 @settings(max_examples=15, deadline=None)
@@ -143,12 +146,12 @@ def test_any_partition(seed: int, count: int, tmp_path_factory: pytest.TempPathF
     paths, truth = county_files(tmp_path_factory.mktemp("parcels"), seed, count)
     where, grid = placed(EAST, 60.0)
     found = lay(said(*paths), where, grid)
-    for (zone, klass), area in truth.items():
-        assert held(found, zone, klass) == pytest.approx(area, rel=1e-6, abs=1.0)
-    for k, zone in enumerate(where.zones, 1):
+    for (zone, klass), want in truth.items():
+        assert held(found, zone, klass) == pytest.approx(want, rel=1e-6, abs=1.0)
+    for k, county in enumerate(where.zones, 1):
         laid = sum(p.laid for p in found.parts if p.zone == k)
-        assert laid == pytest.approx(zone.area_m2, rel=1e-6)
-        assert held(found, k, mosaic.UNKNOWN) <= 1e-6 * zone.area_m2
+        assert laid == pytest.approx(county.area_m2, rel=1e-6)
+        assert held(found, k, mosaic.UNKNOWN) <= 1e-6 * county.area_m2
     assert sum(p.laid for p in found.parts) == pytest.approx(grid.areas(grid.window()).sum(), rel=1e-12)
 
 
@@ -266,9 +269,9 @@ def test_holes_gaps_and_self_touching_rings(tmp_path: Path) -> None:
     found = lay(
         said(write(tmp_path / "p.gpkg", np.array([rest, lake, bow]), EAST, ["0301", "1101", "0101"])), where, grid
     )
-    assert held(found, 1, 2) == pytest.approx(zones.area(lake, EAST), rel=1e-6)
+    assert held(found, 1, 2) == pytest.approx(area(lake, EAST), rel=1e-6)
     plot = shapely.box(x + 600, y + 600, x + 1000, y + 1000)
-    assert held(found, 1, 0) == pytest.approx((400 * 400 - 15_000) * zones.area(plot, EAST) / 400**2, rel=1e-6)
+    assert held(found, 1, 0) == pytest.approx((400 * 400 - 15_000) * area(plot, EAST) / 400**2, rel=1e-6)
     assert held(found, 1, mosaic.UNKNOWN) == pytest.approx(200 * 300, rel=1e-3)
     assert held(found, 2, mosaic.UNKNOWN) == pytest.approx(where.zones[1].area_m2, rel=1e-6)
 
@@ -283,7 +286,7 @@ def test_patches_replace_what_lies_below(tmp_path: Path) -> None:
     found = lay(spec, where, grid, Legend("patches", (7,), ("wetland.marsh",)))
     assert found.rule == "replace"
     for zone, klass in ((1, 0), (2, 1)):
-        inside = zones.area(shapely.intersection(patch, shapes[zone - 1]), EAST)
+        inside = area(shapely.intersection(patch, shapes[zone - 1]), EAST)
         whole = where.zones[zone - 1].area_m2
         assert held(found, zone, 4) == pytest.approx(inside, rel=1e-6)
         assert held(found, zone, klass) == pytest.approx(whole - inside, rel=1e-6)
