@@ -13,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def load(said: Polygons, year: str, known: Callable[[str], int], target: str) ->
     Raises GepError with all that is wrong with the files and their polygons, at once.
     """
     problems: list[Problem] = []
+    known = cache(known)
     read = [one for path in files(said, year) if (one := _checked(path, said, known, target, problems))]
     raise_all(problems)
     placed = [replace(one, shapes=_placed(one.shapes, one.crs, target)) for one in read]
@@ -136,7 +138,7 @@ def _checked(
         problems.append(Problem("class-codes-unknown", str(path), facts))
     shaped = _shaped(found, problems)
     sound = _mended(shaped, problems, found.crs)
-    problems += _overlaps(sound, np.zeros(len(sound.shapes), np.int64), str(path), sound.crs)
+    problems += _overlaps(sound)
     return sound
 
 
@@ -238,16 +240,35 @@ def _mended(found: _File, problems: list[Problem], crs: str) -> _File:
     return replace(found, shapes=shapes)[~np.isin(np.arange(len(shapes)), bad)]
 
 
-def _overlaps(found: _File, group: Ints, where: str, crs: str) -> Iterator[Problem]:
-    """Polygons that overlap by more than a thin line; with several groups, only those of different ones."""
+def _overlaps(found: _File) -> Iterator[Problem]:
+    """Polygons of a file that overlap."""
     amiss = ~shapely.is_empty(shapely.coverage_invalid_edges(found.shapes))  # of a pair, perhaps only the smaller
     flagged = np.flatnonzero(amiss)
     near, j = shapely.STRtree(found.shapes).query(found.shapes[flagged], predicate="intersects")
     i = flagged[near]
     pick = (i < j) | ~amiss[j]
-    pick &= (group[i] != group[j]) if group.any() else (i != j)
-    i, j = i[pick], j[pick]
-    pair, common = _common(found.shapes[i], found.shapes[j], metres(crs))
+    yield from _overlap(found, i[pick], j[pick], str(found.path))
+
+
+def _overlaps_between(found: Sequence[_File], crs: str) -> Iterator[Problem]:
+    """Polygons of different files that overlap."""
+    joined = _File(
+        path=found[0].path,
+        crs=crs,
+        shapes=np.concatenate([one.shapes for one in found]),
+        code=tuple(code for one in found for code in one.code),
+        surveyed=np.concatenate([one.surveyed for one in found]),
+        number=np.concatenate([one.number for one in found]),
+    )
+    group = np.repeat(np.arange(len(found)), [len(one.shapes) for one in found])
+    i, j = shapely.STRtree(joined.shapes).query(joined.shapes) if len(found) > 1 else np.zeros((2, 0), np.int64)
+    other = group[i] < group[j]
+    yield from _overlap(joined, i[other], j[other], ", ".join(str(one.path) for one in found))
+
+
+def _overlap(found: _File, i: Ints, j: Ints, where: str) -> Iterator[Problem]:
+    """The pairs that overlap by more than a thin line, as one problem that shows the largest."""
+    pair, common = _common(found.shapes[i], found.shapes[j], metres(found.crs))
     if not len(pair):
         return
     i, j = np.minimum(i, j)[pair], np.maximum(i, j)[pair]
@@ -265,22 +286,6 @@ def _common(a: Shapes, b: Shapes, metre: float) -> tuple[Ints, Floats]:
     amount: Floats = np.bincount(pair[wide], area[wide], len(a)).astype(np.float64)
     found = np.flatnonzero(amount)
     return found, amount[found]
-
-
-def _overlaps_between(found: Sequence[_File], crs: str) -> Iterator[Problem]:
-    """Overlaps of the polygons of different files."""
-    if len(found) < 2:
-        return
-    joined = _File(
-        path=found[0].path,
-        crs=crs,
-        shapes=np.concatenate([one.shapes for one in found]),
-        code=tuple(code for one in found for code in one.code),
-        surveyed=np.concatenate([one.surveyed for one in found]),
-        number=np.concatenate([one.number for one in found]),
-    )
-    group = np.repeat(np.arange(1, len(found) + 1), [len(one.shapes) for one in found])
-    yield from _overlaps(joined, group, ", ".join(str(one.path) for one in found), crs)
 
 
 # --- into the grid's CRS -------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from gep.declaration import (
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.grid import Grid
 from gep.layers import Files, Opening, filled
+from gep.places import same_crs
 from gep.quantities import quantities
 from gep.rasters import Band, close, content_hash
 from gep.sample import Qc, Resample, Source, fingerprint, prepare, read, read_native
@@ -235,6 +236,7 @@ class _Loader:
     def _made_grid(self) -> Grid | None:
         declared, where = self.declared.grid, f"{self.declared.path} [stack] grid"
         try:
+            same_crs(declared.crs, "EPSG:4326")  # one that nothing can be converted to is found here
             west, south, east, north = declared.bounds or _zone_bounds(self.declared.zones, declared.crs)
         except (OSError, RuntimeError, ValueError) as error:
             facts = {"crs": declared.crs, "reason": str(error)}

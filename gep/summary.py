@@ -28,6 +28,7 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
     "en": (("million ", 1e6), ("thousand ", 1e3), ("", 1.0)),
 }
 _PROVISIONAL = "_provisional"
+_THIN = 1e-6  # of a zone, without data: the seams between polygons, which no figure shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def _dict(one: Year) -> dict[str, Any]:
         "satellite_yuan": {z: _text(_money(one, z, SATELLITE)) for z in one.zones},
         "warnings": one.run.recorded["warnings"][one.year],
         "left_out": one.run.recorded["left_out"],
+        "extent": one.run.recorded.get("extent", {}).get(one.year, {}),
     }
 
 
@@ -221,7 +223,7 @@ def _coverage(one: Year, lang: Lang) -> str:
             (z, _covered([e for e in one.entries if (e.service, e.item, e.zone) == (service, item, z)]))
             for z in one.zones
         ]
-        parts = [f"{one.zones[z].get(lang, z)} {share:.1%}" for z, share in shares if share < 1]
+        parts = [f"{one.zones[z].get(lang, z)} {share:.1%}" for z, share in shares if share < 1 - _THIN]
         lines += [f"  {getattr(quantities()[item], lang)}: {', '.join(parts)}"] if parts else []
     held = words.say("coverage-full", lang) if not lines else words.say("coverage", lang)
     provisional = sorted(

@@ -28,6 +28,7 @@ from gep.grid import Window
 from gep.ledger import Ledger
 from gep.prepare import Inputs, Request, Target, open_inputs, prepare
 from tests.conftest import CELL, COLS, CRS, LEFT, ROWS, TOP, field, layers, write_raster, write_stack
+from tests.test_mosaic import moved
 
 Rows = Callable[[Path], list[dict[str, str]]]
 
@@ -46,9 +47,9 @@ TARGETS = [
 ]
 
 
-def write(path: Path, shapes: Any, codes: Any) -> Path:
+def write(path: Path, shapes: Any, codes: Any, crs: str = CRS) -> Path:
     fields = [np.array(list(codes)), shapely.area(shapes)]
-    pyogrio.raw.write(path, shapely.to_wkb(shapes), fields, ["DLBM", "TBMJ"], geometry_type="MultiPolygon", crs=CRS)
+    pyogrio.raw.write(path, shapely.to_wkb(shapes), fields, ["DLBM", "TBMJ"], geometry_type="MultiPolygon", crs=crs)
     return path
 
 
@@ -259,12 +260,37 @@ def test_the_lazy_view_gives_the_engines_pixels(mixed_path: Path, plan: Plan) ->
     np.testing.assert_array_equal(got, want)
 
 
+def test_files_of_two_zones_and_of_years(tmp_path: Path) -> None:
+    """One file for each side of 103.5° E, each in its own 3-degree zone of CGCS2000: as if it were one."""
+    shapes, codes = mixed()
+    east = np.arange(len(shapes)) % 2 == 1
+    path = polygon_stack(tmp_path, shapes, codes)
+    one = open_inputs(Request(path)).mosaics["2020"]
+    for name, half, crs in (("a_2020", ~east, "EPSG:4543"), ("b_2020", east, "EPSG:4544")):
+        made = moved(shapely.segmentize(shapes[half], 50), crs, CRS)
+        write(tmp_path / f"{name}.shp", made, [c for c, kept in zip(codes, half, strict=True) if kept], crs)
+    said = 'path = ["a_{year}.shp", "b_{year}.shp"]'
+    path.write_text(path.read_text("utf-8").replace('path = "图斑.gpkg"', said), "utf-8")
+    two = open_inputs(Request(path)).mosaics["2020"]
+    want = {(p.zone, p.klass): p.laid for p in one.parts}
+    for part in two.parts:
+        assert part.laid == pytest.approx(want.get((part.zone, part.klass), 0.0), rel=2e-6, abs=50.0)
+
+
 def test_a_grid_layer_cannot_be_polygons(tmp_path: Path) -> None:
     path = polygon_stack(tmp_path, *mixed())
     path.write_text(path.read_text("utf-8").replace(GRID, 'grid = "land_cover"'), "utf-8")
     with pytest.raises(GepError) as caught:
         open_inputs(Request(path))
     assert "stack-grid-layer" in {p.code for p in caught.value.problems}
+
+
+def test_a_grid_that_cannot_be_made_is_a_problem(tmp_path: Path) -> None:
+    path = polygon_stack(tmp_path, *mixed())
+    path.write_text(path.read_text("utf-8").replace(f'crs = "{CRS}"', 'crs = "EPSG:99999"'), "utf-8")
+    with pytest.raises(GepError) as caught:
+        open_inputs(Request(path))
+    assert "stack-grid-unmade" in {p.code for p in caught.value.problems}
 
 
 def test_only_land_cover_may_be_polygons(tmp_path: Path) -> None:
