@@ -26,7 +26,7 @@ from gep.errors import GepError
 from gep.fuse import LAND_COVER
 from gep.grid import Window
 from gep.ledger import Ledger
-from gep.prepare import Inputs, Request, Target, open_inputs, prepare
+from gep.prepare import Inputs, Request, Target, open_inputs, prepare, resolve_year
 from tests.conftest import CELL, COLS, CRS, LEFT, ROWS, TOP, field, layers, write_raster, write_stack
 from tests.test_mosaic import moved
 
@@ -275,6 +275,17 @@ def test_files_of_two_zones_and_of_years(tmp_path: Path) -> None:
     want = {(p.zone, p.klass): p.laid for p in one.parts}
     for part in two.parts:
         assert part.laid == pytest.approx(want.get((part.zone, part.klass), 0.0), rel=2e-6, abs=50.0)
+
+
+def test_a_change_of_stocks_between_two_surveys_is_refused_with_a_reason(tmp_path: Path) -> None:
+    path = polygon_stack(tmp_path, *mixed())
+    path.write_text(path.read_text("utf-8").replace("years = [2020]", "years = [2019, 2020]"), "utf-8")
+    for pool in ("above", "below", "soil", "dead"):
+        table = "ecosystem,value,unit,verified\nforest,80,t/ha,demo\ngrassland,5,t/ha,demo\n"
+        (tmp_path / "coefficients" / f"carbon_{pool}.csv").write_text(table, "utf-8")
+    inputs = open_inputs(Request(path, methods={"carbon_gain": "stock_change"}))
+    _, broken = resolve_year(inputs, "2020", ["carbon_gain", "water_conservation"])
+    assert {name: {p.code for p in found} for name, found in broken.items()} == {"carbon_gain": {"previous-polygons"}}
 
 
 def test_a_grid_layer_cannot_be_polygons(tmp_path: Path) -> None:
