@@ -340,6 +340,18 @@ def test_a_parcel_in_both_files_is_an_overlap(tmp_path: Path) -> None:
     assert set(problems(said(*paths, twice))) == {"parcels-overlap"}
 
 
+def test_a_seam_of_millimetres_shrinks_to_fit(tmp_path: Path) -> None:
+    """Two parcels that overlap by 5 mm: no problem, and the shares of every cell still sum to exactly 1."""
+    where, grid = placed(EAST, 200.0)
+    west, south, east, north = grid.bounds
+    middle = grid.x0 + 10.3 * grid.dx
+    shapes = np.array([shapely.box(west, south, middle + 0.005, north), shapely.box(middle, south, east, north)])
+    found = lay(said(write(tmp_path / "p.gpkg", shapes, EAST, ["0101", "0301"])), where, grid)
+    got = mosaic.entries(found.laid, grid, grid.window())
+    assert (np.bincount(got.cell, got.share, grid.rows * grid.cols) == 1).all()
+    assert (got.klass >= 0).all()
+
+
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     shape = np.array([moved(counties()["511101"], EAST)])
     good = write(tmp_path / "good.gpkg", shape, EAST, ["0101"])
