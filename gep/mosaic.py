@@ -118,6 +118,14 @@ def lay(said: Polygons, year: str, legends: Sequence[Legend], zones: Zones, grid
     return Mosaic(laid, parts, said.over.rule if said.over else "")
 
 
+def check(said: Polygons, year: str, legend: Legend, over: Legend | None, crs: str) -> None:
+    """Raise all that is wrong with a year's files and polygons, where there is no grid to lay them on."""
+    for one, known in ((said, legend), (said.over, over)):
+        if one and known:
+            parcels.present(parcels.files(one, year))
+            parcels.load(one, year, known.at, crs)
+
+
 def entries(laid: Laid, grid: Grid, window: Window) -> Entries:
     """The entries of a window. Safe to call from many threads."""
     kept = np.memmap(laid.path, _RECORD, mode="r")
@@ -296,18 +304,15 @@ def _zone_parts(zones: Zones, grid: Grid, window: Window) -> _Units:
 def _settled(parts: _Units, whole: _Units) -> _Units:
     """The classes' parts made to fill each zone's part of each cell exactly.
 
-    Where they are too much (polygons that overlap thinly) they shrink; what they leave has no class, but for a
-    rounding, which goes to the largest.
+    What they leave has no class, but for a rounding, which goes to the largest; where they are too much (polygons that
+    overlap thinly) the largest loses it.
     """
     width = int(whole.zone.max(initial=0)) + 1
     keys, key = whole.cell * width + whole.zone, parts.cell * width + parts.zone
     at = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
     held = (keys[at] == key) & (parts.zone < width)  # else a rounding's width into a cell that the zone does not reach
     parts, at = parts[held], at[held]
-    have = _total(at, parts.units, len(keys))
-    shrunk = np.floor(parts.units / np.maximum(have[at], 1) * whole.units[at]).astype(np.int64)
-    parts = replace(parts, units=np.where(have[at] > whole.units[at], shrunk, parts.units))
-    gap = whole.units - _total(at, parts.units, len(keys))
+    gap = whole.units - np.bincount(at, parts.units, len(keys)).astype(np.int64)  # exact: far below 2⁵³
     order = np.lexsort((parts.klass, -parts.units, at))
     parts, at = parts[order], at[order]
     largest = (np.diff(at, prepend=-1) != 0) & (gap[at] <= _GAP)
@@ -316,10 +321,6 @@ def _settled(parts: _Units, whole: _Units) -> _Units:
     made = parts + replace(whole, units=gap)
     made = made[made.units > 0]
     return made[np.lexsort((made.klass, made.zone, made.cell))]
-
-
-def _total(at: Ints, units: Ints, count: int) -> Ints:
-    return np.bincount(at, units, count).astype(np.int64)  # exact: far below 2⁵³
 
 
 def _written(file: BinaryIO, window: Window, parts: _Units, grid: Grid, size: tuple[int, int]) -> Floats:

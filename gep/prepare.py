@@ -105,7 +105,9 @@ def _opened(request: Request) -> Inputs:
     problems += _services_unknown(declared, chosen) if chosen else ()
     problems += _statistics_implausible(opened) if opened else ()
     laid = _mosaics(opened, request.years, legends, areas, problems) if opened and areas else {}
-    raise_all(problems)
+    if not opened or not areas:
+        _polygons_alone(declared, request.years, problems)
+    raise_all({(p.code, p.where, *sorted(map(str, p.facts.items()))): p for p in problems}.values())
     assert opened and chosen and read is not None and areas  # noqa: S101, PT018  (else a problem was raised)
     years = tuple(year for year in opened.years if year in request.years or not request.years)
     return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, {**chosen.sets, **opened.sets}, laid))
@@ -148,6 +150,17 @@ def _mosaics(
         made = _attempt(problems, mosaic.lay, said, year, (legends[LAND_COVER], *own), areas, opened.grid)
         found.update({year: made} if made else {})
     return found
+
+
+def _polygons_alone(declared: Declaration, wanted: Sequence[str], problems: list[Problem]) -> None:
+    """What is wrong with the polygons of a stack that has other problems too: all are listed at once."""
+    said = declared.layers[LAND_COVER].polygons if LAND_COVER in declared.layers else None
+    if said is None or not declared.grid.crs or any(p.code == "stack-grid-unmade" for p in problems):
+        return
+    own = [_attempt(problems, tables.legend, one.legend, declared.path.parent) for one in (said, said.over) if one]
+    for year in (y for y in declared.years if y in wanted or not wanted):
+        if own[0]:
+            _attempt(problems, mosaic.check, said, year, own[0], own[1] if said.over else None, declared.grid.crs)
 
 
 def _with_previous(declared: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:

@@ -305,6 +305,18 @@ def test_a_grid_that_cannot_be_made_is_a_problem(tmp_path: Path) -> None:
     assert "stack-grid-unmade" in {p.code for p in caught.value.problems}
 
 
+def test_what_is_wrong_with_polygons_is_listed_with_all_else(tmp_path: Path) -> None:
+    shapes, codes = mixed()
+    path = polygon_stack(tmp_path, shapes, ["9999", *codes[1:]])
+    path.write_text(
+        path.read_text("utf-8").replace('"npp.tif"', '"no.tif"').replace("zones.geojson", "no.gpkg"), "utf-8"
+    )
+    with pytest.raises(GepError) as caught:
+        open_inputs(Request(path))
+    found = {p.code for p in caught.value.problems}
+    assert found == {"class-codes-unknown", "layer-file-missing", "zones-file-missing"}
+
+
 def test_only_land_cover_may_be_polygons(tmp_path: Path) -> None:
     path = polygon_stack(tmp_path, *mixed())
     path.write_text(path.read_text("utf-8").replace('"npp.tif"', '"npp.gpkg"'), "utf-8")
