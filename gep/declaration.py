@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
-from gep import shipped
+from gep import daily, shipped
+from gep.daily import How
 from gep.errors import Fact, GepError, Problem
 from gep.quantities import Quantity, quantities
 from gep.sample import Resample
@@ -20,10 +22,12 @@ from gep.units import UnitError, convert
 from gep.words import LANGS, Lang
 
 _LAYER_KINDS = ("pixel", "class", "coefficient", "field")
+_BY_THREAT = ("threat_presence", "threat_influence", "habitat_sensitivity")  # one raster or column each, not one layer
 _CLASS_RESAMPLING = ("nearest", "mode")
 _VALUE_RESAMPLING = ("nearest", "bilinear", "average", "conserve")
 _OF_POLYGONS = "land_cover"
 _RULE = "replace"
+Decay = Literal["linear", "exponential"]
 _VECTORS = (".gdb", ".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml")
 
 
@@ -44,7 +48,8 @@ class Stations:
 
     `values` is one column (with `month`, where the table has that column) or twelve. Value = printed × `scale` +
     `offset`, in the vocabulary's unit of a step; `lapse` is in that unit per metre upward, or fitted. A lapse rate with
-    a unit is `lapse_said`, and made `lapse` once the steps are known. `missing` None: the usual.
+    a unit is `lapse_said`, and made `lapse` once the steps are known. `missing` None: the usual. With `daily` the path
+    (`*` in its name: several files) has days, which are reduced at each station.
     """
 
     path: str
@@ -62,6 +67,7 @@ class Stations:
     lapse_said: str = ""
     scale: float = 1.0
     offset: float = 0.0
+    daily: How | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,25 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Threat:
+    """A threat to habitat: its raster, how far it reaches in metres, its weight among threats, how it fades."""
+
+    layer: Layer
+    reach: float
+    weight: float
+    decay: Decay
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSource:
+    """Where the polygons of access are: a vector file, its layer, the field of the share of threats let in."""
+
+    path: Path
+    layer: str | None
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class ZoneSource:
     """Where the zones are: a vector file, its layer, the fields of code and names, the encoding of its texts."""
 
@@ -134,6 +159,21 @@ class ZoneSource:
     name: Mapping[Lang, str]
     encoding: str | None
     level: str = "county"
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsFile:
+    """A file of statistics (`*` in its name: several), and what it does not say itself.
+
+    `year` and `source` are of a yearbook's tables; `words` are headings to a quantity, a zone or "" (leave it out);
+    `sheet` is the only one to be read of a workbook.
+    """
+
+    path: Path
+    year: str = ""
+    source: str = ""
+    sheet: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +199,15 @@ class Declaration:
     notice: Mapping[Lang, str] | None
     layers: Mapping[str, Layer]
     zones: ZoneSource
-    statistics: Path | None
+    statistics: tuple[StatisticsFile, ...]
     methods: Mapping[str, str]
     sets: Mapping[str, str]
     coefficients: Path | None
     unvalued: Mapping[str, str]
     notes: Mapping[str, Mapping[Lang, str]]
     closure: float | None
+    threats: Mapping[str, Threat] = field(default_factory=dict)
+    access: AccessSource | None = None
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -286,9 +328,9 @@ def declare(path: Path) -> tuple[Declaration, list[Problem]]:
         unvalued=top.texts("unvalued", '{ soil_retention = "…" }'),
         notes=_notes(top),
         closure=stack.number("closure", "0.93"),
+        threats=_threats(top, path.parent),
+        access=_access(top, path.parent),
     )
-    later = [key for key in ("threats", "access") if top.inner(key) is not None]
-    problems += [Problem("stack-not-yet", str(path), {"key": key}) for key in later]
     stack.done()
     top.done()
     return declared, problems
@@ -384,13 +426,44 @@ def _zones(top: _Keys, folder: Path) -> ZoneSource:
     return found
 
 
-def _statistics(top: _Keys, folder: Path) -> Path | None:
+def _statistics(top: _Keys, folder: Path) -> tuple[StatisticsFile, ...]:
+    """The files of statistics: one path, or a list of paths and tables; what is said of all stands beside."""
     keys = top.inner("statistics")
     if keys is None:
-        return None
-    path = keys.text("path", needed='"statistics.csv"')
+        return ()
+    shared = _statistics_file(keys, folder)
+    value = keys.table.get("path")
+    keys.asked.add("path")
+    made = []
+    for entry in value if isinstance(value, list) else [value]:
+        inner = _Keys(entry if isinstance(entry, dict) else {"path": entry}, keys.where, keys.problems)
+        path = inner.text("path", needed='"statistics.csv"')
+        own = _statistics_file(inner, folder / path)
+        inner.done()
+        if isinstance(path, str) and path.strip():
+            made.append(
+                StatisticsFile(
+                    own.path,
+                    own.year or shared.year,
+                    own.source or shared.source,
+                    own.sheet or shared.sheet,
+                    {**shared.words, **own.words},
+                )
+            )
     keys.done()
-    return folder / path if path else None
+    return tuple(made)
+
+
+def _statistics_file(keys: _Keys, path: Path) -> StatisticsFile:
+    keys.asked |= {"year", "words"}
+    year = str(keys.table.get("year", ""))
+    if year and not re.fullmatch(r"\d{4}", year):
+        keys.wrong("year", "2022")
+    words = keys.table.get("words", {})
+    if not isinstance(words, dict) or not all(isinstance(meaning, str) for meaning in words.values()):
+        keys.wrong("words", '{ "GDP（现价）" = "gdp", "人均GDP" = "" }')
+        words = {}
+    return StatisticsFile(path, year, keys.text("source"), keys.text("sheet"), words)
 
 
 def _choices(top: _Keys, key: str) -> dict[str, str]:
@@ -426,7 +499,9 @@ def _layers(top: _Keys, folder: Path) -> dict[str, Layer]:
     for name in tables.table:
         keys = tables.inner(name)
         quantity = _quantity(name, f"{top.where} [layers]", top.problems)
-        if quantity is not None and quantity.kind not in _LAYER_KINDS:
+        if name in _BY_THREAT:
+            top.problems.append(Problem("layer-by-threat", f"{top.where} [layers]", {"quantity": name}))
+        elif quantity is not None and quantity.kind not in _LAYER_KINDS:
             facts = {"quantity": name, "kind": quantity.kind}
             top.problems.append(Problem("stack-quantity-kind", f"{top.where} [layers]", facts))
         elif quantity is not None and keys is not None:
@@ -439,7 +514,7 @@ def _layers(top: _Keys, folder: Path) -> dict[str, Layer]:
 def _layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:
     """A layer of any kind; None if nothing more can be said of it."""
     if "stations" in keys.table:
-        return _station_layer(keys, quantity, folder)
+        return _origin(keys)(keys, quantity, folder)
     paths = keys.table.get("path", "")
     said = [str(path) for path in (paths if isinstance(paths, list) else [paths])]
     vector = any(path.lower().rstrip("/").endswith(_VECTORS) for path in said)
@@ -610,6 +685,48 @@ def _station_layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | Non
     return layer
 
 
+def _origin(keys: _Keys) -> Callable[[_Keys, Quantity, Path], Layer | None]:
+    """What reads a table of stations: their values, or their days."""
+    keys.asked.add("format")
+    if "format" not in keys.table:
+        return _station_layer
+    if keys.table["format"] != "cma_daily":
+        keys.wrong("format", '"cma_daily"')
+    return _daily_layer
+
+
+def _daily_layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:
+    """Stations with daily files. The format says the units; `unit` is for a quantity that they do not fit."""
+    path, unit = keys.text("stations", needed='"SURF_CLI_CHN_MUL_DAY-PRE-13011-{year}*.TXT"'), keys.text("unit")
+    if "path" in keys.table:
+        keys.asked.add("path")
+        keys.problems.append(Problem("layer-two-origins", keys.where))
+    gaps = keys.counts("gaps", "3", 0)
+    stations = keys.table.get("keep", [])
+    keys.asked.add("keep")
+    if not isinstance(stations, list) or not all(isinstance(one, str) for one in stations):
+        keys.wrong("keep", '["56386", "56480"]')
+        stations = []
+    element, reduce = daily.chosen(quantity.name, keys.text("element"), keys.text("reduce"))
+    threshold = keys.number("threshold", "50")
+    how = How(
+        element,
+        reduce,
+        threshold=threshold or 0.0,
+        gaps=gaps[0] if gaps else 0,
+        accept=keys.counts("accept", "[0, 9]", 0) or daily.ACCEPTED,
+        keep=tuple(stations),
+        encoding=keys.text("encoding"),
+    )
+    wrong = list(daily.wrong(keys.where, quantity.name, how, threshold=threshold is not None))
+    keys.problems += wrong
+    power = keys.number("power", "2") or 2.0
+    found = Stations(path=located(path, folder), power=power, daily=how, **_lapse(keys, quantity))
+    if unit:
+        keys.problems += unit_problems(unit, quantity, keys.where)
+    return None if wrong else Layer(quantity.name, path, unit=unit, stations=found)
+
+
 def _lapse(keys: _Keys, quantity: Quantity) -> dict[str, Any]:
     """Change by metre upward: a number in the vocabulary's unit of a step, a text with a unit, or "fit"."""
     keys.asked.add("lapse")
@@ -629,6 +746,78 @@ def lapse_rate(said: str, quantity: Quantity, steps: int) -> float | None:
     given, unit = (re.sub(r"delta_degC|degC|℃|°C", "kelvin", text) for text in (said, quantity.unit))
     found = conversion(f"({given})*m", replace(quantity, unit=unit), steps)
     return found[0] if found else None
+
+
+# --- threats and access -------------------------------------------------------------------------------------------
+
+
+def _threats(top: _Keys, folder: Path) -> dict[str, Threat]:
+    """The threats by name, in the order of their names: an order in the file must not show in a sum."""
+    tables = top.inner("threats")
+    found = {}
+    for name in sorted(tables.table) if tables else ():
+        keys = tables.inner(name) if tables else None
+        if keys is not None:
+            found[name] = _threat(keys, folder)
+            keys.done()
+    return found
+
+
+def _threat(keys: _Keys, folder: Path) -> Threat:
+    path = keys.text("path", needed='"crop_{year}.tif"')
+    if path.lower().rstrip("/").endswith(_VECTORS):
+        keys.problems.append(Problem("layer-vector", keys.where, {"path": path}))
+        path = ""
+    nodata = keys.numbers("nodata", (), "255")
+    layer = Layer(
+        quantity="threat_presence",
+        where=path,
+        path=located(path, folder),
+        nodata=nodata,
+        fills=nodata or (),
+        bands=keys.counts("band"),
+        variable=keys.text("variable"),
+        crs=keys.text("crs"),
+    )
+    decay = keys.text("decay", needed='"linear"')
+    if decay and decay not in get_args(Decay):
+        facts = {"decay": decay, "known": ", ".join(get_args(Decay))}
+        keys.problems.append(Problem("threat-decay-unknown", keys.where, facts))
+    return Threat(layer, _reach(keys), _weight(keys), cast("Decay", decay))
+
+
+def _reach(keys: _Keys) -> float:
+    """Metres; a number without a unit is refused, for it may be kilometres."""
+    said = keys.text("reach", needed='"3 km"')
+    try:
+        scale, offset = convert(said, "m") if said else (1.0, 0.0)
+    except UnitError:
+        scale, offset = math.nan, 0.0
+    if offset or not (math.isfinite(scale) and scale > 0):
+        keys.problems.append(Problem("threat-reach-wrong", keys.where, {"reach": said}))
+    return scale
+
+
+def _weight(keys: _Keys) -> float:
+    weight = keys.number("weight", "0.6")
+    if weight is None and "weight" not in keys.table:
+        facts: dict[str, Fact] = {"key": "weight", "example": "weight = 0.6"}
+        keys.problems.append(Problem("stack-key-missing", keys.where, facts))
+    elif weight is not None and not (math.isfinite(weight) and weight > 0):
+        keys.problems.append(Problem("threat-weight-wrong", keys.where, {"weight": weight}))
+    return weight or 1.0
+
+
+def _access(top: _Keys, folder: Path) -> AccessSource | None:
+    keys = top.inner("access")
+    if keys is None:
+        return None
+    path = keys.text("path", needed='"access.gpkg"')
+    found = AccessSource(folder / path, keys.text("layer") or None, keys.text("field", needed='"access"'))
+    keys.done()
+    if not top.table.get("threats"):
+        keys.problems.append(Problem("access-without-threats", keys.where))
+    return found
 
 
 # --- presets -------------------------------------------------------------------------------------------------------

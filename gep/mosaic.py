@@ -139,6 +139,19 @@ def entries(laid: Laid, grid: Grid, window: Window) -> Entries:
     return Entries(cell, *(np.ascontiguousarray(found[name]) for name in ("zone", "class", "share")))
 
 
+def largest(found: Entries, cells: int) -> NDArray[np.int32]:
+    """The class that has most of each cell (the lower of equals); −1 where what has no class is most."""
+    order = np.lexsort((found.zone, found.klass, found.cell))
+    cell, klass, share = found.cell[order], found.klass[order], found.share[order]
+    first = np.flatnonzero((np.diff(cell, prepend=-1) != 0) | (np.diff(klass, prepend=-2) != 0))
+    cell, klass, share = cell[first], klass[first], np.add.reduceat(share, first)
+    leads = np.lexsort((klass, -share, cell))
+    leads = leads[np.diff(cell[leads], prepend=-1) != 0]
+    made = np.full(cells, UNKNOWN, np.int32)
+    made[cell[leads]] = klass[leads]
+    return made
+
+
 def _hashed(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -10,19 +10,23 @@ import csv
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gep import layers, rasters, shipped
+from gep import daily, layers, rasters, shipped
+from gep.daily import How
 from gep.declaration import (
+    AccessSource,
     Declaration,
     Layer,
     Polygons,
     Stations,
+    Threat,
     ZoneSource,
     conversion,
     declare,
@@ -36,7 +40,8 @@ from gep.places import same_crs
 from gep.quantities import quantities
 from gep.rasters import Band, close, content_hash
 from gep.sample import Qc, Resample, Source, fingerprint, prepare, read, read_native
-from gep.statistics import Reader, Statistic
+from gep.statistics import Statistic, zone_words
+from gep.statistics import read as read_statistics
 from gep.words import Lang
 
 __all__ = [
@@ -67,8 +72,8 @@ __all__ = [
 class Stack:
     """What stack.toml declares, with every layer of every year opened and checked.
 
-    `sources` has every raster layer by quantity and year. `closure` is a declared factor on evapotranspiration;
-    `notes` are said of services in every output, `notice` of the whole.
+    `sources` has every raster layer by quantity and year, `threat_sources` those of threats by name. `closure` is a
+    declared factor on evapotranspiration; `notes` are said of services in every output, `notice` of the whole.
     """
 
     path: Path
@@ -88,6 +93,9 @@ class Stack:
     notes: Mapping[str, Mapping[Lang, str]]
     closure: float | None
     sources: Mapping[tuple[str, str], Source]
+    threats: Mapping[str, Threat] = field(default_factory=dict)
+    access: AccessSource | None = None
+    threat_sources: Mapping[tuple[str, str], Source] = field(default_factory=dict)
 
     def source(self, quantity: str, year: str, codes: tuple[int, ...] = ()) -> Source:
         """A raster layer of one year; `codes` are a class layer's raw codes in dense order.
@@ -105,6 +113,10 @@ class Stack:
         if stations is None:
             raise KeyError(quantity)
         return Path(filled(stations.path, year))
+
+    def daily_files(self, quantity: str, year: str) -> list[Path]:
+        """The daily files of a layer's stations in one year, in the order of their names."""
+        return _matching(self.station_file(quantity, year))
 
 
 def load(path: Path, years: Sequence[str] = ()) -> Stack:
@@ -141,12 +153,16 @@ class _Loader:
         self.declared, self.years, self.problems = declared, years, problems
         self.files = Files(problems)
         self.sources: dict[tuple[str, str], Source] = {}
+        self.threats: dict[tuple[str, str], Source] = {}
 
     def stack(self) -> Stack | None:
         """The stack; None if problems leave it without a grid."""
         opened = {name: self._layer(layer) for name, layer in self.declared.layers.items()}
+        for name, threat in self.declared.threats.items():
+            self._threat(name, threat)
         grid = self._grid()
-        statistics = Reader(self.declared.statistics, self.problems).read() if self.declared.statistics else ()
+        zones = zone_words(self.declared.zones) if self.declared.statistics else {}
+        statistics = read_statistics(self.declared.statistics, zones, self.problems)
         if grid is None:
             return None
         self._place(grid)
@@ -170,11 +186,18 @@ class _Loader:
             notes=declared.notes,
             closure=declared.closure,
             sources=MappingProxyType(self.sources),
+            threats=declared.threats,
+            access=declared.access,
+            threat_sources=MappingProxyType(self.threats),
         )
 
     def where(self, quantity: str) -> str:
         """The place in the file where a layer is declared."""
         return f"{self.declared.path} [layers.{quantity}]"
+
+    def threat_where(self, name: str) -> str:
+        """The place in the file where a threat is declared."""
+        return f"{self.declared.path} [threats.{name}]"
 
     def _layer(self, layer: Layer) -> Layer:
         """Open a layer in every year; how many steps it has."""
@@ -191,7 +214,17 @@ class _Loader:
             self.problems.append(Problem("layer-steps-differ", self.where(layer.quantity)))
         return replace(layer, steps=quantities()[layer.quantity].steps if max(counts, default=1) > 1 else 1)
 
+    def _threat(self, name: str, threat: Threat) -> None:
+        """Open a threat's raster in every year."""
+        where = self.threat_where(name)
+        for year in self.years if threat.layer.where else ():
+            opened = Opening(self.files, threat.layer, year, where).source()
+            if opened is not None:
+                self.threats[name, year] = opened
+
     def _stations(self, layer: Layer, stations: Stations) -> Layer:
+        if stations.daily is not None:
+            return self._daily(layer, stations, stations.daily)
         where, quantity = self.where(layer.quantity), quantities()[layer.quantity]
         steps = {12 if len(stations.values) == 12 else 1}
         for year in self.years:
@@ -205,6 +238,11 @@ class _Loader:
         if found is None:
             self.problems += unit_problems(layer.unit, quantity, where, count)
             return layer
+        return self._converted(layer, stations, count, found)
+
+    def _converted(self, layer: Layer, stations: Stations, count: int, found: tuple[float, float]) -> Layer:
+        """The layer with its steps, and what takes its stations' values and lapse rate to the vocabulary's unit."""
+        where, quantity = self.where(layer.quantity), quantities()[layer.quantity]
         lapse = lapse_rate(stations.lapse_said, quantity, count) if stations.lapse_said else stations.lapse
         if lapse is None:
             facts: dict[str, Fact] = {
@@ -217,6 +255,24 @@ class _Loader:
             return layer
         made = replace(stations, scale=found[0], offset=found[1], lapse=lapse)
         return replace(layer, steps=count, stations=made)
+
+    def _daily(self, layer: Layer, stations: Stations, how: How) -> Layer:
+        """Days of stations: whether the files are there, and what their reduction is of the quantity."""
+        where, quantity = self.where(layer.quantity), quantities()[layer.quantity]
+        self.problems += [Problem("daily-period", where)] if self.declared.period else []
+        for year in self.years:
+            path = Path(filled(stations.path, year))
+            if not any(one.is_file() for one in _matching(path)):
+                self.problems.append(Problem("layer-file-missing", where, {"path": str(path)}))
+        count = 12 if quantity.steps == 12 else 1
+        own = daily.unit(how)
+        fitting = [
+            found for one in ([layer.unit] if layer.unit else own) if (found := conversion(one, quantity, count))
+        ]
+        if not fitting:
+            self.problems += unit_problems(layer.unit or own[0], quantity, where, count)
+            return layer
+        return self._converted(layer, stations, count, fitting[0])
 
     # --- the grid ---
 
@@ -250,30 +306,43 @@ class _Loader:
 
     def _place(self, grid: Grid) -> None:
         """Choose how each source is sampled on the grid; one that lies outside it is a problem."""
+        for (name, _), source in self.threats.items():
+            self._check_place(source, grid, self.threat_where(name))
         for (name, year), source in self.sources.items():
-            if not layers.overlaps(source.grid, grid):
-                facts = {
-                    "have": layers.shown(source.grid.bounds),
-                    "grid": layers.shown(layers.bounds_in(grid, source.grid.crs)),
-                }
-                self.problems.append(Problem("layer-outside", self.where(name), facts))
+            self._check_place(source, grid, self.where(name))
             declared = self.declared.layers[name].resample
             self.sources[name, year] = replace(source, resample=declared or layers.usual(source, grid))
+
+    def _check_place(self, source: Source, grid: Grid, where: str) -> None:
+        if not layers.overlaps(source.grid, grid):
+            have, want = layers.shown(source.grid.bounds), layers.shown(layers.bounds_in(grid, source.grid.crs))
+            self.problems.append(Problem("layer-outside", where, {"have": have, "grid": want}))
 
     # --- first looks ---
 
     def _probe(self) -> None:
         """Read the first, middle and last block of every file: they must be readable and their values plausible."""
+        for (name, _), source in self.threats.items():
+            self._looked_at(source, self.threat_where(name))
         for (name, _), source in {s: (k, s) for k, s in self.sources.items()}.values():
-            try:
-                values = np.concatenate([np.ravel(block) for block in self.files.blocks(source)])
-            except GepError as error:
-                self.problems += [Problem(p.code, self.where(name), p.facts) for p in error.problems]
-                continue
-            if not source.categorical:
+            values = self._looked_at(source, self.where(name))
+            if values is not None and not source.categorical:
                 said = self.declared.layers[name]
                 told = said.nodata is not None or said.valid is not None
                 self.problems += layers.implausible(self.where(name), source, values, told=told)
+
+    def _looked_at(self, source: Source, where: str) -> NDArray[Any] | None:
+        """Values of the first, middle and last block of a source's files; None where they cannot be read."""
+        try:
+            return np.concatenate([np.ravel(block) for block in self.files.blocks(source)])
+        except GepError as error:
+            self.problems += [Problem(p.code, where, p.facts) for p in error.problems]
+            return None
+
+
+def _matching(path: Path) -> list[Path]:
+    """The files of a path that may have `*` in its name."""
+    return sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
 
 
 def _header(path: Path, encoding: str) -> list[str]:

@@ -16,6 +16,7 @@ from numba import njit
 
 import gep.services
 from gep import profile, shipped, tables
+from gep.declaration import presets
 from gep.formula import STEPS, Formula, formulas
 from gep.quantities import Quantity, quantities
 from gep.resolve import TABLE, Supply, bare, node_name, resolve, ways
@@ -233,6 +234,15 @@ def test_a_legend_names_its_documentation_and_every_class_in_two_languages(name:
     assert set(rows[0]) == {"code", "ecosystem", "zh", "en", "note"}
 
 
+def test_the_legend_of_a_preset_is_there_and_knows_the_whole_valid_range() -> None:
+    found = {name: one for name, one in presets().items() if "legend" in one}
+    assert {"ESA WorldCover", "CLCD", "GlobeLand30", "GLC_FCS30"} <= set(found)
+    for preset in found.values():
+        codes = tables.legend(preset["legend"], Path()).codes
+        assert [min(codes), max(codes)] == preset["valid"]
+        assert not set(codes) & set(preset["fills"])
+
+
 @pytest.mark.parametrize(
     ("code", "ecosystem"),
     [
@@ -328,14 +338,15 @@ def test_leshan_has_biodiversity_beside_the_standard() -> None:
 # Every map and statistic that nothing else yields, and the coefficients that come as maps; others must be shipped.
 LAYERS = {q.name: q.steps for q in quantities().values() if q.kind in ("pixel", "class") and not ways(q.name)}
 LAYERS |= dict.fromkeys(["sand", "silt", "clay", "soil_organic_carbon", "shannon_index"], 1)
-STATISTICS = frozenset(q.name for q in quantities().values() if q.kind == "statistic")
+LAYERS |= dict.fromkeys(["habitat", "habitat_sensitivity", "half_saturation"], 1)
+STATISTICS = frozenset(q.name for q in quantities().values() if q.kind == "statistic") | {"hydropower_generation"}
 
 
 def test_the_graph_of_all_services_resolves_from_maps_alone(shipped_tables: dict[str, tables.Table]) -> None:
     chosen = profile.load("leshan")
     items = [item for service in chosen.services.values() for item in service.items]
     wanted = {item.quantity for item in items} | {item.price for item in items if item.price}
-    supply = Supply(LAYERS, STATISTICS, shipped_tables, chosen.methods, previous=True)
+    supply = Supply(LAYERS, STATISTICS, shipped_tables, chosen.methods, previous=True, threats=True)
     _, broken = resolve(sorted(wanted), supply)
     assert not broken
 
