@@ -227,12 +227,9 @@ def _classes(prepared: Prepared, window: Window) -> tuple[dict[str, int], dict[i
         for klass, share in zip(parts.klass.tolist(), parts.share.tolist(), strict=True):
             shares[klass] = shares.get(klass, 0.0) + share
         shares = dict(sorted(shares.items(), key=lambda one: (-one[1], one[0])))
-    read = {
-        n: stack.read(plan.sources[n], plan.grid, window, plan.cache) for n in plan.fused.classes if n in plan.sources
-    }
-    return {n: int(value.flat[0]) for n, value in read.items()} | (
-        {LAND_COVER: next(iter(shares))} if shares else {}
-    ), shares
+    names = [name for name in plan.fused.classes if name in plan.sources]
+    found = {n: int(stack.read(plan.sources[n], plan.grid, window, plan.cache).flat[0]) for n in names}
+    return found | {LAND_COVER: klass for klass in list(shares)[:1]}, shares
 
 
 def _row_text(row: Row, lang: Lang) -> str:

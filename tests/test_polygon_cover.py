@@ -28,6 +28,7 @@ from gep.grid import Window
 from gep.ledger import Ledger
 from gep.prepare import Inputs, Request, Target, open_inputs, prepare, resolve_year
 from tests.conftest import CELL, COLS, CRS, LEFT, ROWS, TOP, field, layers, write_raster, write_stack
+from tests.test_fields_habitat import METHODS, THREATS, habitat_stack, pixels
 from tests.test_mosaic import moved
 
 Rows = Callable[[Path], list[dict[str, str]]]
@@ -53,9 +54,9 @@ def write(path: Path, shapes: Any, codes: Any, crs: str = CRS) -> Path:
     return path
 
 
-def polygon_stack(folder: Path, shapes: Any, codes: Any, more: str = "") -> Path:
+def polygon_stack(folder: Path, shapes: Any, codes: Any, more: str = "", base: Any = write_stack) -> Path:
     """The small stack with polygons for land cover, on the same grid."""
-    path = write_stack(folder)
+    path: Path = base(folder)
     (folder / "land_cover.tif").unlink()
     write(folder / "图斑.gpkg", shapes, codes)
     (folder / "survey.csv").write_text(SURVEY, "utf-8")
@@ -64,7 +65,7 @@ def polygon_stack(folder: Path, shapes: Any, codes: Any, more: str = "") -> Path
     said = f'path = "图斑.gpkg"\nfield = "DLBM"\narea_field = "TBMJ"\nlegend = "survey.csv"\n{more}'
     text = path.read_text("utf-8").replace('grid = "land_cover"', GRID)
     text = text.replace('path = "land_cover.tif"\nlegend = "legend.csv"', said)
-    path.write_text(text + '[statistics]\npath = "statistics.csv"\n', "utf-8")
+    path.write_text(text + '\n[statistics]\npath = "statistics.csv"\n', "utf-8")
     return path
 
 
@@ -287,6 +288,27 @@ def test_a_change_of_stocks_between_two_surveys_is_refused_with_a_reason(tmp_pat
     _, broken = resolve_year(inputs, "2020", ["carbon_gain", "water_conservation"])
     assert {p.code for p in broken["carbon_gain"]} == {"previous-polygons"}
     assert "water_conservation" not in broken
+
+
+def test_fields_of_whole_rasters_see_the_largest_class_of_a_cell(tmp_path: Path, plan: Plan) -> None:
+    """Habitat quality rests on a field of the cover; polygons that are cells give the raster's."""
+    whole = plan.grid.window()
+    assert plan.laid
+    parts = mosaic.entries(plan.laid, plan.grid, whole)
+    got = mosaic.largest(parts, whole.rows * whole.cols)
+    shares = np.stack(
+        [np.bincount(parts.cell[parts.klass == k], parts.share[parts.klass == k], got.size) for k in (-1, 0, 1, 2, 3)]
+    )
+    np.testing.assert_allclose(shares[got + 1, np.arange(got.size)], shares.max(axis=0), rtol=1e-12)
+    text = METHODS.replace("since_baseline", "since_previous") + THREATS
+    raster = pixels(habitat_stack(tmp_path / "a", THREATS), "habitat_quality")
+    polygons = polygon_stack(tmp_path / "b", *squares(), base=lambda folder: habitat_stack(folder, THREATS))
+    np.testing.assert_array_equal(pixels(polygons, "habitat_quality"), raster)
+    two = polygon_stack(tmp_path / "c", *squares(), base=lambda folder: habitat_stack(folder, text))
+    two.write_text(two.read_text("utf-8").replace("years = [2020]", "years = [2019, 2020]"), "utf-8")
+    write_raster(tmp_path / "c" / "road_2019.tif", np.zeros((ROWS, COLS), np.uint8), nodata=255)
+    _, broken = resolve_year(open_inputs(Request(two)), "2020", ["habitat_rarity"])
+    assert {p.code for p in broken["habitat_rarity"]} == {"previous-polygons"}
 
 
 def test_a_grid_layer_cannot_be_polygons(tmp_path: Path) -> None:
