@@ -229,7 +229,7 @@ def _classes(prepared: Prepared, window: Window) -> tuple[dict[str, int], dict[i
         shares = dict(sorted(shares.items(), key=lambda one: (-one[1], one[0])))
     names = [name for name in plan.fused.classes if name in plan.sources]
     found = {n: int(stack.read(plan.sources[n], plan.grid, window, plan.cache).flat[0]) for n in names}
-    return found | {LAND_COVER: klass for klass in list(shares)[:1]}, shares
+    return found | ({LAND_COVER: next(iter(shares))} if shares else {}), shares
 
 
 def _row_text(row: Row, lang: Lang) -> str:
