@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
+from affine import Affine
 from numpy.typing import NDArray
+from rasterio.windows import Window as RasterWindow
 
-from gep import fields, shipped, stack
+from gep import fields, mosaic, shipped, stack
 from gep.fields import days, habitat, stations
 from gep.fields.access import Access
+from gep.grid import Grid
+from gep.mosaic import Laid
 from gep.quantities import quantities
 from gep.resolve import Node, bare, ways
 from gep.stack import Source, Stack
@@ -113,6 +118,22 @@ def _identity(piece: Piece) -> str:
     if isinstance(piece, Access):
         return piece.identity
     return hashlib.sha256(piece.values.tobytes()).hexdigest()
+
+
+def largest_class(grid: Grid, laid: Laid, codes: tuple[int, ...]) -> Source:
+    """Land cover from polygons as a raster of each cell's largest class, for fields of whole rasters."""
+    path = _kept("land_cover", laid.content, Path(laid.path).stem)
+    if not path.exists():
+        draft = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        profile = {"driver": "GTiff", "crs": grid.crs, "transform": Affine(*grid.transform), "dtype": "int32"}
+        size = {"height": grid.rows, "width": grid.cols, "count": 1, "nodata": -1, "tiled": True, "compress": "zstd"}
+        with rasterio.open(draft, "w", **profile, **size) as file:
+            for window in grid.windows(256, grid.cols):
+                found = mosaic.largest(mosaic.entries(laid, grid, window), window.rows * window.cols)
+                raw = np.where(found < 0, -1, np.array(codes, np.int32)[found]).reshape(window.rows, window.cols)
+                file.write(raw, 1, window=RasterWindow(0, window.row, window.cols, window.rows))
+        draft.replace(path)
+    return replace(stack.derived("land_cover", path, grid), resample="nearest", codes=codes)
 
 
 # --- ranges, stations, the cache -----------------------------------------------------------------------------------
