@@ -11,7 +11,7 @@ import inspect
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -43,8 +43,10 @@ class Field:
     """One way to derive a quantity from a whole raster.
 
     `compute` takes the input's block with its halo, (steps, rows, cols) float64 with NaN missing, and the size of
-    its cells; it returns (rows, cols) in the vocabulary's unit, right wherever `halo` cells lie around or the grid
-    ends. `block` is the side of a block that keeps memory small.
+    its cells; it returns (rows, cols) in the vocabulary's unit (a step's, (steps, rows, cols), where `steps` is more
+    than one), right wherever `halo` cells lie around or the grid ends. `block` is the side of a block that keeps memory
+    small. Where `classes` names ecosystem types its input is a class layer, and the block is 1 in cells of just these
+    types, 0 in others.
     """
 
     quantity: str
@@ -55,6 +57,8 @@ class Field:
     halo: Callable[[Grid], int]
     compute: Compute
     block: int
+    steps: int = 1
+    classes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -78,6 +82,7 @@ def derives(
     clause: str = "",
     halo: Callable[[Grid], int] = lambda _: 0,
     block: int = 512,
+    steps: int = 1,
 ) -> Callable[[Compute], Compute]:
     """Register a block function as a method of `quantity`, from one input quantity, with its source and clause."""
 
@@ -86,7 +91,21 @@ def derives(
         name = compute.__name__
         if name in methods:
             raise ValueError(f"{quantity} has two fields named {name}")
-        methods[name] = Field(quantity, name, needs, source, clause, halo, compute, block)
+        methods[name] = Field(quantity, name, needs, source, clause, halo, compute, block, steps=steps)
+        return compute
+
+    return register
+
+
+def derives_from_types(
+    quantity: str, types: tuple[str, ...], *, source: str, halo: Callable[[Grid], int]
+) -> Callable[[Compute], Compute]:
+    """Register a block function as a method of `quantity`, from where the land cover has just these ecosystem types."""
+
+    def register(compute: Compute) -> Compute:
+        derives(quantity, needs=("land_cover",), source=source, halo=halo)(compute)
+        methods = _registry[quantity]
+        methods[compute.__name__] = replace(methods[compute.__name__], classes=types)
         return compute
 
     return register
@@ -94,7 +113,7 @@ def derives(
 
 def fields() -> Mapping[str, tuple[Field, ...]]:
     """Every registered field, by the quantity it yields."""
-    from gep.fields import seasons, terrain  # noqa: F401  (they register theirs, and import this module)
+    from gep.fields import distance, seasons, storms, terrain  # noqa: F401  (they register theirs, and import this module)
 
     return MappingProxyType({quantity: tuple(methods.values()) for quantity, methods in _registry.items()})
 
@@ -107,7 +126,8 @@ def derive(field: Field, grid: Grid, read: Read, out: Path, *, block: int | None
     """
     tags = {"quantity": field.quantity, "method": field.name, "source": field.source, "clause": field.clause}
     blocks = _blocks(field, grid, read, block or field.block)
-    write(out, grid, blocks, tags={**tags, "TIFFTAG_IMAGEDESCRIPTION": field.summary}, tile=min(field.block, 256))
+    tags |= {"TIFFTAG_IMAGEDESCRIPTION": field.summary}
+    write(out, grid, blocks, tags=tags, bands=field.steps, tile=min(field.block, 256))
 
 
 def write(
@@ -143,7 +163,7 @@ def _blocks(field: Field, grid: Grid, read: Read, side: int) -> Iterator[tuple[W
             raise ValueError(f"read gave {values.shape} for {grown}, not (steps, {grown.rows}, {grown.cols})")
         result = field.compute(values, Cells(widths[grown.row : grown.row + grown.rows], height))
         top, left = window.row - grown.row, window.col - grown.col
-        yield window, result[top : top + window.rows, left : left + window.cols]
+        yield window, result[..., top : top + window.rows, left : left + window.cols]
 
 
 def _profile(grid: Grid, bands: int, tile: int) -> dict[str, Any]:
