@@ -28,6 +28,7 @@ from gep.services.carbon_sequestration import (
     temperature_and_rain,
 )
 from gep.services.evapotranspiration import budyko_fu, crop_coefficient_times_reference, hargreaves, zhang_2001
+from gep.services.flood_regulation import curve_number_storage
 from gep.services.soil_retention import (
     covered_ground,
     epic_china,
@@ -120,6 +121,10 @@ def yield_share(text: str) -> float:
     return volume * factor("亿m³", "m³") / total("precipitation", depth, km2)
 
 
+def soil_storage(text: str) -> float:
+    return curve_number_storage(*numbers(text.partition("=")[2]))
+
+
 EXAMPLES: dict[str, Callable[[str], float]] = {
     "InVEST water yield AET/P (Zhang 2004 / Fu-Budyko)": budyko_share,
     "InVEST carbon pools": four_pools,
@@ -128,6 +133,7 @@ EXAMPLES: dict[str, Callable[[str], float]] = {
     "EPIC K (US customary)": american_k,
     "Perpetual/annuity NPV of services": annuity,
     "Forest water yield": depth_to_volume,
+    "SCS curve number S_max": soil_storage,
     "Runoff coefficient depth": yield_share,
 }
 # Examples of what these services do not compute, each with the reason.
@@ -135,8 +141,7 @@ OTHERS = {
     "InVEST hydropower energy": "hydropower is not accounted yet",
     "InVEST hydropower NPV": "hydropower is not accounted yet",
     "InVEST SDR LS factor": "Desmet and Govers by flow accumulation; ours is RUSLE's by flow path, capped",
-    "SCS curve number S_max": "flood regulation is not accounted yet",
-    "NDR load reaching next pixel": "water purification is not accounted yet",
+    "NDR load reaching next pixel": "pollutants are not routed from cell to cell",
     "USLE C factor from plots": "C comes from a table, not from plots",
     "USLE C factor from plots, 3-year": "C comes from a table, not from plots",
     "Share": "a division",
