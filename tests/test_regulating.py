@@ -143,16 +143,16 @@ def test_ganzi_marsh_is_in_cubic_metres(found: dict[str, tables.Table]) -> None:
 def test_ganzi_reservoirs_and_lakes(found: dict[str, tables.Table]) -> None:
     share = row(found, "reservoir_flood_share").value
     assert share_of_capacity(0.03e8, share, row(found, "flood_exchanges").value) / 1e8 == pytest.approx(0.0105)
-    pair = [row(found, name, "tibet_plateau").value for name in ("lake_intercept", "lake_exponent")]
+    a, b = (row(found, name, "tibet_plateau").value for name in ("lake_intercept", "lake_exponent"))
     area = (2.43e4 / math.exp(6.636)) ** (1 / 0.678)  # not printed: what the formula takes for 2.43 亿m³
-    assert lake_regression(area, *pair, 1.0) / 1e8 == pytest.approx(2.43, rel=1e-9)
+    assert lake_regression(area, a, b, 1.0) / 1e8 == pytest.approx(2.43, rel=1e-9)
     value = 2.43 * row(found, "reservoir_capital", "ganzi_2010").value
     assert value == pytest.approx(float(ganzi("湖泊调蓄量")["value_printed"]), rel=2e-3)
 
 
 def test_lakes_one_by_one_hold_more_than_their_area_as_one(found: dict[str, tables.Table]) -> None:
-    pair = [row(found, name, "tibet_plateau").value for name in ("lake_intercept", "lake_exponent")]
-    assert 10 * lake_regression(10.0, *pair, 1.0) > 2.0 * lake_regression(100.0, *pair, 1.0)
+    a, b = (row(found, name, "tibet_plateau").value for name in ("lake_intercept", "lake_exponent"))
+    assert 10 * lake_regression(10.0, a, b, 1.0) > 2.0 * lake_regression(100.0, a, b, 1.0)
 
 
 # --- Gaotianyan 2014 -----------------------------------------------------------------------------------------------
@@ -494,9 +494,10 @@ def test_shared_storm_water_has_no_price_and_is_in_both(accounted: list[dict[str
 
 
 def test_purified_is_the_lesser_and_shared_by_capacity(accounted: list[dict[str, str]]) -> None:
-    forest = area(accounted, "so2_capacity", "forest.evergreen_broadleaf")
+    forest = area(accounted, "vegetation_flood_storage", "forest.evergreen_broadleaf")
     assert 20 < forest < 90  # more than the emission needs of dust, less of nitrogen oxides
-    assert whole(accounted, "so2_capacity") == pytest.approx(8.865 * forest, rel=1e-6)
+    assert whole(accounted, "so2_spare_capacity") == pytest.approx(8.865 * forest - 800.0, rel=1e-6)
+    assert whole(accounted, "dust_spare_capacity") == pytest.approx(1011.0 * forest - 941.0, rel=1e-6)
     assert whole(accounted, "so2_removed") == pytest.approx(min(8.865 * forest, 800.0), rel=1e-6)
     assert whole(accounted, "nox_removed") == pytest.approx(0.6 * forest, rel=1e-6)
     assert whole(accounted, "dust_removed") == pytest.approx(941.0)
@@ -548,7 +549,7 @@ def test_reach_is_measured_from_the_towns_of_the_map(tmp_path: Path) -> None:
     near = map_of(inputs, "cooling_near")
     everywhere = map_of(inputs, "transpiration_cooling") + map_of(inputs, "water_cooling")
     towns = np.argwhere(layers_of(stack, "land_cover") == 3)
-    grid = np.stack(np.mgrid[0:ROWS, 0:COLS], axis=-1).reshape(-1, 1, 2)
+    grid = np.moveaxis(np.indices((ROWS, COLS)), 0, -1).reshape(-1, 1, 2)
     apart = np.sqrt(((grid - towns) ** 2).sum(-1)).min(-1).reshape(ROWS, COLS) * 300.0
     np.testing.assert_allclose(near, np.where(apart <= 700.0, everywhere, 0.0 * everywhere), rtol=1e-6)
 

@@ -126,3 +126,33 @@ def dust_full_capacity(dust_capacity: float) -> float:
     2022000.0
     """
     return dust_capacity
+
+
+@yields("so2_spare_capacity", source="decision_0024")
+def so2_capacity_less_emission(so2_capacity: float, so2_emission: float) -> float:
+    """Capacity for sulphur dioxide that what is emitted leaves over, t/year; negative where more is emitted.
+
+    >>> so2_capacity_less_emission(1200.0, 2772.0)
+    -1572.0
+    """
+    return so2_capacity - so2_emission
+
+
+@yields("nox_spare_capacity", source="decision_0024")
+def nox_capacity_less_emission(nox_capacity: float, nox_emission: float) -> float:
+    """Capacity for nitrogen oxides that what is emitted leaves over, t/year; negative where more is emitted.
+
+    >>> nox_capacity_less_emission(1200.0, 2772.0)
+    -1572.0
+    """
+    return nox_capacity - nox_emission
+
+
+@yields("dust_spare_capacity", source="decision_0024")
+def dust_capacity_less_emission(dust_capacity: float, dust_emission: float) -> float:
+    """Capacity for dust that what is emitted leaves over, t/year; negative where more is emitted.
+
+    >>> dust_capacity_less_emission(1200.0, 2772.0)
+    -1572.0
+    """
+    return dust_capacity - dust_emission
