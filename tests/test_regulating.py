@@ -494,7 +494,7 @@ def test_shared_storm_water_has_no_price_and_is_in_both(accounted: list[dict[str
 
 
 def test_purified_is_the_lesser_and_shared_by_capacity(accounted: list[dict[str, str]]) -> None:
-    forest = area(accounted, "vegetation_flood_storage", "forest.evergreen_broadleaf")
+    forest = area(accounted, "transpiration_cooling", "forest.evergreen_broadleaf")
     assert 20 < forest < 90  # more than the emission needs of dust, less of nitrogen oxides
     assert whole(accounted, "so2_spare_capacity") == pytest.approx(8.865 * forest - 800.0, rel=1e-6)
     assert whole(accounted, "dust_spare_capacity") == pytest.approx(1011.0 * forest - 941.0, rel=1e-6)
