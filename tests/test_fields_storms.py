@@ -98,6 +98,7 @@ def test_a_field_of_steps_is_the_same_bits_for_any_block(way: Field, tmp_path: P
             made.append(file.read())
     assert made[0].shape == (way.steps, 21, 17)
     np.testing.assert_array_equal(*made)
+    assert way.compute is not None
     np.testing.assert_array_equal(made[0], way.compute(days, CELLS).astype(np.float32))
 
 
