@@ -18,7 +18,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterWindow
 
-from gep import fields, mosaic, shipped, stack
+from gep import fields, mosaic, shipped, stack, tables
 from gep.fields import days, habitat, stations
 from gep.fields.access import Access
 from gep.grid import Grid
@@ -33,11 +33,23 @@ def field(opened: Stack, node: Node, year: str) -> Source:
     """A field on its input's own grid."""
     way = ways(bare(node.name))[node.method]
     assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
-    source = bounded(opened.source(bare(node.args[0]), year))
-    path = _kept(bare(node.name), stack.fingerprint(source), repr(source.grid), node.method)
+    source, read, meaning = _input(opened, way, bare(node.args[0]), year)
+    path = _kept(bare(node.name), stack.fingerprint(source), repr(source.grid), node.method, *meaning)
     if not path.exists():
-        fields.derive(way, source.grid, lambda window: stack.read_native(source, window), path)
+        fields.derive(way, source.grid, read, path)
     return stack.derived(bare(node.name), path, opened.grid)
+
+
+def _input(opened: Stack, way: fields.Field, name: str, year: str) -> tuple[Source, fields.Read, tuple[str, ...]]:
+    """What a field is made from: its source, how a window of it is read, and what else its result depends on."""
+    if not way.classes:
+        source = bounded(opened.source(name, year))
+        return source, lambda window: stack.read_native(source, window), ()
+    legend = tables.legend(opened.layers[name].legend, opened.path.parent)
+    coded = opened.source(name, year, legend.codes)
+    # Cells without a class, and those of a code that the legend does not have, are read as −1 and −2.
+    inside = np.array([*(float(e in way.classes) for e in legend.ecosystems), np.nan, np.nan])
+    return coded, lambda window: inside[stack.read_native(coded, window)], (repr(legend),)
 
 
 # --- fields of several inputs ---------------------------------------------------------------------------------------

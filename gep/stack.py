@@ -264,7 +264,7 @@ class _Loader:
             path = Path(filled(stations.path, year))
             if not any(one.is_file() for one in _matching(path)):
                 self.problems.append(Problem("layer-file-missing", where, {"path": str(path)}))
-        count = 12 if quantity.steps == 12 else 1
+        count = quantity.steps if quantity.steps == 12 or how.reduce == "storms" else 1
         own = daily.unit(how)
         fitting = [
             found for one in ([layer.unit] if layer.unit else own) if (found := conversion(one, quantity, count))

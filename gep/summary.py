@@ -163,7 +163,7 @@ def _table(one: Year, lang: Lang) -> str:
     for key, by_zone in _items(one).items():
         rows += _item_rows(one, key, by_zone, zones, lang)
     standard = "total-partial" if one.run.recorded["partial"] else "total-standard"
-    count = len({e.service for e in one.of(COUNTED) if e.value_fen is not None})
+    count = len({e.service for e in one.of(COUNTED) if e.value_fen})  # one of nothing but zeros adds none
     rows.append(_money_row(words.say(standard, lang, count=count), [_money(one, z, COUNTED) for z in zones], lang))
     rows.append(_money_row(words.say("total-satellite", lang), [_money(one, z, SATELLITE) for z in zones], lang))
     return layout(rows)
