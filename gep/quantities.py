@@ -51,13 +51,17 @@ class Quantity:
         return f"({self.total_unit})/year"
 
     def total_factor(self) -> float:
-        """From a value in `unit` times an area in m² to a year's total in `total_unit`; UnitError if it has none."""
+        """From a value in `unit` times an area in m² to a year's total in `total_unit`; UnitError if it has none.
+
+        A number of a whole zone has no area to be taken times.
+        """
         if not self.total_unit:
             raise UnitError(f"{self.name} has no total")
+        whole = f"({self.unit})" if self.kind in {"statistic", "zone"} else f"({self.unit})*m**2"
         try:
-            return factor(f"({self.unit})*m**2*year", self.total_unit)
+            return factor(f"{whole}*year", self.total_unit)
         except UnitError:
-            return factor(f"({self.unit})*m**2", self.total_unit)
+            return factor(whole, self.total_unit)
 
 
 @cache

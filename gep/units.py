@@ -58,6 +58,7 @@ CNY = [currency] = 元 = yuan
 亩 = 10000 / 15 * meter ** 2 = _ = mu
 person = [person] = 人
 visit = [visit] = 人次
+decibel = [sound_level] = dB = 分贝
 head = [head] = 头
 """
 # 万 and 亿 count: as pint prefixes they would be raised to the unit's power (亿m³ would be 1e24 m³).
