@@ -343,6 +343,7 @@ def test_every_profile_resolves_from_maps_and_statistics(name: str, shipped_tabl
         {"slope_length_factor": "stepped_exponent_by_degrees", "slope_steepness": "later_break_steepness"},
         {"carbon_gain": "rate"},
         {"carbon_gain": "forest_specification"},
+        {"carbon_gain": "photosynthesis"},
         {"carbon_gain": "stock_change", "carbon_stock": "inventory"},
         {"oxygen_release": "from_carbon_dioxide"},
         {"oxygen_release": "dry_matter"},

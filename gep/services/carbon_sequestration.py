@@ -113,6 +113,16 @@ def dry_npp(npp: float) -> float:
     return npp * _DRY_MATTER * _T_PER_HA
 
 
+@yields("carbon_gain", source="miao_2017", clause="表2")
+def photosynthesis(biomass_growth: float) -> float:
+    """Carbon dioxide in the dry matter that grows, 1.63 of it, t/(ha·year): plants alone, all of which stays.
+
+    >>> round(photosynthesis(10.0), 9)
+    16.3
+    """
+    return biomass_growth * _PHOTOSYNTHESIS
+
+
 @yields("carbon_gain", source="gbt38582_2020")
 def forest_specification(biomass_growth: float, soil_carbon_growth: float) -> float:
     """Carbon dioxide fixed by the forest specification, t/(ha·year): plants 1.63·R_C·B and soil, × 44/12.

@@ -1,6 +1,6 @@
 """Coastal protection 海岸带防护: shores that mangroves, reed and reefs shelter, as a seawall would.
 
-Source: methods.md §6 (length × cost of a seawall, remembered). The length is a statistic, per stretch of coast or whole.
+Source: methods.md §6 (length × cost of a seawall, remembered). The length is a statistic, by stretch or whole.
 The four counties are inland.
 """
 
