@@ -339,6 +339,7 @@ def test_every_profile_resolves_from_maps_and_statistics(name: str, shipped_tabl
         {"soil_retention": "without_practice"},
         {"soil_retention": "bare_less_stand"},
         {"cover_factor": "bu_zhaohong"},
+        {"cover_factor": "runoff_plots"},
         {"slope_length_steepness": "length_times_steepness", "slope_steepness": "uncapped_steepness"},
         {"slope_length_factor": "stepped_exponent_by_degrees", "slope_steepness": "later_break_steepness"},
         {"carbon_gain": "rate"},
@@ -355,6 +356,7 @@ def test_every_other_method_resolves(pick: dict[str, str], shipped_tables: dict[
     layers = LAYERS | dict.fromkeys(
         ["plant_available_water", "soil_depth", "carbon_above", "carbon_below", "carbon_soil", "carbon_dead"], 1
     )
+    layers |= dict.fromkeys(["plot_erosion", "bare_plot_erosion", "plot_erodibility", "bare_plot_erodibility"], 1)
     methods = {**profile.load("leshan").methods, **pick}
     supply = Supply(layers, tables=shipped_tables, methods=methods, previous=True)
     graph, broken = resolve(list(pick), supply)

@@ -211,6 +211,18 @@ def bu_zhaohong(vegetation_cover: float) -> float:
     return max(0.0, 0.4149 - 0.52 * vegetation_cover)
 
 
+@yields("cover_factor", source="plots_2017", clause="表2–4")
+def runoff_plots(
+    plot_erosion: float, bare_plot_erosion: float, plot_erodibility: float, bare_plot_erodibility: float
+) -> float:
+    """C of a cover from runoff plots: its soil loss over that of a bare plot beside it, each by its own erodibility.
+
+    >>> runoff_plots(60.0, 100.0, 0.3, 0.25)
+    0.5
+    """
+    return plot_erosion / bare_plot_erosion * bare_plot_erodibility / plot_erodibility
+
+
 @yields("potential_erosion", source="hj1173_2021", clause="A.2–A.13")
 def bare_ground(rainfall_erosivity: float, soil_erodibility: float, slope_length_steepness: float) -> float:
     """Soil that bare, untended ground would lose, t/(ha·year): R·K·LS.
