@@ -138,7 +138,7 @@ def _line(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph,
     """One item: counted, physical only, or left out for a reason."""
     missing = broken.get(item.quantity, ())
     if not missing and graph.nodes[item.quantity].level == "zone":
-        missing = tuple(zonal.problems(graph, item.quantity))
+        missing = tuple(zonal.problems(inputs, graph, item.quantity, year))
     if missing:
         return Line(service, item, "left_out", missing)
     if service.id in inputs.stack.unvalued or item.price is None:
@@ -432,7 +432,7 @@ def _commit(
         title=inputs.stack.title,
         years=inputs.years,
         determined=determined,
-        recorded=_recorded(checked, years),
+        recorded={**_recorded(checked, years), "sources": _publications(inputs, determined)},
     )
     database, old = ledger_and_old
     with Ledger.open(database) as opened:
@@ -465,6 +465,22 @@ def _recorded(checked: Checked, years: Sequence[Accounted]) -> dict[str, Any]:
         "floored": dict(pair for one in years for pair in entries.floored(one)),
         "controls": dict(pair for one in years for pair in entries.controls(one)),
     }
+
+
+def _publications(inputs: Inputs, determined: object) -> dict[str, list[str]]:
+    """Title, publisher, number and year of every source that what determined the run names, as they are today."""
+    known = inputs.publications
+    named = {name: known[name] for name in sorted(set(_strings(determined))) if name in known}
+    return {name: [one.title, one.publisher, one.number, one.year] for name, one in named.items()}
+
+
+def _strings(thing: object) -> Iterator[str]:
+    if isinstance(thing, str):
+        yield thing
+    elif isinstance(thing, Mapping):
+        yield from (text for part in thing.values() for text in _strings(part))
+    elif isinstance(thing, Sequence):
+        yield from (text for part in thing for text in _strings(part))
 
 
 def _who() -> str:

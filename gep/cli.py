@@ -272,22 +272,82 @@ def services() -> None:
     click.echo(catalogue.services(_lang()))
 
 
-@main.command()
-def profiles() -> None:
-    """The standards that ship as data."""
+@main.group(invoke_without_command=True)
+@click.pass_context
+def profiles(ctx: click.Context) -> None:
+    """The standards that ship as data: list them, write one as a norm, compare two."""
     from gep import catalogue
 
-    click.echo(catalogue.profiles(_lang()))
+    if ctx.invoked_subcommand is None:
+        click.echo(catalogue.profiles(_lang()))
+
+
+@profiles.command(name="export")
+@click.argument("profile")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .docx file.")
+@_coefficients
+def export_profile(profile: str, out: Path, coefficients: Path | None) -> None:
+    """A profile as a draft accounting norm: terms, indicators, formulas, parameters, sources."""
+    from gep import norm
+
+    click.echo(str(norm.export(profile, out, _lang(), [coefficients] if coefficients else [])))
+
+
+@profiles.command(name="diff")
+@click.argument("first")
+@click.argument("second")
+@click.argument("stack", type=STACK)
+@click.option("--year", "years", multiple=True)
+@click.option("--partial", is_flag=True, help="Compare what both can account.")
+@_coefficients
+@click.option("--json", "as_json", is_flag=True)
+def diff_profiles(first: str, second: str, stack: Path, *, as_json: bool, partial: bool, **options: Any) -> None:
+    """What the choice of standard does to a stack's total, service by service, and why."""
+    from gep import comparison, summary
+    from gep.prepare import Request
+
+    request = Request(stack, None, options["years"], {}, options["coefficients"])
+    with _progress() as show:
+        found = comparison.compare((first, second), request, partial=partial, progress=show)
+    if as_json:
+        return _json([comparison.as_dict(one) for one in found])
+    for one in found:
+        click.echo(comparison.head(one, _lang()))
+        click.echo(summary.layout(comparison.table(one, _lang())))
+        click.echo(comparison.reasons(one, _lang()))
+    return None
 
 
 @main.command()
 @click.argument("name", required=False)
-@click.option("--region")
-def coefficients(name: str | None, region: str | None) -> None:
+@click.option("--region", help="Rows that hold in this region; default every row.")
+@click.option("--used", metavar="RUN", help="The rows that a run of a ledger used, as its report's annex.")
+@click.option("--ledger", "database", default="out/ledger.sqlite", show_default=True, help="The ledger of --used.")
+@click.option("--format", "form", type=click.Choice(["csv", "xlsx"]), help="Of --used; default by the name of --out.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file for --used; default the terminal.")
+def coefficients(name: str | None, region: str | None, used: str | None, **options: Any) -> None:
     """Coefficient tables and prices: rows, ranges, sources, status."""
     from gep import catalogue
 
-    click.echo(catalogue.coefficients(name, region, _lang()))
+    if used is None:
+        return click.echo(catalogue.coefficients(name, region, _lang()))
+    if name or region:
+        raise click.UsageError("--used takes neither NAME nor --region")
+    return _dossier(used, **options)
+
+
+def _dossier(run: str, database: str, form: Any, out: Path | None) -> None:
+    """The rows of a run: to a file, as CSV to stdout, or as text."""
+    from gep import dossier
+
+    form = form or (out and ("xlsx" if out.suffix.lower() == ".xlsx" else "csv"))
+    if form == "xlsx" and out is None:
+        raise click.UsageError("--format xlsx needs --out")
+    found = dossier.of_run(database, run)
+    if form is None:
+        return click.echo(dossier.text(found, _lang()))
+    dossier.export(found, out or sys.stdout.buffer, form, _lang())
+    return click.echo(str(out)) if out else None
 
 
 @main.command()
@@ -296,6 +356,53 @@ def quantities() -> None:
     from gep import catalogue
 
     click.echo(catalogue.quantities(_lang()))
+
+
+@main.group()
+def statistics() -> None:
+    """Forms for the bureaus: make them, read them back."""
+
+
+_asked_year = click.option("--year", required=True, metavar="YEAR")
+
+
+@statistics.command()
+@click.argument("stack", type=STACK)
+@click.option("--profile", help="A standard: see `gep profiles`.")
+@_asked_year
+@click.option("--out", type=FOLDER, required=True)
+@_method
+@_coefficients
+def template(stack: Path, profile: str | None, year: str, out: Path, *, methods: Any, coefficients: Any) -> None:
+    """One Excel form for each bureau, of the statistics and prices that the profile needs."""
+    from gep import forms
+    from gep.prepare import Request
+
+    for path in forms.write(Request(stack, profile, (year,), methods, coefficients), year, out, _lang()):
+        click.echo(str(path))
+
+
+@statistics.command(name="check")
+@click.argument("stack", type=STACK)
+@click.argument("folder", type=FOLDER)
+@click.option("--profile", help="A standard: see `gep profiles`.")
+@_asked_year
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the numbers as one table.")
+@click.option("--json", "as_json", is_flag=True)
+@_method
+def check_forms(stack: Path, folder: Path, profile: str | None, year: str, *, methods: Any, **options: Any) -> None:
+    """Read the filled forms back: what is wrong with them, and who is late. Late alone is no error."""
+    from gep import forms, summary
+    from gep.prepare import Request
+
+    found = forms.check(Request(stack, profile, (year,), methods), folder, year, options["out"])
+    written = forms.merge(found, options["out"]) if options["out"] and not found.problems else ()
+    if options["as_json"]:
+        _json(forms.as_dict(found, _lang()))
+        click.get_current_context().exit(1 if found.problems else 0)
+    click.echo("\n".join([summary.layout(forms.table(found, _lang())), *map(str, written)]))
+    if found.problems:
+        raise GepError(found.problems)
 
 
 @main.group()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
-from gep import shipped
+from gep import daily, shipped
+from gep.daily import How
 from gep.errors import Fact, GepError, Problem
 from gep.quantities import Quantity, quantities
 from gep.sample import Resample
@@ -42,7 +43,8 @@ class Stations:
 
     `values` is one column (with `month`, where the table has that column) or twelve. Value = printed × `scale` +
     `offset`, in the vocabulary's unit of a step; `lapse` is in that unit per metre upward, or fitted. A lapse rate with
-    a unit is `lapse_said`, and made `lapse` once the steps are known. `missing` None: the usual.
+    a unit is `lapse_said`, and made `lapse` once the steps are known. `missing` None: the usual. With `daily` the path
+    (`*` in its name: several files) has days, which are reduced at each station.
     """
 
     path: str
@@ -60,6 +62,7 @@ class Stations:
     lapse_said: str = ""
     scale: float = 1.0
     offset: float = 0.0
+    daily: How | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,21 @@ class ZoneSource:
 
 
 @dataclass(frozen=True, slots=True)
+class StatisticsFile:
+    """A file of statistics (`*` in its name: several), and what it does not say itself.
+
+    `year` and `source` are of a yearbook's tables; `words` are headings to a quantity, a zone or "" (leave it out);
+    `sheet` is the only one to be read of a workbook.
+    """
+
+    path: Path
+    year: str = ""
+    source: str = ""
+    sheet: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class GridSource:
     """The grid: another layer's, or a CRS and cell size with bounds (west, south, east, north; None: the zones')."""
 
@@ -133,7 +151,7 @@ class Declaration:
     notice: Mapping[Lang, str] | None
     layers: Mapping[str, Layer]
     zones: ZoneSource
-    statistics: Path | None
+    statistics: tuple[StatisticsFile, ...]
     methods: Mapping[str, str]
     sets: Mapping[str, str]
     coefficients: Path | None
@@ -358,13 +376,44 @@ def _zones(top: _Keys, folder: Path) -> ZoneSource:
     return found
 
 
-def _statistics(top: _Keys, folder: Path) -> Path | None:
+def _statistics(top: _Keys, folder: Path) -> tuple[StatisticsFile, ...]:
+    """The files of statistics: one path, or a list of paths and tables; what is said of all stands beside."""
     keys = top.inner("statistics")
     if keys is None:
-        return None
-    path = keys.text("path", needed='"statistics.csv"')
+        return ()
+    shared = _statistics_file(keys, folder)
+    value = keys.table.get("path")
+    keys.asked.add("path")
+    made = []
+    for entry in value if isinstance(value, list) else [value]:
+        inner = _Keys(entry if isinstance(entry, dict) else {"path": entry}, keys.where, keys.problems)
+        path = inner.text("path", needed='"statistics.csv"')
+        own = _statistics_file(inner, folder / path)
+        inner.done()
+        if isinstance(path, str) and path.strip():
+            made.append(
+                StatisticsFile(
+                    own.path,
+                    own.year or shared.year,
+                    own.source or shared.source,
+                    own.sheet or shared.sheet,
+                    {**shared.words, **own.words},
+                )
+            )
     keys.done()
-    return folder / path if path else None
+    return tuple(made)
+
+
+def _statistics_file(keys: _Keys, path: Path) -> StatisticsFile:
+    keys.asked |= {"year", "words"}
+    year = str(keys.table.get("year", ""))
+    if year and not re.fullmatch(r"\d{4}", year):
+        keys.wrong("year", "2022")
+    words = keys.table.get("words", {})
+    if not isinstance(words, dict) or not all(isinstance(meaning, str) for meaning in words.values()):
+        keys.wrong("words", '{ "GDP（现价）" = "gdp", "人均GDP" = "" }')
+        words = {}
+    return StatisticsFile(path, year, keys.text("source"), keys.text("sheet"), words)
 
 
 def _choices(top: _Keys, key: str) -> dict[str, str]:
@@ -404,9 +453,7 @@ def _layers(top: _Keys, folder: Path) -> dict[str, Layer]:
             facts = {"quantity": name, "kind": quantity.kind}
             top.problems.append(Problem("stack-quantity-kind", f"{top.where} [layers]", facts))
         elif quantity is not None and keys is not None:
-            layer = (
-                _station_layer(keys, quantity, folder) if "stations" in keys.table else _raster(keys, quantity, folder)
-            )
+            layer = _origin(keys)(keys, quantity, folder)
             keys.done()
             made.update({name: layer} if layer else {})
     return made
@@ -544,6 +591,50 @@ def _station_layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | Non
     layer = Layer(quantity.name, path, unit=unit, stations=found)
     _check_unit(layer, quantity, keys)
     return layer
+
+
+def _origin(keys: _Keys) -> Callable[[_Keys, Quantity, Path], Layer | None]:
+    """What reads a layer's table: by stations, by their days, or by rasters."""
+    if "stations" not in keys.table:
+        return _raster
+    keys.asked.add("format")
+    if "format" not in keys.table:
+        return _station_layer
+    if keys.table["format"] != "cma_daily":
+        keys.wrong("format", '"cma_daily"')
+    return _daily_layer
+
+
+def _daily_layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:
+    """Stations with daily files. The format says the units; `unit` is for a quantity that they do not fit."""
+    path, unit = keys.text("stations", needed='"SURF_CLI_CHN_MUL_DAY-PRE-13011-{year}*.TXT"'), keys.text("unit")
+    if "path" in keys.table:
+        keys.asked.add("path")
+        keys.problems.append(Problem("layer-two-origins", keys.where))
+    gaps = keys.counts("gaps", "3", 0)
+    stations = keys.table.get("keep", [])
+    keys.asked.add("keep")
+    if not isinstance(stations, list) or not all(isinstance(one, str) for one in stations):
+        keys.wrong("keep", '["56386", "56480"]')
+        stations = []
+    element, reduce = daily.chosen(quantity.name, keys.text("element"), keys.text("reduce"))
+    threshold = keys.number("threshold", "50")
+    how = How(
+        element,
+        reduce,
+        threshold=threshold or 0.0,
+        gaps=gaps[0] if gaps else 0,
+        accept=keys.counts("accept", "[0, 9]", 0) or daily.ACCEPTED,
+        keep=tuple(stations),
+        encoding=keys.text("encoding"),
+    )
+    wrong = list(daily.wrong(keys.where, quantity.name, how, threshold=threshold is not None))
+    keys.problems += wrong
+    power = keys.number("power", "2") or 2.0
+    found = Stations(path=located(path, folder), power=power, daily=how, **_lapse(keys, quantity))
+    if unit:
+        keys.problems += unit_problems(unit, quantity, keys.where)
+    return None if wrong else Layer(quantity.name, path, unit=unit, stations=found)
 
 
 def _lapse(keys: _Keys, quantity: Quantity) -> dict[str, Any]:

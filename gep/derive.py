@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gep import fields, shipped, stack
-from gep.fields import stations
+from gep.fields import days, stations
 from gep.quantities import quantities
 from gep.resolve import Node, bare, ways
 from gep.stack import Source, Stack
@@ -47,6 +47,10 @@ def table(opened: Stack, quantity: str, year: str) -> stations.StationTable:
     """The stations that a layer is interpolated from; GepError with all that is wrong with them."""
     declared = opened.layers[quantity].stations
     assert declared is not None  # noqa: S101  (the caller asked)
+    if declared.daily is not None:
+        files = opened.daily_files(quantity, year)
+        steps = opened.layers[quantity].steps
+        return days.load(files, int(year), declared.daily, steps, (declared.scale, declared.offset))
     return stations.load(
         opened.station_file(quantity, year),
         stations.Columns(*(getattr(declared, f.name) for f in dataclass_fields(stations.Columns))),
@@ -74,7 +78,8 @@ def stations_layer(opened: Stack, quantity: str, year: str) -> tuple[Source, Map
         draft = report.with_suffix(f".{uuid.uuid4().hex}.tmp")
         draft.write_text(json.dumps(made, sort_keys=True), "utf-8")
         draft.replace(report)
-    return stack.derived(quantity, path), json.loads(report.read_text("utf-8"))
+    told = json.loads(report.read_text("utf-8"))
+    return stack.derived(quantity, path), told | ({"daily": dict(found.notes)} if found.notes else {})
 
 
 def _kept(name: str, *parts: str) -> Path:

@@ -183,10 +183,10 @@ def compute(plan: Plan, window: Window, given: Mapping[str, Any] = _NOTHING) -> 
         np.array(plan.ecosystem_of, np.int32),
         np.array([output.scope for output in plan.outputs], np.uint8).reshape(len(plan.outputs), -1),
         len(plan.ecosystems),
-        sums.parts[0, 0].size,
         hi,
         lo,
         sums.nonfinite,
+        np.array([i for i, output in enumerate(plan.outputs) if output.wanted.map], np.int64),
         made,
     )
     return sums, made

@@ -169,15 +169,15 @@ def _pixel_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
 def _zone_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
     """One number a zone, shared out by ecosystem where the item names a key; outside is no accounting unit."""
     assert line.item is not None  # noqa: S101
-    given = _given(of, line)
+    found = given(of, line)
     for z, zone in enumerate(of.inputs.zones.zones, 1):
-        total = zonal.total(line.item.quantity, zone.code, given)
+        total = zonal.total(line.item.quantity, zone.code, found)
         if floor and line.item.floor == "ecosystem" and total < 0:
             total = 0.0
         yield from _shared(of, line, z, total)
 
 
-def _given(of: Accounted, line: Line) -> zonal.Given:
+def given(of: Accounted, line: Line) -> zonal.Given:
     """What a line's zone formulas see: totals over the service's scope, missing where no cell has a value."""
     assert line.item is not None  # noqa: S101
     totals = {}

@@ -166,7 +166,7 @@ class _Tree:
 
     def _class(self, node: Node) -> str:
         legend, at = self.inputs.legends[bare(node.name)], self.classes[node.name]
-        return words.say("missing", self.lang) if at < 0 else f"{legend.codes[at]} ({legend.ecosystems[at]})"
+        return words.say("missing", self.lang) if at < 0 else f"{legend.texts[at]} ({legend.ecosystems[at]})"
 
     def _row(self, node: Node) -> Iterator[str]:
         """The coefficient row that applies here."""

@@ -8,8 +8,8 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Format = Literal["csv", "parquet", "xlsx"]
+Plain = Literal["csv", "xlsx"]
 
 COLUMNS: Final = (
     "year", "zone_level", "zone", "zone_name", "ecosystem", "service", "item", "class", "status", "method",
@@ -43,16 +44,30 @@ def export(ledger: Ledger, out: Path | IO[bytes], format: Format, **pick: Unpack
     run as a formula gets an apostrophe before it. In XLSX text is text and needs none. A path is written whole or not
     at all. Problems: no such folder, more rows than XLSX can hold.
     """
-    write: Callable[[Iterator[Line], IO[bytes]], None] = {"csv": _csv, "parquet": _parquet, "xlsx": _xlsx}[format]
+    if format == "xlsx" and ledger.count(**pick) >= _XLSX_ROWS:
+        raise GepError([Problem("ledger-xlsx-rows", ledger.where, {"rows": _XLSX_ROWS})])
+    with _draft(out, format) as draft, closing(ledger.lines(**pick)) as lines:
+        if format == "parquet":
+            _parquet(lines, draft)
+        else:
+            _WRITERS[format](COLUMNS, map(_cells, lines), draft)
+
+
+def write(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: Path | IO[bytes], form: Plain) -> None:
+    """Write any table as CSV or XLSX, as `export` writes the ledger's lines."""
+    with _draft(out, form) as draft:
+        _WRITERS[form](columns, rows, draft)
+
+
+@contextmanager
+def _draft(out: Path | IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
+    """A file to write; what is in it at the end is published, and nothing if it does not come to that."""
     folder = out.parent if isinstance(out, Path) else None
     if folder is not None and not folder.is_dir():
         raise GepError([Problem("ledger-export-folder", str(out), {"folder": str(folder)})])
-    if format == "xlsx" and ledger.count(**pick) >= _XLSX_ROWS:
-        raise GepError([Problem("ledger-xlsx-rows", ledger.where, {"rows": _XLSX_ROWS})])
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=f".{format}", delete=False) as draft:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=f".{suffix}", delete=False) as draft:
         try:
-            with closing(ledger.lines(**pick)) as lines:
-                write(lines, cast("IO[bytes]", draft))
+            yield cast("IO[bytes]", draft)
             draft.close()
             _publish(Path(draft.name), out)
         finally:
@@ -82,11 +97,11 @@ def _cell(line: Line, column: str) -> Cell:
     return cast("Cell", getattr(line.entry, "cls" if column == "class" else column))
 
 
-def _csv(lines: Iterator[Line], out: IO[bytes]) -> None:
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: IO[bytes]) -> None:
     with io.TextIOWrapper(out, "utf-8-sig", newline="", write_through=True) as text:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_csv_text(cell) for cell in _cells(line)] for line in lines)
+        writer.writerow(columns)
+        writer.writerows([_csv_text(cell) for cell in row] for row in rows)
 
 
 def _csv_text(cell: Cell) -> str:
@@ -120,16 +135,16 @@ def _parquet_column(name: str, cells: Sequence[Cell]) -> list[Any]:
     return list(cells)
 
 
-def _xlsx(lines: Iterator[Line], out: IO[bytes]) -> None:
+def _xlsx(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: IO[bytes]) -> None:
     import openpyxl
 
     book = openpyxl.Workbook(write_only=True)
     book.properties.creator = "gep"
     sheet = book.create_sheet("ledger")
     sheet.freeze_panes = "A2"
-    sheet.append(COLUMNS)
-    for line in lines:
-        sheet.append([_xlsx_cell(sheet, cell) for cell in _cells(line)])
+    sheet.append(columns)
+    for row in rows:
+        sheet.append([_xlsx_cell(sheet, cell) for cell in row])
     with tempfile.TemporaryFile() as dated:
         book.save(dated)
         _undate(dated, out)
@@ -157,6 +172,12 @@ def _undate(dated: IO[bytes], out: IO[bytes]) -> None:
                     want.write(re.sub(rb"\d{4}-\d\d-\d\dT[\d:]+Z", b"1980-01-01T00:00:00Z", have.read()))
                 else:
                     shutil.copyfileobj(have, want)
+
+
+_WRITERS: Final[Mapping[str, Callable[[Sequence[str], Iterable[Sequence[Cell]], IO[bytes]], None]]] = {
+    "csv": _csv,
+    "xlsx": _xlsx,
+}
 
 
 def frame(ledger: Ledger, **pick: Unpack[Pick]) -> pd.DataFrame:

@@ -1,5 +1,9 @@
 """One compiled function for a whole graph: every pixel is read once and every number is written down once.
 
+Cells are taken in chunks that stay in the processor's nearest cache. Within a chunk every node is a row of a scratch
+array and arithmetic runs without branches along it, several cells at a time; what is dear (exp, log, bins) runs cell by
+cell. Sums are taken over runs of cells of one zone and class.
+
 The text of the function is made from registry names only and written to a file in the user's cache folder, named by
 the hash of the text and of the formulas' sources; so numba finds its machine code again in the next process. With
 `NUMBA_DISABLE_JIT=1` the same text runs as plain Python, which is the reference in tests.
@@ -7,6 +11,7 @@ the hash of the text and of the formulas' sources; so numba finds its machine co
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import importlib.util
@@ -16,7 +21,7 @@ import os
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +35,7 @@ from gep.resolve import Graph, Node, node_name, ways
 
 LAND_COVER = "land_cover"
 _LOADING = threading.Lock()  # threads that start together import one module
+CHUNK = 128  # cells: with some forty nodes a chunk stays in the nearest cache
 OUT, IN, MISSING = 0, 1, 2  # a class's place in an output's scope
 
 
@@ -41,7 +47,7 @@ def scalar(func: Callable[..., float]) -> Callable[..., float]:
     @functools.wraps(func)
     def guarded(*args: float) -> float:
         try:
-            result: Any = func(*args)
+            result: Any = func(*map(float, args))
         except (ZeroDivisionError, ValueError, OverflowError):
             return math.nan
         return math.nan if isinstance(result, complex) else result
@@ -64,14 +70,85 @@ def add(hi: Any, lo: Any, j: int, value: float) -> None:
 
 
 @_compiled
-def look_up(table: Any, edges: Any, row: int, value: float) -> Any:
-    """A table's value for a class and the half-open bin that holds `value`."""
-    if not (edges[0] <= value < edges[edges.size - 1]):
-        return math.nan
-    column = 0
-    while value >= edges[column + 1]:
-        column += 1
-    return table[row, column]
+def look_up(table: Any, edges: Any, rows: Any, x: Any, places: tuple[int, int], count: int) -> None:
+    """A table's values for the classes `rows` of a chunk's cells and the half-open bins that hold their values.
+
+    `places` are where the values start in x and where the results do. Called once a chunk: an array that is passed
+    costs more than a look-up.
+    """
+    values, results = places
+    last = edges.size - 1
+    for i in range(count):
+        value = x[values + i]
+        column = 0
+        for c in range(1, last):
+            column += 1 if value >= edges[c] else 0
+        inside = (value >= edges[0]) & (value < edges[last])
+        x[results + i] = table[rows[i], column] if inside else math.nan
+
+
+@_compiled
+def weigh(x: Any, row: int, weights: int, first: int, last: int) -> Any:
+    """Σ value · weight where there is a value, and Σ weight where there is none, over a run of cells of a chunk.
+
+    In four lanes, which the processor adds side by side; a run is short, and runs are added compensated.
+    """
+    s0 = s1 = s2 = s3 = 0.0
+    g0 = g1 = g2 = g3 = 0.0
+    i = first
+    while i + 4 <= last:
+        w0, w1, w2, w3 = x[weights + i], x[weights + i + 1], x[weights + i + 2], x[weights + i + 3]
+        y0, y1, y2, y3 = x[row + i], x[row + i + 1], x[row + i + 2], x[row + i + 3]
+        s0 += y0 * w0 if y0 == y0 else 0.0  # noqa: PLR0124  (not NaN)
+        s1 += y1 * w1 if y1 == y1 else 0.0  # noqa: PLR0124
+        s2 += y2 * w2 if y2 == y2 else 0.0  # noqa: PLR0124
+        s3 += y3 * w3 if y3 == y3 else 0.0  # noqa: PLR0124
+        g0 += 0.0 if y0 == y0 else w0  # noqa: PLR0124
+        g1 += 0.0 if y1 == y1 else w1  # noqa: PLR0124
+        g2 += 0.0 if y2 == y2 else w2  # noqa: PLR0124
+        g3 += 0.0 if y3 == y3 else w3  # noqa: PLR0124
+        i += 4
+    while i < last:
+        y0, w0 = x[row + i], x[weights + i]
+        s0 += y0 * w0 if y0 == y0 else 0.0  # noqa: PLR0124
+        g0 += 0.0 if y0 == y0 else w0  # noqa: PLR0124
+        i += 1
+    return (s0 + s1) + (s2 + s3), (g0 + g1) + (g2 + g3)
+
+
+@_compiled
+def tally(
+    x: Any, outputs: Any, scope: Any, run: tuple[int, int, int], weights: int, sums: tuple[Any, Any, int]
+) -> None:
+    """Add a run of cells of one zone and class to the sums of every output: value, gap, or nothing out of scope.
+
+    `run` is class, first cell and end; `sums` the high and low parts and the place of the run's zone and ecosystem.
+    """
+    code, first, end = run
+    hi, lo, j = sums
+    count = outputs.size
+    size = hi.size // (1 + 2 * count)
+    whole = 0.0
+    for i in range(first, end):
+        whole += x[weights + i]
+    add(hi, lo, j, whole)
+    for o in range(count):
+        if scope[o, code] == IN:
+            total, missing = weigh(x, outputs[o], weights, first, end)
+            add(hi, lo, j + (1 + o) * size, total)
+            add(hi, lo, j + (1 + count + o) * size, missing)
+        elif scope[o, code] == MISSING:
+            add(hi, lo, j + (1 + count + o) * size, whole)
+
+
+@_compiled
+def draw(x: Any, outputs: Any, mapped: Any, scope: Any, run: tuple[int, ...], start: int, maps: Any) -> None:
+    """Write a run's cells into the maps of the outputs that are mapped; nothing but NaN out of scope."""
+    code, first, end = run
+    for m in range(mapped.size):
+        row, inside = outputs[mapped[m]], scope[mapped[m], code] == IN
+        for i in range(first, end):
+            maps[m, start + i] = x[row + i] if inside else math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +189,22 @@ def _is_read(node: Node) -> bool:
 
 def _dear(formula: Formula) -> bool:
     """Whether a formula calls exp, log, pow or the like, which cost more than comparing its arguments."""
-    return "math." in formula.text
+    return any(isinstance(part, ast.Pow) or _calls(part, "math.") for part in _code(formula))
+
+
+def _branchless(formula: Formula) -> bool:
+    """Whether a formula can run along a row of cells, missing ones included: arithmetic and choices alone."""
+    return not _dear(formula) and not any(
+        isinstance(part, ast.For | ast.While) or _calls(part, "int") for part in _code(formula)
+    )
+
+
+def _code(formula: Formula) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(formula.text))
+
+
+def _calls(part: ast.AST, name: str) -> bool:
+    return isinstance(part, ast.Call) and ast.unparse(part.func).startswith(name)
 
 
 def chosen(node: Node) -> Formula:
@@ -157,28 +249,48 @@ def _key(text: str, formulas: Iterable[Formula]) -> str:
 
 
 class _Writer:
-    """Writes the text; every name in it is a position, or comes from the registry."""
+    """Writes the text; every name in it is a position, or comes from the registry.
+
+    A node's year is row `rows[name]` of the scratch array x, its step row `rows[name + "s"]`; a constant is a variable.
+    """
 
     def __init__(self, nodes: list[Node], *groups: tuple[str, ...]) -> None:
         self.nodes = nodes
         self.classes, self.values, self.tables, self.formulas = groups
         self.by_name = {node.name: node for node in nodes}
+        self.rows: dict[str, int] = {}
         self.constants: list[str] = []
         self.lines: list[str] = []
+        self.first: list[str] = []  # what the first loop does for each cell: it reads values and looks classes up
+        self.row: list[str] = []  # what the loop being written does for each cell
         self.group: list[Node] = []
+        self.depth = 0
 
     def text(self, wanted: Sequence[Wanted]) -> str:
         for node in self.nodes:
             self._node(node)
         self._flush()
+        self._end_row()
+        weights, extra = self._new_row("weights"), self._new_row("extra")
+        outputs = self._outputs(wanted)
         return _TEMPLATE.format(
             imports="\n".join(self._imports()),
             arguments=", ".join(self._arguments()),
-            constants="\n".join("    " + line for line in self.constants),
+            constants="\n".join("    " + line for line in [*self._scratch(), *self.constants, *outputs]),
+            chunk=CHUNK,
             cover=self.classes.index(LAND_COVER),
             rows="\n".join(_ROW.format(c=c) for c in range(len(self.classes))),
-            body="\n".join("        " + line for line in [*self.lines, *self._outputs(wanted)]),
+            first="\n".join("            " + line for line in self.first),
+            body="\n".join("        " + line for line in self.lines),
+            weights=weights,
+            extra=extra,
+            counted="\n".join(f"    nonfinite[{i}] += b{i}" for i in range(len(self.formulas))) or "    pass",
         )
+
+    def _scratch(self) -> list[str]:
+        classes = [f"k{c} = np.empty({CHUNK}, np.int64)" for c in range(len(self.classes))]
+        classes.append(f"k = np.zeros({CHUNK}, np.int64)")  # of tables without a class
+        return [f"x = np.empty({len(self.rows) * CHUNK})", *classes, *(f"b{i} = 0" for i in range(len(self.formulas)))]
 
     def _imports(self) -> list[str]:
         made = []
@@ -194,8 +306,38 @@ class _Writer:
         tables = [f"t{i}, e{i}" if edges else f"t{i}" for i, edges in enumerate(binned)]
         return classes + values + tables
 
+    # --- rows and loops --------------------------------------------------------------------------------------------
+
+    def _new_row(self, name: str) -> int:
+        return self.rows.setdefault(name, len(self.rows) * CHUNK)
+
+    def _at(self, name: str) -> str:
+        """Where a node's value of a cell is: a place in x, or a constant."""
+        return f"x[{self.rows[name]} + i]" if name in self.rows else f"x_{self._number(name)}"
+
+    def _number(self, name: str) -> int:
+        return list(self.by_name).index(name)
+
+    def _along(self, lines: Sequence[str]) -> None:
+        """Add to the loop being written, which runs without branches."""
+        self.row += lines
+
+    def _apart(self, lines: Sequence[str]) -> None:
+        """A loop of its own: one that branches or calls would keep the others from running several cells at a time."""
+        self._end_row()
+        self.row += lines
+        self._end_row()
+
+    def _end_row(self) -> None:
+        if self.row:
+            self.lines += ["    " * self.depth + "for i in range(count):"]
+            self.lines += ["    " * (self.depth + 1) + line for line in self.row]
+            self.row = []
+
+    # --- nodes -----------------------------------------------------------------------------------------------------
+
     def _node(self, node: Node) -> None:
-        """Write a node's year value; nodes with steps gather in a group that becomes one loop."""
+        """Write a node's year value; nodes with steps gather in a group that becomes one loop over the steps."""
         if node.via in ("layer", "field", "given") and node.name not in self.values:
             return  # a class, or what only a field needs
         if node.steps > 1:
@@ -206,34 +348,54 @@ class _Writer:
             return
         self._flush()
         if node.name in self.values:
-            self.lines.append(f"{self._var(node.name)} = v{self.values.index(node.name)}[i]  # {node.name}")
+            self._new_row(node.name)
+            self.first.append(f"{self._at(node.name)} = v{self.values.index(node.name)}[start + i]  # {node.name}")
         elif node.via == "table":
-            (self.lines if node.args else self.constants).append(self._look_up(node))
+            self._table(node)
         elif node.via == "formula":
-            self.lines += self._call(node, stepped=False)
+            self._call(node, stepped=False)
 
-    def _look_up(self, node: Node) -> str:
+    def _table(self, node: Node) -> None:
         """A table is (classes,), or (classes, bins) with edges; the row after the last class says missing."""
         i = self.tables.index(node.name)
-        row = next((f"k{self.classes.index(a)}" for a in node.args if a in self.classes), "0")
-        value = next((self._var(a) for a in node.args if a not in self.classes), None)
-        found = f"t{i}[{row}]" if value is None else f"look_up(t{i}, e{i}, {row}, {value})"
-        return f"{self._var(node.name)} = {found}  # {node.name}"
+        keys = next((f"k{self.classes.index(a)}" for a in node.args if a in self.classes), "k")
+        value = next((a for a in node.args if a not in self.classes), None)
+        if not node.args:
+            self.constants.append(f"{self._at(node.name)} = t{i}[0]  # {node.name}")
+            return
+        row = self._new_row(node.name)
+        if value is None:
+            self.first.append(f"{self._at(node.name)} = t{i}[{keys}[i]]  # {node.name}")
+            return
+        self._end_row()
+        if value not in self.rows:  # bins of a constant
+            constant = self._at(value)
+            self.constants.append(f"x[{self._new_row(value)} : {self.rows[value] + CHUNK}] = {constant}")
+        found = f"look_up(t{i}, e{i}, {keys}, x, ({self.rows[value]}, {row}), count)  # {node.name}"
+        self.lines.append("    " * self.depth + found)
 
     def _flush(self) -> None:
-        """Write the gathered nodes as one loop over the steps that also makes the year's values."""
+        """End the loop being written; write the gathered nodes as one over the steps, which makes the year's values."""
+        self._end_row()
         group, self.group = self.group, []
         if not group:
             return
         steps = group[0].steps
-        self.lines += [f"{self._var(n.name)} = {'-math.inf' if n.quantity.annual == 'max' else '0.0'}" for n in group]
+        for node in group:
+            self._new_row(node.name)
+            self._along([f"{self._at(node.name)} = {'-math.inf' if node.quantity.annual == 'max' else '0.0'}"])
+        self._end_row()
         self.lines.append(f"for m in range({steps}):")
-        inner: list[str] = []
-        for node in self._with_inputs(group):
-            inner += self._step(node)
-        inner += [line for node in group for line in self._gather(node)]
-        self.lines += ["    " + line for line in inner]
-        self.lines += [f"{self._var(n.name)} /= {steps}" for n in group if n.quantity.annual == "mean"]
+        self.depth = 1
+        needed = self._with_inputs(group)
+        self._apart([line for node in needed if node.name in self.values for line in self._read_step(node)])
+        for node in needed:
+            if node.name not in self.values:
+                self._call(node, stepped=True)
+        self._along([line for node in group for line in self._gather(node)])
+        self._end_row()
+        self.depth = 0
+        self._along([f"{self._at(n.name)} /= {steps}" for n in group if n.quantity.annual == "mean"])
 
     def _with_inputs(self, group: list[Node]) -> list[Node]:
         """The group and the nodes with steps that it reads, which may lie in an earlier loop."""
@@ -244,47 +406,54 @@ class _Writer:
             pending += [self.by_name[a] for a in node.args if a in self.by_name and self.by_name[a].steps > 1]
         return [node for node in self.nodes if node.name in needed]
 
-    def _step(self, node: Node) -> list[str]:
-        if node.name in self.values:
-            return [f"{self._var(node.name)}s = v{self.values.index(node.name)}[m, i]  # {node.name}"]
-        return self._call(node, stepped=True)
+    def _read_step(self, node: Node) -> list[str]:
+        self._new_row(node.name + "s")
+        return [f"{self._at(node.name + 's')} = v{self.values.index(node.name)}[m, start + i]  # {node.name}"]
 
     def _gather(self, node: Node) -> list[str]:
-        year, step = self._var(node.name), self._var(node.name) + "s"
+        year, step = self._at(node.name), self._at(node.name + "s")
         if node.quantity.annual == "max":
-            return [f"if {step} != {step} or {step} > {year}:", f"    {year} = {step}"]
+            return [f"{year} = {step} if {step} != {step} or {step} > {year} else {year}"]
         return [f"{year} += {step}"]
 
-    def _call(self, node: Node, *, stepped: bool) -> list[str]:
+    # --- formulas --------------------------------------------------------------------------------------------------
+
+    def _call(self, node: Node, *, stepped: bool) -> None:
         """A call behind the mask: any missing argument or a result that is not finite makes the value missing."""
         i = self.formulas.index(node.name)
+        name = node.name + ("s" if stepped else "")
         args = [self._argument(arg, stepped=stepped) for arg in node.args]
-        target = self._var(node.name) + ("s" if stepped else "")
+        self._new_row(name)
+        call = f"f{i}({', '.join(args)})  # {node.name}"
         values = list(dict.fromkeys(a for a in args if a.startswith("x")))
-        mask = " and ".join(f"{a} == {a}" for a in values) or "True"
-        call = [
-            f"{target} = math.nan",
-            f"if {mask}:",
-            f"    {target} = f{i}({', '.join(args)})  # {node.name}",
-            f"    if not abs({target}) < math.inf:",
-            f"        {target} = math.nan",
-            f"        nonfinite[{i}] += 1",
-        ]
-        return call if stepped or not values or not _dear(chosen(node)) else self._remembered(i, target, values, call)
+        mask = [f"({a} == {a})" for a in values] or ["True"]
+        if _branchless(chosen(node)):
+            self._along([
+                f"y = {call}",
+                f"known, finite = {' & '.join(mask)}, abs(y) < math.inf",
+                f"b{i} += 1 if known & (not finite) else 0",
+                f"{self._at(name)} = y if known & finite else math.nan",
+            ])  # fmt: skip
+        else:
+            self._apart(self._dearly(i, self._at(name), values, call, " and ".join(mask)))
 
-    def _remembered(self, i: int, target: str, values: list[str], call: list[str]) -> list[str]:
+    def _dearly(self, i: int, target: str, values: list[str], call: str, mask: str) -> list[str]:
         """The call, or what it gave for the cell before if the arguments are the same: soils come in runs."""
-        kept = [f"p{i}_{a}" for a in values]
+        kept = [f"a{i}_{j}" for j in range(len(values))]
         self.constants += [f"{name} = math.nan" for name in (*kept, f"r{i}")]
+        same = " and ".join(f"{a} == {name}" for a, name in zip(values, kept, strict=True))
         return [
-            "if "
-            + " and ".join(f"{a} == {name}" for a, name in zip(values, kept, strict=True))
-            + f" and r{i} == r{i}:",
+            f"if {same or 'True'} and r{i} == r{i}:",
             f"    {target} = r{i}",
             "else:",
-            *("    " + line for line in call),
+            f"    r{i} = math.nan",
+            f"    if {mask}:",
+            f"        r{i} = {call}",
+            f"        if not abs(r{i}) < math.inf:",
+            f"            r{i} = math.nan",
+            f"            b{i} += 1",
             *(f"    {name} = {a}" for a, name in zip(values, kept, strict=True)),
-            f"    r{i} = {target}",
+            f"    {target} = r{i}",
         ]
 
     def _argument(self, arg: str, *, stepped: bool) -> str:
@@ -293,54 +462,61 @@ class _Writer:
         if arg == "years_between":
             return "years_between"
         has_steps = stepped and arg in self.by_name and self.by_name[arg].steps > 1
-        return self._var(node_name(arg)) + ("s" if has_steps else "")
+        return self._at(node_name(arg) + ("s" if has_steps else ""))
 
-    def _var(self, name: str) -> str:
-        return f"x{list(self.by_name).index(name)}"
+    # --- sums and maps ---------------------------------------------------------------------------------------------
 
     def _outputs(self, wanted: Sequence[Wanted]) -> list[str]:
-        """Values within each output's scope, then sums for every zone that the cell belongs to, then maps."""
-        lines = []
-        for o, output in enumerate(wanted):
-            lines += [f"s{o} = scope[{o}, k]", f"y{o} = {self._var(output.node)} if s{o} == {IN} else math.nan"]
-        lines += ["z = zone[i]", "w = area[i] * share[i]", "while True:"]
-        lines += ["    j = z * ecosystems + e", "    add(hi, lo, j, w)"]
-        for o in range(len(wanted)):
-            lines += [
-                f"    if y{o} == y{o}:",
-                f"        add(hi, lo, j + {1 + o} * size, y{o} * w)",
-                f"    elif s{o} != {OUT}:",
-                f"        add(hi, lo, j + {1 + len(wanted) + o} * size, w)",
-            ]
-        lines += ["    if n == extra_cell.size or extra_cell[n] != i:", "        break"]
-        lines += ["    z = extra_zone[n]", "    w = area[i] * extra_share[n]", "    n += 1"]
-        mapped = [o for o, output in enumerate(wanted) if output.map]
-        return lines + [f"maps[{m}, i] = y{o}" for m, o in enumerate(mapped)]
+        """Where each output's row is."""
+        for node in dict.fromkeys(output.node for output in wanted):
+            if node not in self.rows:  # a constant
+                self.constants.append(f"x[{self._new_row(node)} : {self.rows[node] + CHUNK}] = x_{self._number(node)}")
+        rows = ", ".join(str(self.rows[output.node]) for output in wanted)
+        return [f"outputs = np.array([{rows}], np.int64)" if rows else "outputs = np.empty(0, np.int64)"]
 
 
-_ROW = """        k{c} = c{c}[i]
-        if k{c} < 0:
-            k{c} = last[{c}]  # the place after the last class is for cells whose class is not known"""
+_ROW = """            n_ = c{c}[start + i]
+            k{c}[i] = n_ if n_ >= 0 else last[{c}]  # the place after the last class: no class is known"""
 
 _TEMPLATE = '''"""Made by gep.fuse; changed only by making it again."""
 
 import math
 
-from gep.fuse import add, kernel, look_up, scalar
+import numpy as np
+
+from gep.fuse import draw, kernel, look_up, scalar, tally
 {imports}
 
 
 @kernel
 def block(
     {arguments}, last, years_between, area, zone, share, extra_cell, extra_zone, extra_share,
-    ecosystem, scope, ecosystems, size, hi, lo, nonfinite, maps,
+    ecosystem, scope, ecosystems, hi, lo, nonfinite, mapped, maps,
 ):
-    # hi and lo: area, then each output's sum, then each output's gap, every one by zone and ecosystem (`size` places)
+    # hi and lo: area, then each output's sum, then each output's gap, every one by zone and ecosystem
     n = 0
 {constants}
-    for i in range(area.size):
+    for start in range(0, area.size, {chunk}):
+        count = min({chunk}, area.size - start)
+        for i in range(count):
 {rows}
-        k = k{cover}
-        e = ecosystem[k]
+{first}
+            x[{weights} + i] = area[start + i] * share[start + i]
 {body}
+        end = 0
+        while end < count:
+            first, c, z = end, k{cover}[end], zone[start + end]
+            while end < count and k{cover}[end] == c and zone[start + end] == z:
+                end += 1
+            run = (c, first, end)
+            tally(x, outputs, scope, run, {weights}, (hi, lo, z * ecosystems + ecosystem[c]))
+            draw(x, outputs, mapped, scope, run, start, maps)
+        while n < extra_cell.size and extra_cell[n] < start + count:  # a further zone of a cell
+            i = extra_cell[n] - start
+            x[{extra} + i] = area[start + i] * extra_share[n]
+            c = k{cover}[i]
+            j = extra_zone[n] * ecosystems + ecosystem[c]
+            tally(x, outputs, scope, (c, i, i + 1), {extra}, (hi, lo, j))
+            n += 1
+{counted}
 '''

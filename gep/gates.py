@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from gep import shipped
+from gep import entries, shipped, zonal
 from gep.engine import Plan, Sums
 from gep.entries import Accounted
 from gep.errors import Fact, Problem
 from gep.prepare import Inputs, Target, resolve_year
 from gep.quantities import quantities
+from gep.resolve import bare
 from gep.units import factor
 
 CHECK = "check|"
@@ -127,6 +128,8 @@ def warnings(of: Accounted) -> Iterator[Problem]:
     """What is unlikely, said in the ledger and the summary."""
     inputs, plan, year, sums = of.inputs, of.prepared.plan, of.year, of.sums
     yield from _densities(plan, year, sums)
+    yield from _overlaps(of)
+    yield from _zone_values(of)
     for closure in closures(inputs, plan, year, sums):
         if abs(closure.gap) > IMBALANCE:
             facts = {"zone": closure.zone, "gap": f"{closure.gap:+.0%}", "factor": f"{closure.factor:.3f}"}
@@ -136,6 +139,38 @@ def warnings(of: Accounted) -> Iterator[Problem]:
         ratio = gain[zone] * 12 / 44 / npp[zone] if npp[zone] else math.nan
         if ratio > RESPIRED:
             yield Problem("nep-share-high", f"{zone} {year}", {"zone": zone, "share": f"{ratio:.2f}"})
+
+
+@cache
+def overlaps() -> tuple[Mapping[str, str], ...]:
+    """Pairs of items that count the same thing: `a`, `b` and why, in both languages."""
+    with (shipped.folder() / "gates" / "overlaps.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(csv.DictReader(file))
+
+
+def _overlaps(of: Accounted) -> Iterator[Problem]:
+    """Pairs of which both are in the sum."""
+    counted = {line.item.quantity for line in of.numbers if line.item and line.price and line.status == "counted"}
+    for pair in overlaps():
+        if {pair["a"], pair["b"]} <= counted:
+            facts = {"a": pair["a"], "b": pair["b"], "why": f"{pair['zh']} / {pair['en']}"}
+            yield Problem("counted-twice", of.year, facts)
+
+
+def _zone_values(of: Accounted) -> Iterator[Problem]:
+    """Numbers of a whole zone, on the way to an item too, outside the vocabulary's range."""
+    seen = set()
+    for line in (x for x in of.numbers if x.item and of.graph.nodes[x.item.quantity].level == "zone"):
+        given = entries.given(of, line)
+        for node in (n for n in of.graph.of([line.key.partition("|")[2]]).nodes.values() if n.level == "zone"):
+            for zone in of.inputs.zones.zones:
+                for value in zonal.evaluate(node.name, zone.code, given).values():
+                    if not node.quantity.low <= value <= node.quantity.high and not math.isnan(value):
+                        seen.add((zone.code, node.name, value))
+    for code, name, value in sorted(seen):
+        row = quantities()[bare(name)]
+        facts: dict[str, Fact] = {"zone": code, "quantity": row.name, "value": f"{value:.4g}", "unit": row.unit}
+        yield Problem("zone-value-unusual", f"{code} {of.year}", facts | {"low": row.low, "high": row.high})
 
 
 def _densities(plan: Plan, year: str, sums: Sums) -> Iterator[Problem]:

@@ -25,6 +25,7 @@ from gep.quantities import quantities
 from gep.resolve import LATITUDE, PREVIOUS, TABLE, Graph, Node, Supply, bare, resolve, ways
 from gep.stack import Source, Stack
 from gep.tables import Legend, Lookup, Table
+from gep.tables import Source as Publication
 
 DEFAULT_PROFILE = "leshan"
 CLOSED = ("water_conservation", "closed_water_balance")  # what a stack's closure means
@@ -55,6 +56,7 @@ class Inputs:
     legends: Mapping[str, Legend]
     methods: Mapping[str, str]
     sets: Mapping[str, str]
+    publications: Mapping[str, Publication] = field(default_factory=dict)
 
     def supply(self, year: str) -> Supply:
         """What names can be resolved from in a year."""
@@ -102,7 +104,8 @@ def _opened(request: Request) -> Inputs:
     raise_all(problems)
     assert opened and chosen and read is not None and areas  # noqa: S101, PT018  (else a problem was raised)
     years = tuple(year for year in opened.years if year in request.years or not request.years)
-    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, {**chosen.sets, **opened.sets}))
+    sets, cited = {**chosen.sets, **opened.sets}, tables.sources(folders[1:])
+    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, sets, cited))
 
 
 def _attempt(problems: list[Problem], function: Any, *args: Any, **named: Any) -> Any:

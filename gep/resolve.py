@@ -194,7 +194,7 @@ class _Resolver:
     def _table(self, name: str, quantity: Quantity, where: str, needed_by: tuple[str, ...]) -> list[Problem]:
         table = self.supply.tables.get(quantity.name)
         if table is None:
-            return [unresolved(quantity.name, where)]
+            return [unresolved(quantity.name, where, needed_by)]
         prefix = PREVIOUS if name.startswith(PREVIOUS) else ""
         args = tuple(prefix + arg for arg in table_args(table))
         found = [p for arg in args for p in self.visit(arg, (name, *needed_by))]
@@ -224,12 +224,15 @@ def ways(quantity: str) -> dict[str, Formula | Field]:
     return found
 
 
-def unresolved(quantity: str, where: str) -> Problem:
-    """The problem of a quantity that nothing supplies, with every way to supply it."""
+def unresolved(quantity: str, where: str, needed_by: tuple[str, ...] = ()) -> Problem:
+    """The problem of a quantity that nothing supplies, with every way to supply it or to do without it."""
+    row = quantities()[quantity]
     inputs = "; ".join(f"{n}({', '.join(_needs(w))})" for n, w in ways(quantity).items())
-    return Problem(
-        "quantity-unresolved", where, {"quantity": quantity, "methods": inputs or "-", "table": f"{quantity}.csv"}
-    )
+    others = [f"{name}={'|'.join(ways(bare(name)))}" for name in needed_by if len(ways(bare(name))) > 1]
+    facts = {"quantity": quantity, "methods": inputs or "–", "others": ", ".join(others) or "–"}
+    if row.kind in ("statistic", "zone"):
+        return Problem("statistic-unresolved", where, facts | {"zh": row.zh, "en": row.en, "unit": row.unit})
+    return Problem("quantity-unresolved", where, facts | {"table": f"{quantity}.csv"})
 
 
 def _needs(way: Formula | Field) -> tuple[str, ...]:

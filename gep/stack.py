@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from gep import layers, rasters, shipped
+from gep import daily, layers, rasters, shipped
+from gep.daily import How
 from gep.declaration import Declaration, Layer, Stations, ZoneSource, conversion, declare, lapse_rate, unit_problems
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.grid import Grid
@@ -25,7 +26,8 @@ from gep.layers import Files, Opening, filled
 from gep.quantities import quantities
 from gep.rasters import Band, close, content_hash
 from gep.sample import Qc, Resample, Source, fingerprint, prepare, read, read_native
-from gep.statistics import Reader, Statistic
+from gep.statistics import Statistic, zone_words
+from gep.statistics import read as read_statistics
 from gep.words import Lang
 
 __all__ = [
@@ -94,6 +96,10 @@ class Stack:
             raise KeyError(quantity)
         return Path(filled(stations.path, year))
 
+    def daily_files(self, quantity: str, year: str) -> list[Path]:
+        """The daily files of a layer's stations in one year, in the order of their names."""
+        return _matching(self.station_file(quantity, year))
+
 
 def load(path: Path, years: Sequence[str] = ()) -> Stack:
     """Read a stack.toml (or a folder's) and open every file of the given years (none given: of all).
@@ -134,7 +140,8 @@ class _Loader:
         """The stack; None if problems leave it without a grid."""
         opened = {name: self._layer(layer) for name, layer in self.declared.layers.items()}
         grid = self._grid()
-        statistics = Reader(self.declared.statistics, self.problems).read() if self.declared.statistics else ()
+        zones = zone_words(self.declared.zones) if self.declared.statistics else {}
+        statistics = read_statistics(self.declared.statistics, zones, self.problems)
         if grid is None:
             return None
         self._place(grid)
@@ -178,6 +185,8 @@ class _Loader:
         return replace(layer, steps=quantities()[layer.quantity].steps if max(counts, default=1) > 1 else 1)
 
     def _stations(self, layer: Layer, stations: Stations) -> Layer:
+        if stations.daily is not None:
+            return self._daily(layer, stations, stations.daily)
         where, quantity = self.where(layer.quantity), quantities()[layer.quantity]
         steps = {12 if len(stations.values) == 12 else 1}
         for year in self.years:
@@ -191,6 +200,11 @@ class _Loader:
         if found is None:
             self.problems += unit_problems(layer.unit, quantity, where, count)
             return layer
+        return self._converted(layer, stations, count, found)
+
+    def _converted(self, layer: Layer, stations: Stations, count: int, found: tuple[float, float]) -> Layer:
+        """The layer with its steps, and what takes its stations' values and lapse rate to the vocabulary's unit."""
+        where, quantity = self.where(layer.quantity), quantities()[layer.quantity]
         lapse = lapse_rate(stations.lapse_said, quantity, count) if stations.lapse_said else stations.lapse
         if lapse is None:
             facts: dict[str, Fact] = {
@@ -203,6 +217,24 @@ class _Loader:
             return layer
         made = replace(stations, scale=found[0], offset=found[1], lapse=lapse)
         return replace(layer, steps=count, stations=made)
+
+    def _daily(self, layer: Layer, stations: Stations, how: How) -> Layer:
+        """Days of stations: whether the files are there, and what their reduction is of the quantity."""
+        where, quantity = self.where(layer.quantity), quantities()[layer.quantity]
+        self.problems += [Problem("daily-period", where)] if self.declared.period else []
+        for year in self.years:
+            path = Path(filled(stations.path, year))
+            if not any(one.is_file() for one in _matching(path)):
+                self.problems.append(Problem("layer-file-missing", where, {"path": str(path)}))
+        count = 12 if quantity.steps == 12 else 1
+        own = daily.unit(how)
+        fitting = [
+            found for one in ([layer.unit] if layer.unit else own) if (found := conversion(one, quantity, count))
+        ]
+        if not fitting:
+            self.problems += unit_problems(layer.unit or own[0], quantity, where, count)
+            return layer
+        return self._converted(layer, stations, count, fitting[0])
 
     # --- the grid ---
 
@@ -259,6 +291,11 @@ class _Loader:
                 said = self.declared.layers[name]
                 told = said.nodata is not None or said.valid is not None
                 self.problems += layers.implausible(self.where(name), source, values, told=told)
+
+
+def _matching(path: Path) -> list[Path]:
+    """The files of a path that may have `*` in its name."""
+    return sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
 
 
 def _header(path: Path, encoding: str) -> list[str]:

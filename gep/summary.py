@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -27,6 +26,7 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
     "en": (("million ", 1e6), ("thousand ", 1e3), ("", 1.0)),
 }
 _PROVISIONAL = "_provisional"
+_FEW = 6  # names shown of a long list
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,24 +280,44 @@ def _unverified(one: Year, lang: Lang) -> str:
 
 
 def _left_out(one: Year, lang: Lang) -> str:
-    """Services without a number or a price, gathered by their reason."""
+    """Services and items without a number or a price, gathered by their reason; missing statistics by service."""
     titles: Mapping[str, Mapping[Lang, str]] = one.run.recorded["services"]
     by_reason: dict[str, list[str]] = {}
+    wanted: dict[str, dict[str, None]] = {}
     for entry in one.entries:
-        if entry.status in ("left_out", "not_applicable"):
+        found = json.loads(entry.reason) if entry.status in ("left_out", "not_applicable") else None
+        lacking = _statistics_lacking(found, lang)
+        if lacking:
+            wanted.setdefault(titles[entry.service][lang], {}).update(dict.fromkeys(lacking))
+        elif found is not None:
             name = f" · {getattr(quantities()[entry.item], lang)}" if entry.item else ""
-            by_reason.setdefault(_reason(entry.reason, lang), []).append(titles[entry.service][lang] + name)
+            by_reason.setdefault(_reason(found, lang), []).append(titles[entry.service][lang] + name)
     for entry in one.of(UNVALUED):
         if entry.reason:
             said = words.say("explain-unvalued", lang, reason=entry.reason)
             by_reason.setdefault(said, []).append(titles[entry.service][lang])
     comma = "、" if lang == "zh" else ", "
     lines = [f"  {comma.join(dict.fromkeys(names))}: {reason}" for reason, names in by_reason.items()]
+    lines += ["  " + words.say("left-out-statistics", lang)] if wanted else []
+    lines += [f"    {service}: {_few(list(names), lang)}" for service, names in wanted.items()]
     return "\n".join([words.say("left-out", lang), *lines]) if lines else ""
 
 
-def _reason(text: str, lang: Lang) -> str:
-    found = json.loads(text)
+def _statistics_lacking(reason: Any, lang: Lang) -> list[str]:
+    """The names of the statistics for want of which an item is left out; none if anything else is in the way."""
+    if not isinstance(reason, list) or any(p["code"] != "statistic-unresolved" for p in reason):
+        return []
+    return [str(p["facts"][lang]) for p in reason]
+
+
+def _few(names: Sequence[str], lang: Lang) -> str:
+    """The first names of many."""
+    comma = "、" if lang == "zh" else ", "
+    shown = comma.join(names[:_FEW])
+    return shown if len(names) <= _FEW else words.say("and-more", lang, shown=shown, count=len(names))
+
+
+def _reason(found: Any, lang: Lang) -> str:
     if isinstance(found, dict):
         return str(found[lang])
     return "; ".join(words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found[:3])
@@ -322,20 +342,8 @@ def _gdp(one: Year, lang: Lang) -> str:
 
 
 def layout(rows: Sequence[Row]) -> str:
-    """Rows as aligned columns, with East Asian characters two wide; the first two left, figures right."""
-    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(_pad(cell, widths[i], left=i < 2) for i, cell in enumerate(row)).rstrip() for row in rows
-    )
-
-
-def _pad(text: str, width: int, *, left: bool) -> str:
-    fill = " " * (width - _width(text))
-    return text + fill if left else fill + text
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    """Rows as aligned columns; the first two left, figures right."""
+    return words.columns(rows, (0, 1))
 
 
 def checked(found: Checked, lang: Lang) -> str:

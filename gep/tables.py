@@ -113,11 +113,30 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """What the codes of a class layer mean: codes and ecosystem types, parallel."""
+    """What the codes of a class layer mean: codes and ecosystem types, parallel.
+
+    A survey's codes are text (0101, 0201K). Then `labels` has them as written, and `codes` the numbers that stand for
+    them in rasters: of digits alone that number (101 for 0101), of the others numbers above those, in the file's order.
+    """
 
     name: str
     codes: tuple[int, ...]
     ecosystems: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The codes as people read them."""
+        return self.labels or tuple(map(str, self.codes))
+
+    def at(self, text: str) -> int:
+        """Position of a code as a vector's field or a table writes it, −1 where the legend has none.
+
+        >>> Legend("survey", (101, 102), ("cropland.paddy", "garden.orchard"), ("0101", "0201K")).at("0201k")
+        1
+        """
+        wanted = _class_text(text)
+        return next((i for i, known in enumerate(self.texts) if wanted and _class_text(known) == wanted), -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +179,16 @@ def load(folders: Sequence[Path], region: str | None) -> dict[str, Table]:
     return {name: table for name, table in tables.items() if table.rows}
 
 
+def everywhere() -> dict[str, Table]:
+    """The shipped tables and prices by quantity with the rows of every region; GepError if one is malformed."""
+    problems: list[Problem] = []
+    ours = shipped.folder()
+    desk = _Desk(True, _types(ours, problems), _sources([ours], problems), problems)
+    found = {file.quantity: Table(file.quantity, file.keys, file.rows) for file in _folder(ours, {}, desk)}
+    raise_all(problems)
+    return found
+
+
 def legend(name_or_path: str, base: Path) -> Legend:
     """A shipped legend by name, or one from a CSV (`code, ecosystem`, and what else you like) relative to `base`.
 
@@ -174,7 +203,7 @@ def legend(name_or_path: str, base: Path) -> Legend:
     problems: list[Problem] = []
     found = _legend(path, _types(shipped.folder(), problems), problems)
     raise_all(problems)
-    return Legend(path.stem, tuple(found), tuple(found.values()))
+    return _numbered(path.stem, found)
 
 
 def ecosystem_types() -> Mapping[str, EcosystemType]:
@@ -384,19 +413,33 @@ def _once(key: str, found: Mapping[str, object], where: str, problems: list[Prob
     return bool(key) and key not in found
 
 
-def _legend(path: Path, types: Mapping[str, EcosystemType], problems: list[Problem]) -> dict[int, str]:
+def _legend(path: Path, types: Mapping[str, EcosystemType], problems: list[Problem]) -> dict[str, tuple[str, str]]:
+    """Label and ecosystem type by the one spelling of each code."""
     sheet = _sheet(path, ("code", "ecosystem"), problems)
-    found: dict[int, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for line, cells in sheet.lines if sheet else ():
         where = f"{path.name}:{line}"
         ecosystem = cells["ecosystem"]
         _check_ecosystem(ecosystem, types, where, problems)
         code = _code(cells["code"], "code", where, problems)
         if code in found:
-            problems.append(Problem("table-id-twice", where, {"id": str(code)}))
+            problems.append(Problem("table-id-twice", where, {"id": code}))
         elif code is not None:
-            found[code] = ecosystem
+            found[code] = (cells["code"], ecosystem)
     return found
+
+
+def _numbered(name: str, found: Mapping[str, tuple[str, str]]) -> Legend:
+    """The legend, with labels where a code is not its own number."""
+    above = max((int(code) for code in found if _is_number(code)), default=0) + 1
+    lettered = {code: above + i for i, code in enumerate(code for code in found if not _is_number(code))}
+    labels = tuple(label.translate(_FULL_WIDTH) for label, _ in found.values())
+    return Legend(
+        name,
+        tuple(lettered.get(code) or int(code) for code in found),
+        tuple(ecosystem for _, ecosystem in found.values()),
+        labels if lettered or any(len(label) > 1 and label.startswith("0") for label in labels) else (),
+    )
 
 
 def _check_ecosystem(name: str, types: Mapping[str, EcosystemType], where: str, problems: list[Problem]) -> None:
@@ -406,13 +449,24 @@ def _check_ecosystem(name: str, types: Mapping[str, EcosystemType], where: str, 
         problems.append(Problem("table-ecosystem-unknown", where, {"ecosystem": name, "near": _near(name, types)}))
 
 
-def _code(text: str, column: str, where: str, problems: list[Problem]) -> int | None:
-    """A class code; 三调's 0101 is 101."""
-    plain = text.translate(_FULL_WIDTH)
+def _code(text: str, column: str, where: str, problems: list[Problem]) -> str | None:
+    """The one spelling of a class code, or None and a problem."""
+    code = _class_text(text)
+    if code is None:
+        problems.append(Problem("table-code", where, {"column": column, "text": text}))
+    return code
+
+
+def _class_text(text: str) -> str | None:
+    """A class code as it is compared: 三调's 0101 is 101, 0201k is 201K; None if it is no code."""
+    plain = text.strip().translate(_FULL_WIDTH).upper()
     if re.fullmatch(r"-?\d+(\.0*)?", plain, re.ASCII):
-        return int(plain.partition(".")[0])
-    problems.append(Problem("table-code", where, {"column": column, "text": text}))
-    return None
+        return str(int(plain.partition(".")[0]))
+    return plain.lstrip("0") if re.fullmatch(r"\d+[A-Z][0-9A-Z]*", plain, re.ASCII) else None
+
+
+def _is_number(code: str) -> bool:
+    return code.lstrip("-").isdigit()
 
 
 def _sources(folders: Sequence[Path], problems: list[Problem]) -> dict[str, Source]:
@@ -824,7 +878,8 @@ def _classes(table: Table, axes: _Axes, legend: Legend | None, codes: tuple[int,
         return [meaning.get(code, "") for code in codes or legend.codes]
     if not codes and (legend is None or axes.layer != "land_cover"):
         raise ValueError(f"{table.quantity}: the codes of {axes.layer} are needed")
-    return [str(code) for code in codes or (legend.codes if legend else ())]
+    written = dict(zip(legend.codes, map(_class_text, legend.texts), strict=True)) if legend else {}
+    return [written.get(code) or str(code) for code in codes or (legend.codes if legend else ())]
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:

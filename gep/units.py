@@ -59,17 +59,23 @@ CNY = [currency] = 元 = yuan
 person = [person] = 人
 visit = [visit] = 人次
 decibel = [sound_level] = dB = 分贝
-head = [head] = 头
+head = [head] = 头 = 只
+stem = [stem] = 根 = 株
+workday = [workday] = 工日
+room_night = [room_night] = 间夜
 """
-# 万 and 亿 count: as pint prefixes they would be raised to the unit's power (亿m³ would be 1e24 m³).
+# 千, 万 and 亿 count: as pint prefixes they would be raised to the unit's power (亿m³ would be 1e24 m³).
+# A working day (工日) is paid by the day however long it is: as 8 or 24 hours it would turn hours into wages quietly.
 _SPELLINGS = {
-    "万": "1e4*", "亿": "1e8*", "·": "*", "²": "**2", "³": "**3", "％": "percent", "%": "percent", "℃": "degC",
-    "°C": "degC", "平方公里": "km**2", "平方千米": "km**2", "公顷": "ha", "立方米": "m**3",
-    "千瓦时": "kWh", "千米": "km", "公里": "km", "毫米": "mm", "厘米": "cm", "吨": "t",
+    "千": "1e3*", "万": "1e4*", "亿": "1e8*",
+    "·": "*", "²": "**2", "³": "**3", "％": "percent", "%": "percent", "℃": "degC",
+    "°C": "degC", "平方公里": "km**2", "平方千米": "km**2", "公顷": "ha", "平方米": "m**2", "立方米": "m**3",
+    "千瓦时": "kWh", "千瓦小时": "kWh", "千瓦": "kW", "小时": "hour", "时": "hour",
+    "千米": "km", "公里": "km", "毫米": "mm", "厘米": "cm", "吨": "t",
     "千克": "kg", "公斤": "kg", "米": "m",
-    "年": "year", "天": "day", "元": "CNY", "亩": "mu",
+    "年": "year", "天": "day", "工日": "workday", "元": "CNY", "亩": "mu",
 }  # fmt: skip
-_COUNTED = re.compile(r"([万亿][^\s*/()·]+)")
+_COUNTED = re.compile(r"([千万亿][^\s*/()·]+)")
 _POWER = re.compile(r"\b([hkcdm]?m)([23])\b")  # km2, m3, hm2
 _SPELLED = re.compile("|".join(sorted(map(re.escape, _SPELLINGS), key=len, reverse=True)))
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 import locale
 import os
 import tomllib
+import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Literal
@@ -54,3 +56,27 @@ def default_lang() -> Lang:
     """The user's language from the environment: zh for a Chinese locale, else en."""
     named = next((v for n in ("LC_ALL", "LC_MESSAGES", "LANG") if (v := os.environ.get(n))), None)
     return "zh" if (named or locale.getlocale()[0] or "").lower().startswith(("zh", "chinese")) else "en"
+
+
+def columns(rows: Sequence[Sequence[str]], left: Sequence[int], indent: str = "") -> str:
+    """Rows of equal length as aligned columns: those at `left` to the left, figures to the right.
+
+    East Asian characters are two wide, as terminals show them. The last column is not padded, and an empty one goes.
+
+    >>> print(columns([["林", "1.5", "x"], ["forest", "10.5", ""]], left=(0, 2)))
+    林       1.5  x
+    forest  10.5
+    """
+    kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows)] if rows else []
+    widths = {i: max(_width(row[i]) for row in rows) for i in kept}
+    lines = ("  ".join(_pad(row[i], widths[i], left=i in left) for i in kept).rstrip() for row in rows)
+    return "\n".join(indent + line for line in lines)
+
+
+def _pad(text: str, width: int, *, left: bool) -> str:
+    fill = " " * (width - _width(text))
+    return text + fill if left else fill + text
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

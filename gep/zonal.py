@@ -9,17 +9,16 @@ makes its formulas run once per object; a unit's value is the sum over its objec
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gep.errors import Problem
 from gep.fuse import chosen
 from gep.prepare import Inputs, look_up
-from gep.quantities import Quantity, quantities
+from gep.quantities import quantities
 from gep.resolve import PREVIOUS, Graph, Node, bare, node_name
 from gep.statistics import Statistic
 from gep.tables import Row
-from gep.units import UnitError, factor
 
 ByObject = Mapping[str, float]  # the object "" is the whole unit
 
@@ -58,11 +57,31 @@ def statistics_used(graph: Graph, name: str) -> tuple[str, ...]:
     return tuple(node.name for node in _zone_nodes(graph, name) if node.via == "statistic")
 
 
-def problems(graph: Graph, name: str) -> Iterator[Problem]:
+def problems(inputs: Inputs, graph: Graph, name: str, year: str) -> Iterator[Problem]:
     """Why a zone quantity cannot be computed although its names resolve."""
     for feed in feeds(graph, name):
         if not graph.nodes[feed].quantity.total_unit:
             yield Problem("zone-input-without-total", f"{feed} < {name}", {"quantity": feed, "needed": name})
+    found = _by_unit(inputs, statistics_used(graph, name), year)
+    for (statistic, zone), values in found.items():
+        if "" in values and len(values) > 1:
+            yield Problem("statistic-object-and-whole", f"{zone} {year}", {"quantity": statistic})
+    for node in _zone_nodes(graph, name):
+        yield from _objects_lacking(node, _args(graph, node), found, year)
+
+
+def _objects_lacking(
+    node: Node, args: list[str], found: Mapping[tuple[str, str], ByObject], year: str
+) -> Iterator[Problem]:
+    """Objects that one statistic of a formula names and another, also given by object, does not."""
+    for zone in dict.fromkeys(zone for statistic, zone in found if statistic in args):
+        given = {arg: [key for key in found.get((arg, zone), ()) if key] for arg in args}
+        known = dict.fromkeys(key for keys in given.values() for key in keys)
+        for arg in (a for a in args if any(name == a for name, _ in found)):
+            for key in known:
+                if key not in given[arg] and "" not in found.get((arg, zone), {}):
+                    facts = {"quantity": bare(arg), "object": key, "needed": node.name}
+                    yield Problem("object-without-figure", f"{zone} {year}", facts)
 
 
 def rows(inputs: Inputs, graph: Graph, name: str) -> list[Row]:
@@ -73,13 +92,18 @@ def rows(inputs: Inputs, graph: Graph, name: str) -> list[Row]:
 
 def given(inputs: Inputs, graph: Graph, name: str, year: str, totals: Mapping[tuple[str, str], float]) -> Given:
     """All that a zone quantity of a year rests on; `totals` by (pixel quantity, zone) in total units."""
-    used = statistics_used(graph, name)
-    values: dict[tuple[str, str], dict[str, float]] = {}
-    for one in used:
-        for row in of_year(inputs, one, year):
-            values.setdefault((one, row.zone), {})[row.object] = row.value
+    values = _by_unit(inputs, statistics_used(graph, name), year)
     held = {one: float(look_up(inputs, bare(one)).values.flat[0]) for one in constants(graph, name)}
     return Given(graph, values, held, totals)
+
+
+def _by_unit(inputs: Inputs, names: Iterable[str], year: str) -> dict[tuple[str, str], dict[str, float]]:
+    """Figures by (statistic, zone) and object."""
+    values: dict[tuple[str, str], dict[str, float]] = {}
+    for name in names:
+        for row in of_year(inputs, name, year):
+            values.setdefault((name, row.zone), {})[row.object] = row.value
+    return values
 
 
 def of_year(inputs: Inputs, name: str, year: str) -> Iterator[Statistic]:
@@ -103,17 +127,7 @@ def evaluate(name: str, zone: str, given: Given) -> ByObject:
 
 def total(name: str, zone: str, given: Given) -> float:
     """A zone quantity of one unit over a year, in its total unit: the sum over its objects."""
-    return math.fsum(evaluate(name, zone, given).values()) * total_factor(quantities()[bare(name)])
-
-
-def total_factor(quantity: Quantity) -> float:
-    """From a zone value to a year's total; UnitError if it has none."""
-    if not quantity.total_unit:
-        raise UnitError(f"{quantity.name} has no total")
-    try:
-        return factor(f"({quantity.unit})*year", quantity.total_unit)
-    except UnitError:
-        return factor(quantity.unit, quantity.total_unit)
+    return math.fsum(evaluate(name, zone, given).values()) * quantities()[bare(name)].total_factor()
 
 
 def _of(values: ByObject, key: str) -> float:

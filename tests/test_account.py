@@ -112,7 +112,7 @@ def test_a_changed_pixel_is_another_run(done: Outcome, tmp_path: Path) -> None:
 def test_without_partial_a_missing_mandatory_service_is_a_problem(stack_path: Path, tmp_path: Path) -> None:
     with pytest.raises(GepError) as caught:
         account.account(Request(stack_path), Options(tmp_path / "out"))
-    assert codes(caught.value) == {"service-without-method", "price-empty"}
+    assert codes(caught.value) == {"service-without-method", "quantity-unresolved", "price-empty"}
     assert not (tmp_path / "out").exists()
 
 

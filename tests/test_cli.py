@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from affine import Affine
 from click.testing import CliRunner, Result
 from pyproj import Transformer
 
+from gep import profile
 from gep.cli import main
 from tests.conftest import CELL, CRS, LEFT, TOP, layers, polygons, write_raster, write_stack, write_zones
 
@@ -146,10 +148,55 @@ def test_lists(command: str) -> None:
 
 
 def test_coefficients_of_one_table() -> None:
-    shown = gep("coefficients", "runoff_ratio", "--lang", "en").output
-    assert "gong_2017" in shown
-    assert "0.0465" in shown
+    """Rows by set with range, status and place, who picks which set, the publications, and every region's rows."""
+    shown = gep("coefficients", "runoff_ratio", "--lang", "en").output.splitlines()
+    assert shown[0] == "surface runoff ratio runoff_ratio"
+    assert shown[2].startswith("redline_2017 (picked by ")
+    assert "leshan" in shown[2]
+    assert "gong_2017 (no profile picks it)" in shown
+    row = next(line for line in shown if "0.0267–0.0465" in line)
+    assert row.split()[:4] == ["evergreen", "broadleaf", "forest", "forest.evergreen_broadleaf"]
+    assert "[second-hand]" in row
+    assert row.endswith("runoff_ratio.csv:2")
+    assert any(line.startswith("  gong_2017") and "10.5846/stxb201512012406" in line for line in shown)
+    chinese = gep("coefficients", "nitrogen_treatment_cost", "--lang", "zh").output
+    assert "氮治理单位成本 nitrogen_treatment_cost  CNY/t" in chinese
+    assert "2018 sichuan" in chinese
+    assert "【由原文推算】" in chinese
+    assert "environmental_tax ← " in chinese
+    elsewhere = gep("coefficients", "nitrogen_treatment_cost", "--region", "yunnan").output
+    assert "discharge_fee_2003" in elsewhere
+    assert "environmental_tax" not in elsewhere
+    assert "0.9…1" in gep("coefficients", "cover_factor_base").output
+    assert "缺" in gep("coefficients", "seasonality", "--lang", "zh").output
     assert gep("coefficients", "runof_ratio").exit_code == 1
+
+
+def test_lists_are_grouped_and_aligned() -> None:
+    def starts(lines: list[str], words: list[str]) -> set[int]:
+        widths = [[(2 if unicodedata.east_asian_width(c) in "WF" else 1) for c in line] for line in lines]
+        return {sum(w[: line.index(word)]) for line, w, word in zip(lines, widths, words, strict=True)}
+
+    shown = gep("services", "--lang", "zh").output.splitlines()
+    assert {"物质供给", "调节服务", "文化服务", "Soil retention 土壤保持"} <= set(shown)
+    rows = [
+        next(line for line in shown if line.startswith(f"  {name} ")) for name in ("water_conservation", "biodiversity")
+    ]
+    assert len(starts(rows, ["计入", "附加核算"])) == 1
+    assert "water_balance*" in next(line for line in shown if "water_balance" in line and "closed" not in line)
+    tables_ = gep("coefficients", "--lang", "en").output
+    assert "redline_2017*, gong_2017" in tables_
+    assert "no value: supply one" in tables_
+    assert (
+        tables_.index("Coefficients")
+        < tables_.index("bulk_density")
+        < tables_.index("Prices")
+        < tables_.index("carbon_price")
+    )
+    vocabulary = gep("quantities", "--lang", "en").output
+    assert vocabulary.index("Class layers") < vocabulary.index("Prices")
+    assert "-90…90" in vocabulary
+    assert len(starts(gep("profiles", "--lang", "zh").output.splitlines(), ["计入"] * len(profile.available()))) == 1
 
 
 def test_map_of_an_intermediate_quantity(stack_path: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from gep.fuse import IN, MISSING, OUT, Fused, Wanted, add, fuse, load, look_up
 from gep.quantities import quantities
 from gep.resolve import ANNUAL, GIVEN, LATITUDE, Graph, Node, node_name
 
-PIXEL = [f for f in formulas() if quantities()[f.quantity].kind != "price"]
+PIXEL = [f for f in formulas() if quantities()[f.quantity].kind not in ("price", "zone")]
 
 
 def graph_of(formula: Formula) -> Graph:
@@ -44,7 +44,7 @@ def evaluate(fused: Fused, folder: Path, values: dict[str, Any], scope: int = IN
     load(fused, folder)(
         np.zeros(1, np.int32), *arrays, np.ones(1, np.int64), 5.0, np.full(1, 2.0), np.zeros(1, np.int32), np.ones(1),
         np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0), np.zeros(2, np.int32),
-        np.full((1, 2), scope, np.uint8), 1, 1, hi, lo, np.zeros(1, np.int64), maps,
+        np.full((1, 2), scope, np.uint8), 1, hi, lo, np.zeros(1, np.int64), np.zeros(1, np.int64), maps,
     )  # fmt: skip
     assert hi[0] == 2.0
     return float(maps[0, 0]), float(hi[1]), float(hi[2])
@@ -165,7 +165,9 @@ def test_compensated_sums_are_exact_to_the_last_digits(values: list[float]) -> N
 @settings(deadline=None)
 def test_bins_are_half_open(value: float, row: int) -> None:
     table, edges = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([0.0, 10.0, 50.0, 100.0])
-    found = look_up(table, edges, row, value)
+    x = np.array([value, 7.0])
+    look_up(table, edges, np.array([row]), x, (0, 1), 1)
+    found = x[1]
     if not 0.0 <= value < 100.0:
         assert math.isnan(found)
     else:

@@ -45,7 +45,8 @@ def imports(path: Path) -> Iterator[str]:
 def third_party() -> set[str]:
     """The packages that the program imports."""
     tops = {module.partition(".")[0] for path in (TOP / "gep").rglob("*.py") for module in imports(path)}
-    return {top.lower().replace("_", "-") for top in tops - sys.stdlib_module_names - {"gep"}}
+    names = {"docx": "python-docx"}  # imported under another name
+    return {names.get(top, top.lower().replace("_", "-")) for top in tops - sys.stdlib_module_names - {"gep"}}
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:

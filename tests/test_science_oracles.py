@@ -27,6 +27,7 @@ from gep.services.carbon_sequestration import (
     since_previous,
     temperature_and_rain,
 )
+from gep.services.ecological_energy import head_and_volume, present_value_of_life
 from gep.services.evapotranspiration import budyko_fu, crop_coefficient_times_reference, hargreaves, zhang_2001
 from gep.services.soil_retention import (
     covered_ground,
@@ -139,6 +140,18 @@ def plot_cover_of_three_years(text: str) -> float:
     return runoff_plots(sum(y[0] for y in years), sum(y[1] for y in years), *years[0][2:])
 
 
+def energy(text: str) -> float:
+    efficiency, head, fraction, volume = (float(x) for x in re.findall(r"=(\d+\.?\d*)", text))
+    return head_and_volume(efficiency, fraction, head, volume)
+
+
+def plant_npv(text: str) -> float:
+    """Of a plant whose energy is InVEST's other test's: the example prints 19.3294 of 19.329408 kWh."""
+    printed, price, cost, rate, years = numbers(text)
+    made = next(e for e in (0.7 * 0.9 * 12 * 940 * 0.00272, 0.8 * 0.7 * 50 * 730 * 0.00272) if abs(e - printed) < 1e-4)
+    return made * present_value_of_life(price - cost / made, years, rate)
+
+
 EXAMPLES: dict[str, Callable[[str], float]] = {
     "InVEST water yield AET/P (Zhang 2004 / Fu-Budyko)": budyko_share,
     "InVEST carbon pools": four_pools,
@@ -149,12 +162,12 @@ EXAMPLES: dict[str, Callable[[str], float]] = {
     "USLE C factor from plots": plot_cover,
     "USLE C factor from plots, 3-year": plot_cover_of_three_years,
     "Forest water yield": depth_to_volume,
+    "InVEST hydropower energy": energy,
+    "InVEST hydropower NPV": plant_npv,
     "Runoff coefficient depth": yield_share,
 }
 # Examples of what these services do not compute, each with the reason.
 OTHERS = {
-    "InVEST hydropower energy": "hydropower is not accounted yet",
-    "InVEST hydropower NPV": "hydropower is not accounted yet",
     "InVEST SDR LS factor": "Desmet and Govers by flow accumulation; ours is RUSLE's by flow path, capped",
     "SCS curve number S_max": "flood regulation is not accounted yet",
     "NDR load reaching next pixel": "water purification is not accounted yet",
@@ -330,6 +343,28 @@ def test_a_price_or_parameter_is_as_printed(printed: tuple[str, str], ours: tupl
     row = next(row for row in tables.load([], None)[ours[0]].rows if row.set == ours[1])
     value = float(line["value"]) * (12 / 44 if "t C" in line["unit"] and "CO2" not in line["unit"] else 1)
     assert row.value == pytest.approx(value * (0.01 if line["unit"] == "%" else 1), rel=1e-9)
+
+
+def test_the_cost_of_removing_nutrients_in_the_wei_is_as_printed() -> None:
+    (line,) = [r for r in read("price_parameters.csv") if r["parameter"] == "TN/TP"]
+    assert line["unit"] == "万元/t"
+    for name, printed in zip(("nitrogen", "phosphorus"), line["value"].split("/"), strict=True):
+        (row,) = [r for r in tables.load([], None)[f"{name}_treatment_cost"].rows if r.set == "weihe_2015"]
+        assert row.value == pytest.approx(float(printed) * 1e4, rel=1e-12)
+
+
+def test_the_range_of_a_runoff_ratio_spans_both_sets() -> None:
+    """decisions/0010: where both have a row for a type, each row's low and high hold the other's value."""
+    rows = tables.load([], None)["runoff_ratio"].rows
+    known = {(row.set, row.keys[0]): row for row in rows if not math.isnan(row.value)}
+    mean = {"forest", "shrub", "grassland", "garden"}  # ours, with the range of their own types
+    both = {key for _, key in known if {("redline_2017", key), ("gong_2017", key)} <= known.keys()} - mean
+    assert len(both) > 15
+    for key in both:
+        values = [known[name, key].value for name in ("redline_2017", "gong_2017")]
+        for name in ("redline_2017", "gong_2017") if values[0] != values[1] else ():
+            assert known[name, key].low <= min(values), (name, key)
+            assert known[name, key].high >= max(values), (name, key)
 
 
 # --- woody savanna, decisions/0015 ---------------------------------------------------------------------------------

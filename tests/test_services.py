@@ -16,6 +16,7 @@ from numba import njit
 
 import gep.services
 from gep import profile, shipped, tables
+from gep.declaration import presets
 from gep.fields import Field
 from gep.formula import STEPS, Formula, formulas
 from gep.quantities import Quantity, quantities
@@ -206,6 +207,62 @@ def test_tables_load_for_any_region(shipped_tables: dict[str, tables.Table]) -> 
     assert "environmental_tax" not in elsewhere["nitrogen_treatment_cost"].sets()
 
 
+# Classes of each product as its documentation counts them.
+CLASSES = {
+    "clcd": range(1, 10),
+    "globeland30": range(10, 101, 10),
+    "glc_fcs30": [
+        *(10, 11, 12, 20, 51, 52, 61, 62, 71, 72, 81, 82, 91, 92, 120, 121, 122, 130, 140, 150, 152, 153),
+        *(180, 181, 182, 183, 184, 185, 186, 187, 190, 200, 201, 202, 210, 220),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_legend_has_the_classes_of_its_product(name: str) -> None:
+    found = tables.legend(name, Path())
+    assert found.codes == tuple(CLASSES[name])
+    assert not found.labels
+
+
+@pytest.mark.parametrize("name", LEGENDS)
+def test_a_legend_names_its_documentation_and_every_class_in_two_languages(name: str) -> None:
+    cited = tables.sources()
+    assert name in cited or name.partition("_")[0] in cited
+    with (shipped.folder() / "ecosystems" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(row["zh"] and row["en"] for row in rows)
+    assert set(rows[0]) == {"code", "ecosystem", "zh", "en", "note"}
+
+
+def test_the_legend_of_a_preset_is_there_and_knows_the_whole_valid_range() -> None:
+    found = {name: one for name, one in presets().items() if "legend" in one}
+    assert {"ESA WorldCover", "CLCD", "GlobeLand30", "GLC_FCS30"} <= set(found)
+    for preset in found.values():
+        codes = tables.legend(preset["legend"], Path()).codes
+        assert [min(codes), max(codes)] == preset["valid"]
+        assert not set(codes) & set(preset["fills"])
+
+
+@pytest.mark.parametrize(
+    ("code", "ecosystem"),
+    [
+        ("0101", "cropland.paddy"), ("0103", "cropland.dry"), ("0201K", "garden.orchard"), ("0202", "garden.tea"),
+        ("0301", "forest"), ("0302", "forest.bamboo"), ("0302K", "forest.bamboo"), ("0305", "shrub"),
+        ("0402", "wetland.marsh.herbaceous"), ("0810", "town.green"), ("0810A", "town"), ("05H1", "town"),
+        ("08H2A", "town"), ("1006", "town.industrial"), ("1101", "wetland.river"), ("1104A", "wetland.reservoir"),
+        ("1104k", "wetland.reservoir"), ("1107A", "wetland.canal"), ("1110", "other.ice"), ("1207", "other.bare"),
+    ],
+)  # fmt: skip
+def test_the_land_survey(code: str, ecosystem: str) -> None:
+    survey = tables.legend("sandiao", Path())
+    assert survey.ecosystems[survey.at(code)] == ecosystem
+    assert survey.at("0101") == survey.at("101") == survey.at(" 101.0 ") == 0
+    assert survey.codes[survey.at(code)] == int(code) if code.isdigit() else survey.codes[survey.at(code)] > 1208
+    assert survey.at("201") == survey.at("0201")
+    assert survey.at("") == survey.at("HDGD") == survey.at("9999") == -1
+
+
 @pytest.mark.parametrize("name", LEGENDS)
 def test_each_table_is_dense_under_each_legend(name: str, shipped_tables: dict[str, tables.Table]) -> None:
     legend = tables.legend(name, Path())
@@ -239,7 +296,14 @@ def test_each_source_is_used_or_a_standard() -> None:
     cited = {formula.source for formula in FORMULAS} | {way.source for q in quantities() for way in ways(q).values()}
     rows = {row.source for table in tables.load([], "sichuan").values() for row in table.rows}
     extra = set(tables.sources()) - cited - rows
-    assert extra <= {"zhao_2019", "ndrc_2022", "bo_2017", "methods_review"}
+    assert extra - set(LEGENDS) <= {
+        "zhao_2019",
+        "ndrc_2022",
+        "bo_2017",
+        "methods_review",
+        "ouyang_2015",
+        "decision_0033",
+    }
 
 
 # --- profiles ------------------------------------------------------------------------------------------------------
@@ -298,7 +362,7 @@ def test_leshan_has_biodiversity_beside_the_standard() -> None:
 # Every map and statistic that nothing else yields, and the coefficients that come as maps; others must be shipped.
 LAYERS = {q.name: q.steps for q in quantities().values() if q.kind in ("pixel", "class") and not ways(q.name)}
 LAYERS |= dict.fromkeys(["sand", "silt", "clay", "soil_organic_carbon", "shannon_index"], 1)
-STATISTICS = frozenset(q.name for q in quantities().values() if q.kind == "statistic")
+STATISTICS = frozenset(q.name for q in quantities().values() if q.kind == "statistic") | {"hydropower_generation"}
 
 
 def test_the_graph_of_all_services_resolves_from_maps_alone(shipped_tables: dict[str, tables.Table]) -> None:

@@ -305,7 +305,7 @@ def test_every_preset_can_be_loaded(folder: Folder, name: str) -> None:
                 "", HEAD.replace('legend = "igbp"', f'source = "{name}"').replace("[2022, 2020]", "[2020]")
             )
             assert found.layers[quantity].legend == preset["legend"]
-            assert found.source(quantity, "2020").fills == (0.0, 255.0)
+            assert found.source(quantity, "2020").fills == (*map(float, preset["fills"]), 255.0)
             continue
         low, high = preset["valid"]
         write(folder.path / "x.tif", (low + high) // 50, dtype="int32")
@@ -645,7 +645,7 @@ def test_statistics_that_cannot_be_used(folder: Folder) -> None:
     assert found["stack-quantity-unknown"].facts["near"] == "gdp"
     path.write_text("zone,year,value\n1,2,3\n", "utf-8")
     assert folder.problems(text)["statistics-columns-missing"].facts["columns"] == "quantity, unit, source"
-    path.write_bytes("zone,year,quantity,value,unit,source\n沐川,2020,gdp,1,亿元,年鉴\n".encode("gbk"))
+    path.write_bytes(b"zone,year\xff\xff\n")
     assert "statistics-unreadable" in folder.problems(text)
     path.unlink()
     assert "statistics-file-missing" in folder.problems(text)

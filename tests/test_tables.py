@@ -482,7 +482,46 @@ def test_legends(write: Write, tmp_path: Path) -> None:
     )
     write("stack/我的图例.csv", "ecosystem,code\nshrub,0031\n")
     assert tables.legend("igbp", tmp_path) == Legend("igbp", (1, 12), ("forest.evergreen", "cropland"))
-    assert tables.legend("我的图例.csv", tmp_path / "stack") == Legend("我的图例", (31,), ("shrub",))
+    assert tables.legend("我的图例.csv", tmp_path / "stack") == Legend("我的图例", (31,), ("shrub",), ("0031",))
+
+
+def test_a_legend_of_text_codes(write: Write, tmp_path: Path) -> None:
+    """Digits keep their number, so that a raster of them reads; the others come after; people see what was written."""
+    write("stack/s.csv", "code,ecosystem\n0101,cropland\n0201K,shrub\n1104Ａ,forest\n1101,forest.bamboo\n")
+    found = tables.legend("s.csv", tmp_path / "stack")
+    assert found == Legend(
+        "s",
+        (101, 1102, 1103, 1101),
+        ("cropland", "shrub", "forest", "forest.bamboo"),
+        ("0101", "0201K", "1104A", "1101"),
+    )
+    assert [found.at(text) for text in ("101", "0201k", "201K", "1104A", "1101.0", "0201", "", "K")] == [
+        *(0, 1, 1, 2, 3),
+        *(-1, -1, -1),
+    ]
+    assert Legend("plain", (1, 12), ("forest", "shrub")).texts == ("1", "12")
+    assert Legend("plain", (1, 12), ("forest", "shrub")).at("012") == 1
+
+
+def test_a_table_by_text_codes(write: Write, tmp_path: Path) -> None:
+    write("stack/s.csv", "code,ecosystem\n0101,cropland\n0201K,shrub\n0302,forest\n")
+    rows = _row("101", value="0.1") + _row("0201K", value="0.2") + _row("0302", value="0.3")
+    write("shipped/factor.csv", _head("land_cover") + rows)
+    legend = tables.legend("s.csv", tmp_path / "stack")
+    for codes in ((), legend.codes):
+        lookup = tables.dense(tables.load([], None)["factor"], None, legend, codes)
+        assert lookup.values.ravel().tolist() == [0.1, 0.2, 0.3]
+
+
+def test_a_text_code_stands_once(write: Write, tmp_path: Path) -> None:
+    write("stack/s.csv", "code,ecosystem\n0101,shrub\n101,shrub\n0201K,shrub\n201k,shrub\nK1,shrub\n")
+    with pytest.raises(GepError) as caught:
+        tables.legend("s.csv", tmp_path / "stack")
+    assert [(found.code, found.where) for found in caught.value.problems] == [
+        ("table-id-twice", "s.csv:3"),
+        ("table-id-twice", "s.csv:5"),
+        ("table-code", "s.csv:6"),
+    ]
 
 
 def test_legends_that_are_wrong(write: Write, tmp_path: Path) -> None:

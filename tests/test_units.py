@@ -35,6 +35,31 @@ from gep.units import UnitError, convert, factor, parse
         ("delta_degC", "kelvin", 1.0),
         ("day", "hour", 24.0),
         ("km/h", "m/s", 1 / 3.6),
+        ("万头", "head", 1e4),
+        ("万只", "head", 1e4),
+        ("万根", "stem", 1e4),
+        ("万株", "stem", 1e4),
+        ("元/根", "CNY/stem", 1.0),
+        ("万人次", "visit", 1e4),
+        ("元/人次", "CNY/visit", 1.0),
+        ("亿千瓦时", "kWh", 1e8),
+        ("万千瓦时/年", "kWh/year", 1e4),
+        ("亿千瓦·时", "kWh", 1e8),
+        ("亿千瓦小时", "kWh", 1e8),
+        ("万kWh", "kWh", 1e4),
+        ("万千瓦", "kW", 1e4),
+        ("公顷", "ha", 1.0),
+        ("万公顷", "ha", 1e4),
+        ("千公顷", "ha", 1e3),
+        ("万平方米", "m²", 1e4),
+        ("元/平方米", "CNY/m²", 1.0),
+        ("元/(亩·年)", "CNY/(ha·year)", 15.0),
+        ("千吨", "t", 1e3),
+        ("万千克", "t", 10.0),
+        ("元/千克", "CNY/t", 1e3),
+        ("千人", "person", 1e3),
+        ("元/工日", "CNY/workday", 1.0),
+        ("万间夜", "room_night", 1e4),
     ],
 )
 def test_factors(have: str, want: str, expected: float) -> None:
@@ -56,7 +81,13 @@ def test_what_is_not_a_unit_is_refused(wrong: str) -> None:
 
 
 def test_other_dimensions_are_refused() -> None:
-    for have, want in (("t/ha", "mm/year"), ("CNY", "m³"), ("mm", "mm/year"), ("person", "1")):
+    for have, want in (
+        ("t/ha", "mm/year"),
+        ("CNY", "m³"),
+        ("mm", "mm/year"),
+        ("person", "1"),
+        ("元/天", "CNY/workday"),
+    ):
         with pytest.raises(UnitError, match="cannot be converted"):
             convert(have, want)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from gep import zonal
 from gep.entries import split
+from gep.prepare import Inputs
 from gep.resolve import Graph, Node, Supply, resolve
 from gep.zonal import Given
 
@@ -69,7 +71,9 @@ def test_a_feed_without_a_total_is_a_problem() -> None:
     nodes = dict(siltation().nodes) | {"soil_retention": Node("ndvi", "layer")}
     nodes["ndvi"] = nodes.pop("soil_retention")
     nodes["silt_avoided"] = Node("silt_avoided", "formula", "siltation", ("ndvi",), level="zone")
-    assert [p.code for p in zonal.problems(Graph(nodes), "silt_avoided")] == ["zone-input-without-total"]
+    inputs = SimpleNamespace(stack=SimpleNamespace(statistics=(), years=("2020",)))
+    found = zonal.problems(cast("Inputs", inputs), Graph(nodes), "silt_avoided", "2020")
+    assert [p.code for p in found] == ["zone-input-without-total"]
 
 
 def test_what_is_not_a_zone_quantity_cannot_rest_on_statistics() -> None:

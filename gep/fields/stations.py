@@ -31,7 +31,7 @@ _compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(cache
 
 # What the China Meteorological Administration writes for no observation, in its older and newer files.
 MISSING = (32766.0, 999999.0)
-_FEWEST = 3
+FEWEST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,10 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class StationTable:
-    """Stations by name: `lon`, `lat` degrees, `elevation` m (n,), and `values` (1 or 12 steps, n); NaN is missing."""
+    """Stations by name: `lon`, `lat` degrees, `elevation` m (n,), and `values` (1 or 12 steps, n); NaN is missing.
+
+    `notes` say how the values came about, for the run.
+    """
 
     path: Path
     names: tuple[str, ...]
@@ -56,6 +59,7 @@ class StationTable:
     lat: Floats
     elevation: Floats
     values: Floats
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -246,11 +250,11 @@ class _Reading:
             absent = [str(step + 1) for step in range(len(values)) if (name, step) not in self.values]
             if absent:
                 self.wrong("stations-month-absent", station=name, months=" ".join(absent))
-        for one, other in _twins(self.places):
+        for one, other in twins(self.places):
             self.wrong("stations-same-place", station=one, other=other)
         for step, count in enumerate(np.isfinite(values).sum(axis=1), 1):
-            if count < _FEWEST:
-                self.wrong("stations-few", step=step, count=int(count), fewest=_FEWEST)
+            if count < FEWEST:
+                self.wrong("stations-few", step=step, count=int(count), fewest=FEWEST)
 
 
 def _lines(path: Path, encoding: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -276,7 +280,7 @@ def _columns_missing(path: Path, header: list[str], needed: Iterable[str]) -> It
             yield Problem("stations-column-twice", path.name, {"column": name})
 
 
-def _twins(places: Mapping[str, tuple[float, float, float]]) -> Iterator[tuple[str, str]]:
+def twins(places: Mapping[str, tuple[float, float, float]]) -> Iterator[tuple[str, str]]:
     """Stations at one place: which of them a cell there should take, nobody can say."""
     seen: dict[tuple[float, float], str] = {}
     for name, (lon, lat, _) in places.items():
@@ -298,8 +302,8 @@ def _lapse_problems(table: StationTable, elevation: Read | None, lapse: Lapse) -
     if lapse == "fit":
         for step, values in enumerate(table.values, 1):
             heights = table.elevation[np.isfinite(values) & np.isfinite(table.elevation)]
-            if len(np.unique(heights)) < _FEWEST:
-                yield Problem("stations-lapse-unfit", where, {"step": step, "fewest": _FEWEST})
+            if len(np.unique(heights)) < FEWEST:
+                yield Problem("stations-lapse-unfit", where, {"step": step, "fewest": FEWEST})
 
 
 def _rates(elevation: Floats, values: Floats, lapse: Lapse) -> Floats:

@@ -1,0 +1,173 @@
+"""Forms for the bureaus: what a profile needs, written, filled in, read back; who is late."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import openpyxl
+import pytest
+from click.testing import CliRunner, Result
+
+from gep import needs, profile, tables, words
+from gep.cli import main
+from gep.declaration import StatisticsFile
+from gep.errors import Problem
+from gep.needs import BUREAUS, Owner, owner, owners
+from gep.quantities import quantities
+from gep.statistics import conversion, read
+from gep.words import LANGS, Lang
+
+EMPTY: Mapping[Lang, str] = {"zh": "", "en": ""}
+RESERVOIRS = Owner("water_resources", "water", "万立方米", False, {"zh": "水库", "en": "reservoir"}, EMPTY)
+
+
+def gep(*args: object) -> Result:
+    return CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> profile.Profile:
+    """A profile that rests on a statistic with objects and on a price of several parts."""
+    items = (profile.Item("water_resources", "reservoir_cost", "none"),)
+    title: Mapping[Lang, str] = {"zh": "供水", "en": "water supply"}
+    service = profile.Service("supply", title, "provisioning", "counted", EMPTY, True, "", (), items)
+    made = profile.Profile(
+        "p", "P", title, EMPTY, "", {"supply": service}, {"reservoir_cost": "annualised_reservoir"}, {}
+    )
+    known = needs.owner
+    monkeypatch.setattr("gep.profile.load", lambda _: made)
+    monkeypatch.setattr(needs, "owner", lambda name: RESERVOIRS if name == "water_resources" else known(name))
+    return made
+
+
+@pytest.mark.parametrize("name", [q.name for q in quantities().values() if needs.asked(q)])
+def test_every_statistic_has_its_bureau(name: str) -> None:
+    assert owner(name) is not None, "which bureau gives it? Add it to gep/bureaus.csv"
+
+
+def test_bureaus_are_known_and_their_units_too() -> None:
+    assert all(words.say(f"bureau-{bureau}", lang) for bureau in BUREAUS for lang in LANGS)
+    exact = [(one, quantities()[one.pattern]) for one in owners() if one.pattern in quantities() and one.unit]
+    assert all(conversion(one.unit, quantity) for one, quantity in exact)
+    assert all(bool(one.object["zh"]) == bool(one.object["en"]) for one in owners())
+
+
+def test_forms_ask_for_what_the_profile_rests_on(asked: profile.Profile, stack_path: Path, tmp_path: Path) -> None:
+    result = gep("statistics", "template", stack_path, "--year", 2020, "--out", tmp_path / "forms", "--lang", "zh")
+    assert asked.services
+    assert result.exit_code == 0, result.output
+    assert {p.name for p in (tmp_path / "forms").iterdir()} == {
+        "2020_统计局.xlsx", "2020_水务局.xlsx", "2020_发展和改革局.xlsx",
+    }  # fmt: skip
+    book = openpyxl.load_workbook(tmp_path / "forms" / "2020_水务局.xlsx")
+    assert book.sheetnames == ["填表说明", "数据", "价格"]
+    rows = list(book["数据"].iter_rows(min_row=2, values_only=True))
+    assert len(rows) == 3 * 5  # three zones, each with room for five reservoirs
+    assert rows[0][:8] == ("01", "西", "水资源总量 · 水库", None, None, "万立方米", None, None)
+    assert rows[0][8] == "水资源总量\ntotal water resources"
+    assert rows[0][-2:] == (2020, "water_resources")
+    (rule,) = book["数据"].data_validations.dataValidation
+    assert (rule.type, str(rule.sqref), float(rule.formula2)) == ("decimal", "E2:E16", 1e8)
+    prices = {row[1]: row[3] for row in book["价格"].iter_rows(min_row=2, values_only=True)}
+    assert prices == {"reservoir_capital": "无，须填", "reservoir_life": "50", "reservoir_operation": "0.1"}
+    again = gep("statistics", "template", stack_path, "--year", 2020, "--out", tmp_path / "forms", "--lang", "zh")
+    assert again.exit_code == 1
+    assert again.output.count("[forms-exist]") == 3
+
+
+Fill = Callable[..., None]
+
+
+@pytest.fixture
+def forms(asked: profile.Profile, stack_path: Path, tmp_path: Path) -> tuple[Path, Fill]:
+    """A folder of forms in English, and a way to fill cells in."""
+    folder = tmp_path / "forms"
+    assert asked.services
+    gep("statistics", "template", stack_path, "--year", 2020, "--out", folder, "--lang", "en")
+
+    def fill(bureau: str, sheet: str = "Data", **cells: object) -> None:
+        path = folder / f"2020_{bureau}.xlsx"
+        book = openpyxl.load_workbook(path)
+        for cell, value in cells.items():
+            book[sheet][cell] = value
+        book.save(path)
+
+    return folder, fill
+
+
+def test_filled_forms_become_one_table(forms: tuple[Path, Fill], stack_path: Path) -> None:
+    folder, fill = forms
+    fill("Water bureau", D2="East", E2="1,200", G2="bulletin", D3="West", E3=30, F3="亿立方米", G3="bulletin")
+    fill("Water bureau", E7="无", E12="—")
+    fill("Statistics bureau", E2=98, G2="yearbook", H2="preliminary")
+    fill("Water bureau", "Prices", F2=9.5, G2=2020, H2="letter 7")
+    out = folder / "all.csv"
+    for _ in range(2):  # a table made before is no form
+        result = gep("statistics", "check", stack_path, folder, "--year", 2020, "--out", out, "--lang", "en")
+        assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert next(line for line in lines if "water_resources" in line)[-2:] == ["3/3", "–"]
+    assert "1/3" in next(line for line in lines if "gdp" in line)
+    problems: list[Problem] = []
+    found = read([StatisticsFile(out)], {}, problems)
+    assert not problems
+    assert sorted((s.zone, s.quantity, s.object, s.value, s.note) for s in found) == [
+        ("01", "gdp", "", 980_000.0, "preliminary"),
+        ("01", "water_resources", "East", 12e6, ""),
+        ("01", "water_resources", "West", 3e9, ""),
+    ]
+    with (folder / "all_prices" / "prices.csv").open(encoding="utf-8-sig") as file:
+        (price,) = csv.DictReader(file)
+    assert (price["price"], price["value"], price["unit"], price["price_year"]) == (
+        "reservoir_capital", "9.5", "CNY/m³", "2020",
+    )  # fmt: skip
+    taken = tables.load([folder / "all_prices"], None)["reservoir_capital"].rows
+    assert {(row.value, row.verified) for row in taken} == {(9.5, "secondhand")}
+
+
+def test_a_stack_may_read_the_filled_forms_themselves(forms: tuple[Path, Fill]) -> None:
+    folder, fill = forms
+    fill("Statistics bureau", E2=98, G2="yearbook")
+    problems: list[Problem] = []
+    found = read([StatisticsFile(folder / "*.xlsx")], {"01": "01", "02": "02", "03": "03"}, problems)
+    assert not problems
+    assert [(s.zone, s.year, s.quantity, s.value) for s in found] == [("01", "2020", "gdp", 980_000.0)]
+
+
+def test_wrong_cells_are_listed_and_nothing_is_written(forms: tuple[Path, Fill], stack_path: Path) -> None:
+    folder, fill = forms
+    fill("Water bureau", E2="many", G2="a", E3=1, F3="吨", G3="a", E4=1, E5=5e12, G5="a", A6="09", E6=1, G6="a")
+    fill("Statistics bureau", E2=98, G2="a", K2=2019)
+    fill("Water bureau", "Prices", F2="much", G2=2020, H2="a", F3=50)
+    args = ("statistics", "check", stack_path, folder, "--year", 2020, "--out", folder / "all.csv")
+    result = gep(*args, "--json")
+    assert result.exit_code == 1
+    found = {(p["code"], p["where"].rpartition(" ")[2]) for p in json.loads(result.output)["problems"]}
+    assert found == {
+        ("statistics-number-wrong", "Data!A2"), ("statistics-unit-wrong", "Data!A3"),
+        ("statistics-cell-empty", "Data!A4"), ("statistic-implausible", "Data!A5"),
+        ("statistic-zone-unknown", "Data!A6"), ("forms-year", "Data!A2"),
+        ("forms-price-number", "Prices!F2"), ("statistics-cell-empty", "Prices!F3"),
+    }  # fmt: skip
+    assert not (folder / "all.csv").exists()
+    assert gep(*args, "--lang", "zh").exit_code == 1
+
+
+def test_a_folder_without_forms(stack_path: Path, tmp_path: Path) -> None:
+    result = gep("statistics", "check", stack_path, tmp_path, "--year", 2020, "--lang", "en")
+    assert result.exit_code == 1
+    assert "[forms-none]" in result.output
+    assert "0/3" in result.output
+
+
+def test_zones_must_be_known(tmp_path: Path) -> None:
+    text = (
+        '[stack]\ntitle = "a"\nyears = [2020]\ngrid = "land_cover"\n[zones]\npath = "z.gpkg"\ncode = "c"\nname = "n"\n'
+    )
+    (tmp_path / "stack.toml").write_text(text + '[layers.land_cover]\npath = "a.tif"\nlegend = "igbp"\n', "utf-8")
+    result = gep("statistics", "template", tmp_path, "--year", 2020, "--out", tmp_path / "f", "--lang", "en")
+    assert result.exit_code == 1
+    assert "[forms-zones-unread]" in result.output
