@@ -26,12 +26,12 @@ import pyproj
 import rasterio
 import shapely
 
-from gep import __version__, engine, entries, exports, gates, ledger, maps, prices, shipped, stack, zonal
+from gep import __version__, engine, entries, exports, gates, ledger, maps, plausibility, prices, shipped, stack, zonal
 from gep.engine import Sums
 from gep.entries import Accounted, Line, evidence, output_key
 from gep.errors import GepError, Problem, raise_all
 from gep.fuse import chosen
-from gep.ledger import Ledger, Run
+from gep.ledger import Entry, Ledger, Run
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
 from gep.profile import Item, Service
 from gep.quantities import quantities
@@ -382,9 +382,16 @@ def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[st
         "graph": [*([n.name, n.via, n.method, *n.args] for n in nodes), *zone.pop("graph")],
         "coefficients": coefficients | zone.pop("coefficients"),
         **zone,
+        **_stated(checked.inputs, year, prepared),
         "prices": priced,
         "lines": [_decided(line) for line in lines],
     }
+
+
+def _stated(inputs: Inputs, year: str, prepared: Prepared) -> dict[str, Any]:
+    """The threats and the access that the graph rests on: what is said of them, and their contents hashed."""
+    used = [node.name for node in prepared.graph.nodes.values() if node.via == "stack"]
+    return {name: inputs.stated(name, year) for name in used}
 
 
 def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
@@ -426,24 +433,27 @@ def _commit(
 ) -> Run:
     """Value the sums and append run and entries, in one transaction."""
     inputs = checked.inputs
+    made = {one.year: list(entries.entries(one)) for one in years}
     run = Run(
         id=ledger.run_id(determined),
         profile=inputs.profile.id,
         title=inputs.stack.title,
         years=inputs.years,
         determined=determined,
-        recorded={**_recorded(checked, years), "sources": _publications(inputs, determined)},
+        recorded={**_recorded(checked, years, made), "sources": _publications(inputs, determined)},
     )
     database, old = ledger_and_old
     with Ledger.open(database) as opened:
         replaced = opened.find(old).id if old else None
-        return opened.append(replace(run, supersedes=replaced), [e for one in years for e in entries.entries(one)])
+        return opened.append(replace(run, supersedes=replaced), [e for found in made.values() for e in found])
 
 
-def _recorded(checked: Checked, years: Sequence[Accounted]) -> dict[str, Any]:
+def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, list[Entry]]) -> dict[str, Any]:
     """What stands beside the numbers: when, who, where, warnings, cross-validation, zone areas."""
     inputs = checked.inputs
-    warnings = {one.year: [w.as_dict() for w in gates.warnings(one)] for one in years}
+    complete = not checked.left_out
+    found = {y.year: [*gates.warnings(y), *plausibility.warnings(y, made[y.year], complete=complete)] for y in years}
+    warnings = {year: [w.as_dict() for w in of_year] for year, of_year in found.items()}
     return {
         "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "who": _who(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -21,8 +22,10 @@ from gep.units import UnitError, convert
 from gep.words import LANGS, Lang
 
 _LAYER_KINDS = ("pixel", "class", "coefficient", "field")
+_BY_THREAT = ("threat_presence", "threat_influence", "habitat_sensitivity")  # one raster or column each, not one layer
 _CLASS_RESAMPLING = ("nearest", "mode")
 _VALUE_RESAMPLING = ("nearest", "bilinear", "average", "conserve")
+Decay = Literal["linear", "exponential"]
 _VECTORS = (".gdb", ".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml")
 
 
@@ -102,6 +105,25 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Threat:
+    """A threat to habitat: its raster, how far it reaches in metres, its weight among threats, how it fades."""
+
+    layer: Layer
+    reach: float
+    weight: float
+    decay: Decay
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSource:
+    """Where the polygons of access are: a vector file, its layer, the field of the share of threats let in."""
+
+    path: Path
+    layer: str | None
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class ZoneSource:
     """Where the zones are: a vector file, its layer, the fields of code and names, the encoding of its texts."""
 
@@ -158,6 +180,8 @@ class Declaration:
     unvalued: Mapping[str, str]
     notes: Mapping[str, Mapping[Lang, str]]
     closure: float | None
+    threats: Mapping[str, Threat] = field(default_factory=dict)
+    access: AccessSource | None = None
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -278,9 +302,9 @@ def declare(path: Path) -> tuple[Declaration, list[Problem]]:
         unvalued=top.texts("unvalued", '{ soil_retention = "…" }'),
         notes=_notes(top),
         closure=stack.number("closure", "0.93"),
+        threats=_threats(top, path.parent),
+        access=_access(top, path.parent),
     )
-    later = [key for key in ("threats", "access") if top.inner(key) is not None]
-    problems += [Problem("stack-not-yet", str(path), {"key": key}) for key in later]
     stack.done()
     top.done()
     return declared, problems
@@ -449,7 +473,9 @@ def _layers(top: _Keys, folder: Path) -> dict[str, Layer]:
     for name in tables.table:
         keys = tables.inner(name)
         quantity = _quantity(name, f"{top.where} [layers]", top.problems)
-        if quantity is not None and quantity.kind not in _LAYER_KINDS:
+        if name in _BY_THREAT:
+            top.problems.append(Problem("layer-by-threat", f"{top.where} [layers]", {"quantity": name}))
+        elif quantity is not None and quantity.kind not in _LAYER_KINDS:
             facts = {"quantity": name, "kind": quantity.kind}
             top.problems.append(Problem("stack-quantity-kind", f"{top.where} [layers]", facts))
         elif quantity is not None and keys is not None:
@@ -656,6 +682,78 @@ def lapse_rate(said: str, quantity: Quantity, steps: int) -> float | None:
     given, unit = (re.sub(r"delta_degC|degC|℃|°C", "kelvin", text) for text in (said, quantity.unit))
     found = conversion(f"({given})*m", replace(quantity, unit=unit), steps)
     return found[0] if found else None
+
+
+# --- threats and access -------------------------------------------------------------------------------------------
+
+
+def _threats(top: _Keys, folder: Path) -> dict[str, Threat]:
+    """The threats by name, in the order of their names: an order in the file must not show in a sum."""
+    tables = top.inner("threats")
+    found = {}
+    for name in sorted(tables.table) if tables else ():
+        keys = tables.inner(name) if tables else None
+        if keys is not None:
+            found[name] = _threat(keys, folder)
+            keys.done()
+    return found
+
+
+def _threat(keys: _Keys, folder: Path) -> Threat:
+    path = keys.text("path", needed='"crop_{year}.tif"')
+    if path.lower().rstrip("/").endswith(_VECTORS):
+        keys.problems.append(Problem("layer-vector", keys.where, {"path": path}))
+        path = ""
+    nodata = keys.numbers("nodata", (), "255")
+    layer = Layer(
+        quantity="threat_presence",
+        where=path,
+        path=located(path, folder),
+        nodata=nodata,
+        fills=nodata or (),
+        bands=keys.counts("band"),
+        variable=keys.text("variable"),
+        crs=keys.text("crs"),
+    )
+    decay = keys.text("decay", needed='"linear"')
+    if decay and decay not in get_args(Decay):
+        facts = {"decay": decay, "known": ", ".join(get_args(Decay))}
+        keys.problems.append(Problem("threat-decay-unknown", keys.where, facts))
+    return Threat(layer, _reach(keys), _weight(keys), cast("Decay", decay))
+
+
+def _reach(keys: _Keys) -> float:
+    """Metres; a number without a unit is refused, for it may be kilometres."""
+    said = keys.text("reach", needed='"3 km"')
+    try:
+        scale, offset = convert(said, "m") if said else (1.0, 0.0)
+    except UnitError:
+        scale, offset = math.nan, 0.0
+    if offset or not (math.isfinite(scale) and scale > 0):
+        keys.problems.append(Problem("threat-reach-wrong", keys.where, {"reach": said}))
+    return scale
+
+
+def _weight(keys: _Keys) -> float:
+    weight = keys.number("weight", "0.6")
+    if weight is None and "weight" not in keys.table:
+        facts: dict[str, Fact] = {"key": "weight", "example": "weight = 0.6"}
+        keys.problems.append(Problem("stack-key-missing", keys.where, facts))
+    elif weight is not None and not (math.isfinite(weight) and weight > 0):
+        keys.problems.append(Problem("threat-weight-wrong", keys.where, {"weight": weight}))
+    return weight or 1.0
+
+
+def _access(top: _Keys, folder: Path) -> AccessSource | None:
+    keys = top.inner("access")
+    if keys is None:
+        return None
+    path = keys.text("path", needed='"access.gpkg"')
+    found = AccessSource(folder / path, keys.text("layer") or None, keys.text("field", needed='"access"'))
+    keys.done()
+    if not top.table.get("threats"):
+        keys.problems.append(Problem("access-without-threats", keys.where))
+    return found
 
 
 # --- presets -------------------------------------------------------------------------------------------------------

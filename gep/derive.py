@@ -7,16 +7,21 @@ import json
 import math
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gep import fields, shipped, stack
-from gep.fields import days, stations
+from gep.fields import days, habitat, stations
+from gep.fields.access import Access
 from gep.quantities import quantities
 from gep.resolve import Node, bare, ways
 from gep.stack import Source, Stack
+from gep.tables import Lookup
 
 
 def field(opened: Stack, node: Node, year: str) -> Source:
@@ -28,6 +33,89 @@ def field(opened: Stack, node: Node, year: str) -> Source:
     if not path.exists():
         fields.derive(way, source.grid, lambda window: stack.read_native(source, window), path)
     return stack.derived(bare(node.name), path, opened.grid)
+
+
+# --- fields of several inputs ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Threats:
+    """The influence of each of a stack's threats in one year, as rasters, and their weights."""
+
+    sources: tuple[Source, ...]
+    weights: tuple[float, ...]
+
+
+Piece = Source | Lookup | Threats | Access
+
+
+def threats(opened: Stack, year: str) -> Threats:
+    """Every threat's influence, made on its raster's own grid from its reach and decay."""
+    found = tuple(_influence(opened, name, year) for name in opened.threats)
+    return Threats(found, tuple(threat.weight for threat in opened.threats.values()))
+
+
+def _influence(opened: Stack, name: str, year: str) -> Source:
+    threat, source = opened.threats[name], opened.threat_sources[name, year]
+    field = habitat.influence(threat.reach, threat.decay)
+    how = (stack.fingerprint(source), repr(source.grid), threat.decay, repr(threat.reach))
+    path = _kept(field.quantity, *how)
+    if not path.exists():
+        side = habitat.block(field, source.grid)
+        fields.derive(field, source.grid, lambda window: stack.read_native(source, window), path, block=side)
+    return stack.derived(field.quantity, path, opened.grid)
+
+
+def joined(opened: Stack, node: Node, pieces: Mapping[str, Piece]) -> Source:
+    """A field of several inputs, on the stack's grid; `pieces` are by the names the field needs them under."""
+    way = ways(bare(node.name))[node.method]
+    assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
+    how = [f"{name} {_identity(piece)}" for name, piece in pieces.items()]
+    path = _kept(bare(node.name), *how, repr(opened.grid), node.method)
+    if not path.exists():
+        fields.join(way, opened.grid, _given(opened, pieces), path)
+    return stack.derived(bare(node.name), path, opened.grid)
+
+
+def _given(opened: Stack, pieces: Mapping[str, Piece]) -> fields.Given:
+    found = {name: piece for name, piece in pieces.items() if isinstance(piece, Threats)}
+    sizes = [len(piece.codes) for piece in pieces.values() if isinstance(piece, Source)]
+    return fields.Given(
+        read={name: _reader(opened, piece) for name, piece in pieces.items() if not isinstance(piece, Lookup)},
+        tables={name: piece.values for name, piece in pieces.items() if isinstance(piece, Lookup)},
+        weights=np.array([weight for piece in found.values() for weight in piece.weights]),
+        classes=max(sizes, default=0),
+    )
+
+
+def _reader(opened: Stack, piece: Source | Threats | Access) -> fields.Read:
+    """How a field reads a raster by windows of the stack's grid."""
+    grid, cache = opened.grid, shipped.cache()
+    if isinstance(piece, Access):
+        return lambda window: piece.read(grid, window)
+    if isinstance(piece, Threats):
+        return lambda window: np.concatenate([stack.read(source, grid, window, cache) for source in piece.sources])
+    if not piece.categorical:
+        return lambda window: stack.read(piece, grid, window, cache)
+    return lambda window: _plane(stack.read(piece, grid, window, cache))
+
+
+def _plane(values: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(values.reshape(values.shape[-2:]))
+
+
+def _identity(piece: Piece) -> str:
+    """All that a piece's numbers depend on."""
+    if isinstance(piece, Source):
+        return stack.fingerprint(piece)
+    if isinstance(piece, Threats):
+        return " ".join([repr(piece.weights), *map(stack.fingerprint, piece.sources)])
+    if isinstance(piece, Access):
+        return piece.identity
+    return hashlib.sha256(piece.values.tobytes()).hexdigest()
+
+
+# --- ranges, stations, the cache -----------------------------------------------------------------------------------
 
 
 def bounded(source: Source) -> Source:

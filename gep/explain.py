@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import gep.services  # noqa: F401  (registers the formulas)
-from gep import engine, prices, stack, tables, words
+from gep import derive, engine, prices, stack, tables, words
 from gep.engine import UNCLASSIFIED
 from gep.errors import GepError, Problem
 from gep.fields import Field
@@ -22,7 +22,7 @@ from gep.ledger import Entry, Ledger, decimal_text, yuan
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
 from gep.profile import Item, within
 from gep.quantities import quantities
-from gep.resolve import Graph, Node, bare, node_name, unresolved, ways
+from gep.resolve import ACCESS, THREATS, Graph, Node, bare, node_name, unresolved, ways
 from gep.tables import Row
 from gep.words import Lang
 
@@ -121,9 +121,10 @@ class _Tree:
             raise GepError(broken[name])
         if quantities()[name].kind in ("class", "price") or graph.nodes[name].level != "pixel":
             raise GepError([Problem("not-a-map", name, {"quantity": name, "kind": quantities()[name].kind})])
-        nodes = [n.name for n in graph.of([name]).nodes.values() if n.quantity.kind != "class"]
+        seen = graph.of([name]).nodes.values()
+        nodes = [n.name for n in seen if n.quantity.kind != "class" and n.level == "pixel"]
         self.prepared = prepare(inputs, year, [Target(node, node) for node in nodes])
-        self.values = _values(self.prepared, window)
+        self.values, self.window, self.year = _values(self.prepared, window), window, year
         self.classes = _classes(self.prepared, window)
 
     @property
@@ -139,6 +140,8 @@ class _Tree:
         yield "  " * depth + self._line(node)
         if node.via == "table":
             yield from ("  " * (depth + 1) + text for text in self._row(node))
+        if node.via == "stack" and bare(node.name) == THREATS:
+            yield from ("  " * (depth + 1) + text for text in self._threats(node))
         for arg in node.args:
             if node_name(arg) in self.prepared.graph.nodes:
                 yield from self._below(self.prepared.graph.nodes[node_name(arg)], depth + 1)
@@ -147,6 +150,11 @@ class _Tree:
         label = f"{getattr(node.quantity, self.lang)} {node.name}"
         if node.quantity.kind == "class":
             return f"{label} = {self._class(node)}  ← {self._origin(node)}"
+        if bare(node.name) == ACCESS and node.via == "stack":
+            share = self.inputs.access.read(self.inputs.stack.grid, self.window).flat[0]
+            return f"{label} = {share:.6g}  ← {self._origin(node)}"
+        if node.level == "whole":
+            return f"{label}  ← {self._origin(node)}"
         value = self.values[node.name]
         unit = "" if node.quantity.unit == "1" else f" {node.quantity.unit}"
         shown = words.say("missing", self.lang) if math.isnan(value) else f"{value:.6g}{unit}"
@@ -168,16 +176,26 @@ class _Tree:
         legend, at = self.inputs.legends[bare(node.name)], self.classes[node.name]
         return words.say("missing", self.lang) if at < 0 else f"{legend.texts[at]} ({legend.ecosystems[at]})"
 
+    def _threats(self, node: Node) -> Iterator[str]:
+        """Each threat with its influence in this cell."""
+        opened, cache = self.inputs.stack, self.prepared.plan.cache
+        made = derive.threats(opened, self.inputs.when(node.name, self.year))
+        for (name, threat), source in zip(opened.threats.items(), made.sources, strict=True):
+            value = stack.read(source, opened.grid, self.window, cache).flat[0]
+            facts = {"name": name, "value": f"{value:.6g}", "path": threat.layer.where, "decay": threat.decay}
+            yield words.say("explain-threat", self.lang, reach=threat.reach / 1000, weight=threat.weight, **facts)
+
     def _row(self, node: Node) -> Iterator[str]:
-        """The coefficient row that applies here."""
+        """The coefficient rows that apply here: one, or one a threat."""
         lookup = self.prepared.plan.lookups[node.name]
         at = self.classes[node.args[0]] if lookup.class_layer else 0
-        column = 0
+        columns = range(lookup.rows.shape[1])
         if lookup.edges.size:
             column = int(np.searchsorted(lookup.edges, self.values[node.args[-1]], "right")) - 1
-        inside = at >= 0 and 0 <= column < lookup.rows.shape[1]
-        if inside and lookup.rows[at, column] >= 0:
-            yield _row_text(lookup.used[int(lookup.rows[at, column])], self.lang)
+            columns = columns[column : column + 1] if column >= 0 else range(0)
+        for column in columns if at >= 0 else ():
+            if lookup.rows[at, column] >= 0:
+                yield _row_text(lookup.used[int(lookup.rows[at, column])], self.lang)
 
 
 def _values(prepared: Prepared, window: Window) -> dict[str, float]:
@@ -251,6 +269,8 @@ def _evidence(of_year: Mapping[str, Any], items: set[str], lang: Lang) -> Iterat
     for node in needed.values():
         origin = f"{node.method}({', '.join(node.args)})" if node.method else node.via
         yield f"  {getattr(quantities()[bare(node.name)], lang)} {node.name} ← {origin}"
+        if node.via == "stack":
+            yield from ("    " + json.dumps(said, ensure_ascii=False) for said in of_year.get(node.name, ()))
         if node.name in of_year["inputs"]:
             yield f"    {of_year['inputs'][node.name][0]}"
         yield from ("    " + json.dumps(row, ensure_ascii=False) for row in of_year["coefficients"].get(node.name, ()))

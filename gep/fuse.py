@@ -177,7 +177,7 @@ def fuse(graph: Graph, wanted: Sequence[Wanted]) -> Fused:
     classes = tuple(n.name for n in nodes if n.quantity.kind == "class")
     used = {arg for n in nodes if n.via != "field" for arg in map(node_name, n.args)} | {w.node for w in wanted}
     values = tuple(n.name for n in nodes if n.name in used and _is_read(n))
-    tables = tuple(n.name for n in nodes if n.via == "table")
+    tables = tuple(n.name for n in nodes if n.via == "table" and n.name in used)
     formulas = tuple(n.name for n in nodes if n.via == "formula")
     text = _Writer(nodes, classes, values, tables, formulas).text(wanted)
     return Fused(text, _key(text, [chosen(graph.nodes[name]) for name in formulas]), classes, values, tables, formulas)
@@ -338,7 +338,7 @@ class _Writer:
 
     def _node(self, node: Node) -> None:
         """Write a node's year value; nodes with steps gather in a group that becomes one loop over the steps."""
-        if node.via in ("layer", "field", "given") and node.name not in self.values:
+        if node.name not in (*self.values, *self.tables, *self.formulas):
             return  # a class, or what only a field needs
         if node.steps > 1:
             years = {node_name(arg) for arg in node.args if node_name(arg) != arg}  # those it needs the year's value of

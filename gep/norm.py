@@ -348,7 +348,7 @@ class _Writer:
     def _price(self, item: Item) -> str:
         if not item.price:
             return self._say("norm-physical-only")
-        return f"{self._word(item.price)} {self._of(item.price)}"
+        return self._named(item.price)
 
     # Chapter 6: each service
 

@@ -19,16 +19,18 @@ from gep import derive, maps, profile, shipped, stack, tables, zones
 from gep.declaration import Declaration, ZoneSource, declare
 from gep.engine import UNCLASSIFIED, Output, Plan
 from gep.errors import Fact, GepError, Problem, raise_all
+from gep.fields import Field, access
 from gep.fuse import IN, LAND_COVER, MISSING, OUT, Wanted, fuse
 from gep.grid import Grid
 from gep.quantities import quantities
-from gep.resolve import LATITUDE, PREVIOUS, TABLE, Graph, Node, Supply, bare, resolve, ways
+from gep.resolve import ACCESS, LATITUDE, PREVIOUS, TABLE, THREATS, Graph, Supply, bare, resolve, ways
 from gep.stack import Source, Stack
 from gep.tables import Legend, Lookup, Table
 from gep.tables import Source as Publication
 
 DEFAULT_PROFILE = "leshan"
 CLOSED = ("water_conservation", "closed_water_balance")  # what a stack's closure means
+SENSITIVITY, BASELINE = "habitat_sensitivity", "baseline_land_cover"
 _CELLS = 1 << 18  # cells in a default window of strips: a few megabytes a layer
 _MOST_CELLS = 1 << 20  # and in any default window, whatever the files' own blocks
 
@@ -57,13 +59,29 @@ class Inputs:
     methods: Mapping[str, str]
     sets: Mapping[str, str]
     publications: Mapping[str, Publication] = field(default_factory=dict)
+    access: access.Access = access.OPEN
 
     def supply(self, year: str) -> Supply:
         """What names can be resolved from in a year."""
         steps = {name: layer.steps for name, layer in self.stack.layers.items()}
         statistics = frozenset(s.quantity for s in self.stack.statistics if s.year == year)
         previous = self.stack.years.index(year) > 0 and not self.stack.period
-        return Supply(steps, statistics, self.tables, self.methods, previous)
+        return Supply(steps, statistics, self.tables, self.methods, previous, bool(self.stack.threats))
+
+    def when(self, name: str, year: str) -> str:
+        """The year that a node of the graph of `year` is of."""
+        years = self.stack.years
+        return years[years.index(year) - 1] if name.startswith(PREVIOUS) else year
+
+    def stated(self, name: str, year: str) -> list[list[str]]:
+        """What the stack says of its threats or of access, a node of the graph of `year`, as evidence."""
+        if bare(name) == ACCESS:
+            return [[self.access.identity]]
+        when, sources = self.when(name, year), self.stack.threat_sources
+        return [
+            [threat, stack.fingerprint(sources[threat, when]), f"{one.reach:g} m", repr(one.weight), one.decay]
+            for threat, one in self.stack.threats.items()
+        ]
 
     @cached_property
     def ecosystems(self) -> tuple[str, ...]:
@@ -92,6 +110,7 @@ def _opened(request: Request) -> Inputs:
     folders += [request.coefficients] if request.coefficients else []
     read = _attempt(problems, tables.load, folders, opened.region if opened else None)
     legends = _legends(opened, problems) if opened else {}
+    open_to = _access(declared, opened, problems)
     areas = _zones(declared.zones, opened.grid if opened else None, problems)
     methods = {**(chosen.methods if chosen else {}), **declared.methods, **request.methods}
     problems += _methods_unknown(request.stack, methods)
@@ -101,11 +120,14 @@ def _opened(request: Request) -> Inputs:
     problems += _closure_wrong(declared, request)
     problems += _services_unknown(declared, chosen) if chosen else ()
     problems += _statistics_implausible(opened) if opened else ()
+    problems += _insensitive(declared, read or {}, {**(chosen.sets if chosen else {}), **declared.sets})
+    problems += _baseline_wrong(request.stack, legends)
     raise_all(problems)
     assert opened and chosen and read is not None and areas  # noqa: S101, PT018  (else a problem was raised)
     years = tuple(year for year in opened.years if year in request.years or not request.years)
     sets, cited = {**chosen.sets, **opened.sets}, tables.sources(folders[1:])
-    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, sets, cited))
+    open_to = open_to or access.OPEN
+    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, sets, cited, open_to))
 
 
 def _attempt(problems: list[Problem], function: Any, *args: Any, **named: Any) -> Any:
@@ -139,6 +161,39 @@ def _zones(spec: ZoneSource, grid: Grid | None, problems: list[Problem]) -> zone
     named = {"layer": spec.layer, "code": spec.code, "name": spec.name, "encoding": spec.encoding, "level": spec.level}
     found: zones.Zones | None = _attempt(problems, zones.load, spec.path, grid=grid, **named)
     return found
+
+
+def _access(declared: Declaration, opened: Stack | None, problems: list[Problem]) -> access.Access | None:
+    """The polygons of access on the stack's grid, or None where none are declared; checked without a grid too."""
+    found = declared.access
+    if found is None or not found.field:
+        return None
+    made: access.Access | None = _attempt(
+        problems, access.load, found.path, found.layer, found.field, opened.grid if opened else None
+    )
+    return made
+
+
+def _insensitive(declared: Declaration, found: Mapping[str, Table], sets: Mapping[str, str]) -> Iterator[Problem]:
+    """Threats that the sensitivity table has no rows for: it would be taken for harmless, or all would be missing."""
+    table = found.get(SENSITIVITY)
+    if table is None or not declared.threats:
+        return
+    if tables.THREAT not in table.keys:
+        yield Problem("sensitivity-without-threats", table.rows[0].where, {"keys": ", ".join(table.keys) or "–"})
+        return
+    at, picked = table.keys.index(tables.THREAT), sets.get(SENSITIVITY)
+    known = dict.fromkeys(row.keys[at] for row in table.rows if picked in (None, row.set))
+    for name in declared.threats.keys() - known.keys():
+        yield Problem("sensitivity-threat-missing", table.rows[0].where, {"threat": name, "known": ", ".join(known)})
+
+
+def _baseline_wrong(path: Path, legends: Mapping[str, Legend]) -> Iterator[Problem]:
+    """A baseline of other codes: areas of classes could not be compared."""
+    now, baseline = legends.get(LAND_COVER), legends.get(BASELINE)
+    if now and baseline and now.codes != baseline.codes:
+        facts: dict[str, Fact] = {"legend": now.name, "baseline": baseline.name}
+        yield Problem("baseline-legend-differs", f"{path} [layers.{BASELINE}]", facts)
 
 
 def _methods_unknown(path: Path, methods: Mapping[str, str]) -> Iterator[Problem]:
@@ -259,7 +314,8 @@ def look_up(inputs: Inputs, quantity: str) -> Lookup:
     table = inputs.tables[quantity]
     layer = LAND_COVER if "ecosystem" in table.keys else next((k for k in table.keys if k in inputs.legends), None)
     legend = inputs.legends.get(layer) if layer else None
-    return tables.dense(table, inputs.sets.get(quantity), legend, inputs.codes.get(layer or "", ()))
+    threats = tuple(inputs.stack.threats)
+    return tables.dense(table, inputs.sets.get(quantity), legend, inputs.codes.get(layer or "", ()), threats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +351,8 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
     fused = fuse(graph, [Wanted(t.node, t.map) for t in targets])
     reports: dict[str, Mapping[str, Any]] = {}
     names = [n for n in (*fused.classes, *fused.values) if n != LATITUDE]
-    sources = {name: derive.bounded(_source(inputs, graph.nodes[name], year, reports)) for name in names}
-    lookups = {name: look_up(inputs, bare(name)) for name in fused.tables}
+    sources = {name: derive.bounded(_source(inputs, graph, name, year, reports)) for name in names}
+    lookups = {name: look_up(inputs, bare(name)) for name, node in graph.nodes.items() if node.via == "table"}
     plan = Plan(
         grid=inputs.stack.grid,
         zones=inputs.zones,
@@ -334,17 +390,32 @@ def _years_between(opened: Stack, year: str) -> float:
     return float(int(opened.years[at]) - int(opened.years[at - 1]))
 
 
-def _source(inputs: Inputs, node: Node, year: str, reports: dict[str, Mapping[str, Any]]) -> Source:
+def _source(inputs: Inputs, graph: Graph, node_name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> Source:
     """Where a node's pixels are read from; fields and stations are derived first."""
-    years = inputs.stack.years
-    when = years[years.index(year) - 1] if node.name.startswith(PREVIOUS) else year
-    name = bare(node.name)
+    node = graph.nodes[node_name]
+    when, name = inputs.when(node.name, year), bare(node.name)
     if node.via == "field":
-        return derive.field(inputs.stack, node, when)
+        way = ways(name)[node.method]
+        assert isinstance(way, Field)  # noqa: S101  (a field node is made from a field)
+        if way.join is None:
+            return derive.field(inputs.stack, node, when)
+        needed = zip(way.needs, node.args, strict=True)
+        pieces = {need: _piece(inputs, graph, arg, year, reports) for need, arg in needed}
+        return derive.joined(inputs.stack, node, pieces)
     if inputs.stack.layers[name].stations is not None:
         source, reports[node.name] = derive.stations_layer(inputs.stack, name, when)
         return source
     return inputs.stack.source(name, when, inputs.codes.get(name, ()))
+
+
+def _piece(inputs: Inputs, graph: Graph, name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> derive.Piece:
+    """What a field of several inputs gets for one of them."""
+    node = graph.nodes[name]
+    if node.via == "table":
+        return look_up(inputs, bare(name))
+    if node.via != "stack":
+        return derive.bounded(_source(inputs, graph, name, year, reports))
+    return derive.threats(inputs.stack, inputs.when(name, year)) if bare(name) == THREATS else inputs.access
 
 
 def default_block(grid: Grid, sources: Iterable[Source]) -> tuple[int, int]:

@@ -19,10 +19,10 @@ from gep.errors import Problem
 from gep.fields import Field, fields
 from gep.formula import STEPS, Formula, methods
 from gep.quantities import Quantity, quantities
-from gep.tables import Table
+from gep.tables import THREAT, Table
 
-Via = Literal["layer", "field", "formula", "table", "statistic", "given"]
-Level = Literal["pixel", "zone", "price"]
+Via = Literal["layer", "field", "formula", "table", "statistic", "given", "stack"]
+Level = Literal["pixel", "zone", "price", "whole"]
 
 PREVIOUS = "previous_"
 ANNUAL = "annual_"
@@ -30,6 +30,8 @@ ANNUAL = "annual_"
 LATITUDE = "latitude"
 GIVEN = ("month", "half_month", LATITUDE, "years_between")
 TABLE = "table"
+# What a stack's own tables [threats.*] and [access] yield: fields alone read them.
+THREATS, ACCESS = "threat_influence", "habitat_access"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Node:
     """One resolved quantity: where its values come from and what it needs.
 
     `args` are names of other nodes in the order of the method's parameters; a name with the prefix `annual_` means
-    the year's value of a node with steps. `steps` is how many values a year the node has.
+    the year's value of a node with steps. `steps` is how many values a year the node has. A node of level "whole" is
+    read by fields alone: it is more than one value a cell.
     """
 
     name: str
@@ -73,13 +76,17 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What there is to resolve from: layers and the steps each has, statistics, tables, and the choices made."""
+    """What there is to resolve from: layers and the steps each has, statistics, tables, and the choices made.
+
+    `threats` is whether the stack declares any.
+    """
 
     layers: Mapping[str, int]
     statistics: frozenset[str] = frozenset()
     tables: Mapping[str, Table] = field(default_factory=dict)
     methods: Mapping[str, str] = field(default_factory=dict)
     previous: bool = False
+    threats: bool = False
 
 
 def bare(name: str) -> str:
@@ -132,13 +139,22 @@ class _Resolver:
             return [Problem("quantity-unknown", where, {"quantity": bare(name), "near": near})]
         if name.startswith(PREVIOUS) and not self.supply.previous:
             return [Problem("previous-year-missing", where, {"quantity": bare(name)})]
+        found = self._supplied(name, quantity, where)
+        return self._derived(name, quantity, where, needed_by) if found is None else found
+
+    def _supplied(self, name: str, quantity: Quantity, where: str) -> list[Problem] | None:
+        """What the stack itself gives; None where it gives nothing of that name."""
+        if quantity.name == THREATS and not self.supply.threats:
+            return [Problem("threats-missing", where)]
         if quantity.name in self.supply.layers:
             return self._add(Node(name, "layer", steps=self.supply.layers[quantity.name]))
         if quantity.name in self.supply.statistics:
             if quantity.kind == "pixel":
                 return [Problem("statistic-for-pixels", where, {"quantity": quantity.name})]
             return self._add(Node(name, "statistic", level="zone"))
-        return self._derived(name, quantity, where, needed_by)
+        if quantity.name in (THREATS, ACCESS):  # without polygons of access all is open
+            return self._add(Node(name, "stack", level="whole"))
+        return None
 
     def _derived(self, name: str, quantity: Quantity, where: str, needed_by: tuple[str, ...]) -> list[Problem]:
         candidates = ways(quantity.name)
@@ -198,7 +214,7 @@ class _Resolver:
         prefix = PREVIOUS if name.startswith(PREVIOUS) else ""
         args = tuple(prefix + arg for arg in table_args(table))
         found = [p for arg in args for p in self.visit(arg, (name, *needed_by))]
-        level: Level = "price" if quantity.kind == "price" else "pixel"
+        level: Level = "price" if quantity.kind == "price" else "whole" if THREAT in table.keys else "pixel"
         return found or self._add(Node(name, "table", args=args, level=level))
 
     def _add(self, node: Node) -> list[Problem]:
@@ -208,7 +224,8 @@ class _Resolver:
 
 def table_args(table: Table) -> tuple[str, ...]:
     """What a table's keys are looked up by: the class layer, then the quantity of its bins."""
-    keys = ["land_cover" if key == "ecosystem" else key.removesuffix("_min") for key in table.keys]
+    named = [key for key in table.keys if key != THREAT]
+    keys = ["land_cover" if key == "ecosystem" else key.removesuffix("_min") for key in named]
     return tuple(dict.fromkeys(key for key in keys if not key.endswith("_max")))
 
 
@@ -226,6 +243,8 @@ def ways(quantity: str) -> dict[str, Formula | Field]:
 
 def unresolved(quantity: str, where: str, needed_by: tuple[str, ...] = ()) -> Problem:
     """The problem of a quantity that nothing supplies, with every way to supply it or to do without it."""
+    if quantity == THREATS:
+        return Problem("threats-missing", where)
     row = quantities()[quantity]
     inputs = "; ".join(f"{n}({', '.join(_needs(w))})" for n, w in ways(quantity).items())
     others = [f"{name}={'|'.join(ways(bare(name)))}" for name in needed_by if len(ways(bare(name))) > 1]

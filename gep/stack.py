@@ -10,16 +10,28 @@ import csv
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gep import daily, layers, rasters, shipped
 from gep.daily import How
-from gep.declaration import Declaration, Layer, Stations, ZoneSource, conversion, declare, lapse_rate, unit_problems
+from gep.declaration import (
+    AccessSource,
+    Declaration,
+    Layer,
+    Stations,
+    Threat,
+    ZoneSource,
+    conversion,
+    declare,
+    lapse_rate,
+    unit_problems,
+)
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.grid import Grid
 from gep.layers import Files, Opening, filled
@@ -57,8 +69,8 @@ __all__ = [
 class Stack:
     """What stack.toml declares, with every layer of every year opened and checked.
 
-    `sources` has every raster layer by quantity and year. `closure` is a declared factor on evapotranspiration;
-    `notes` are said of services in every output, `notice` of the whole.
+    `sources` has every raster layer by quantity and year, `threat_sources` those of threats by name. `closure` is a
+    declared factor on evapotranspiration; `notes` are said of services in every output, `notice` of the whole.
     """
 
     path: Path
@@ -78,6 +90,9 @@ class Stack:
     notes: Mapping[str, Mapping[Lang, str]]
     closure: float | None
     sources: Mapping[tuple[str, str], Source]
+    threats: Mapping[str, Threat] = field(default_factory=dict)
+    access: AccessSource | None = None
+    threat_sources: Mapping[tuple[str, str], Source] = field(default_factory=dict)
 
     def source(self, quantity: str, year: str, codes: tuple[int, ...] = ()) -> Source:
         """A raster layer of one year; `codes` are a class layer's raw codes in dense order.
@@ -135,10 +150,13 @@ class _Loader:
         self.declared, self.years, self.problems = declared, years, problems
         self.files = Files(problems)
         self.sources: dict[tuple[str, str], Source] = {}
+        self.threats: dict[tuple[str, str], Source] = {}
 
     def stack(self) -> Stack | None:
         """The stack; None if problems leave it without a grid."""
         opened = {name: self._layer(layer) for name, layer in self.declared.layers.items()}
+        for name, threat in self.declared.threats.items():
+            self._threat(name, threat)
         grid = self._grid()
         zones = zone_words(self.declared.zones) if self.declared.statistics else {}
         statistics = read_statistics(self.declared.statistics, zones, self.problems)
@@ -165,11 +183,18 @@ class _Loader:
             notes=declared.notes,
             closure=declared.closure,
             sources=MappingProxyType(self.sources),
+            threats=declared.threats,
+            access=declared.access,
+            threat_sources=MappingProxyType(self.threats),
         )
 
     def where(self, quantity: str) -> str:
         """The place in the file where a layer is declared."""
         return f"{self.declared.path} [layers.{quantity}]"
+
+    def threat_where(self, name: str) -> str:
+        """The place in the file where a threat is declared."""
+        return f"{self.declared.path} [threats.{name}]"
 
     def _layer(self, layer: Layer) -> Layer:
         """Open a layer in every year; how many steps it has."""
@@ -183,6 +208,14 @@ class _Loader:
         if len({count > 1 for count in counts}) > 1:
             self.problems.append(Problem("layer-steps-differ", self.where(layer.quantity)))
         return replace(layer, steps=quantities()[layer.quantity].steps if max(counts, default=1) > 1 else 1)
+
+    def _threat(self, name: str, threat: Threat) -> None:
+        """Open a threat's raster in every year."""
+        where = self.threat_where(name)
+        for year in self.years if threat.layer.where else ():
+            opened = Opening(self.files, threat.layer, year, where).source()
+            if opened is not None:
+                self.threats[name, year] = opened
 
     def _stations(self, layer: Layer, stations: Stations) -> Layer:
         if stations.daily is not None:
@@ -267,30 +300,38 @@ class _Loader:
 
     def _place(self, grid: Grid) -> None:
         """Choose how each source is sampled on the grid; one that lies outside it is a problem."""
+        for (name, _), source in self.threats.items():
+            self._check_place(source, grid, self.threat_where(name))
         for (name, year), source in self.sources.items():
-            if not layers.overlaps(source.grid, grid):
-                facts = {
-                    "have": layers.shown(source.grid.bounds),
-                    "grid": layers.shown(layers.bounds_in(grid, source.grid.crs)),
-                }
-                self.problems.append(Problem("layer-outside", self.where(name), facts))
+            self._check_place(source, grid, self.where(name))
             declared = self.declared.layers[name].resample
             self.sources[name, year] = replace(source, resample=declared or layers.usual(source, grid))
+
+    def _check_place(self, source: Source, grid: Grid, where: str) -> None:
+        if not layers.overlaps(source.grid, grid):
+            have, want = layers.shown(source.grid.bounds), layers.shown(layers.bounds_in(grid, source.grid.crs))
+            self.problems.append(Problem("layer-outside", where, {"have": have, "grid": want}))
 
     # --- first looks ---
 
     def _probe(self) -> None:
         """Read the first, middle and last block of every file: they must be readable and their values plausible."""
+        for (name, _), source in self.threats.items():
+            self._looked_at(source, self.threat_where(name))
         for (name, _), source in {s: (k, s) for k, s in self.sources.items()}.values():
-            try:
-                values = np.concatenate([np.ravel(block) for block in self.files.blocks(source)])
-            except GepError as error:
-                self.problems += [Problem(p.code, self.where(name), p.facts) for p in error.problems]
-                continue
-            if not source.categorical:
+            values = self._looked_at(source, self.where(name))
+            if values is not None and not source.categorical:
                 said = self.declared.layers[name]
                 told = said.nodata is not None or said.valid is not None
                 self.problems += layers.implausible(self.where(name), source, values, told=told)
+
+    def _looked_at(self, source: Source, where: str) -> NDArray[Any] | None:
+        """Values of the first, middle and last block of a source's files; None where they cannot be read."""
+        try:
+            return np.concatenate([np.ravel(block) for block in self.files.blocks(source)])
+        except GepError as error:
+            self.problems += [Problem(p.code, where, p.facts) for p in error.problems]
+            return None
 
 
 def _matching(path: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 A table is a CSV named after its quantity: `set, key…, value, low, high, unit, source, clause, year, region, verified,
 note`. Its keys are `ecosystem`, or a class layer (its own codes), and `<quantity>_min, <quantity>_max` bins; or none.
-Prices stand together in `prices.csv`. Silence is NaN.
+Prices stand together in `prices.csv`. Silence is NaN. `threat`, a name of the stack's [threats.*], may be a second key.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from gep.units import UnitError, convert
 Verified = Literal["quoted", "derived", "secondhand", "unverified", "demo"]
 
 _COMMON = ("set", "value", "low", "high", "unit", "source", "clause", "year", "region", "verified", "note")
+THREAT = "threat"
 _PRICED = (*_COMMON, "price_year", "index")
 # A table saved in these would lie in the folder unread.
 _WORKBOOKS = (".xls", ".xlsx", ".xlsm", ".et", ".ods", ".tsv")
@@ -145,7 +146,8 @@ class Lookup:
 
     `class_layer` is None where the value does not depend on a class, `bin_quantity` where it has no bins. `edges` are
     n+1 ascending bin edges (empty without bins); bin i holds edges[i] ≤ x < edges[i+1]. `values` and `rows` have
-    shape (classes or 1, bins or 1): NaN and −1 where the table is silent, else `used[rows[i, j]]` is the row.
+    shape (classes or 1, bins or threats or 1): NaN and −1 where the table is silent, else `used[rows[i, j]]`
+    is the row.
     """
 
     class_layer: str | None
@@ -219,8 +221,10 @@ def sources(folders: Sequence[Path] = ()) -> Mapping[str, Source]:
     return found
 
 
-def dense(table: Table, set_: str | None, legend: Legend | None, codes: tuple[int, ...] = ()) -> Lookup:
-    """The table as an array over classes and bins.
+def dense(
+    table: Table, set_: str | None, legend: Legend | None, codes: tuple[int, ...] = (), threats: Sequence[str] = ()
+) -> Lookup:
+    """The table as an array over classes and bins, or over classes and `threats` where it is by threat.
 
     Classes follow `codes` (raw codes in dense order), or `legend.codes` where none are given. For a table by
     ecosystem the nearest ancestor that has rows gives all of a class's bins. Where a class's last bin ends at the
@@ -230,6 +234,11 @@ def dense(table: Table, set_: str | None, legend: Legend | None, codes: tuple[in
     ecosystem is given no legend.
     """
     rows = _picked(table, set_)
+    if THREAT in table.keys:
+        if not threats:
+            raise GepError([Problem("threats-missing", table.quantity)])
+        parts = {name: dense(_of_threat(table, rows, name), None, legend, codes) for name in threats}
+        return _beside(parts, table.keys.index(THREAT))
     axes = _axes(table.keys)
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -573,14 +582,15 @@ def _keys(
     keys = tuple(column for column in sheet.columns if column not in _COMMON)
     where = f"{sheet.name}:1"
     wrong = [key for key in keys if not _is_key(key, keys)]
-    allowed = [*_COMMON, "ecosystem", *_class_layers()]
+    allowed = [*_COMMON, "ecosystem", THREAT, *_class_layers()]
     for key in wrong:
         bins = [f"{name}{key[-4:]}" for name in quantities() if key.endswith(("_min", "_max"))]
         problems.append(Problem("table-column-unknown", where, {"column": key, "near": _near(key, allowed + bins)}))
     if wrong:
         return None
-    classes = sum(not key.endswith(("_min", "_max")) for key in keys)
-    if classes > 1 or len(keys) - classes > 2:
+    axes = [key for key in keys if key != THREAT]
+    classes = sum(not key.endswith(("_min", "_max")) for key in axes)
+    if classes > 1 or len(axes) - classes > (0 if THREAT in keys else 2):
         problems.append(Problem("table-keys-many", where, {"keys": ", ".join(keys)}))
         return None
     table = below.get(quantity.name)
@@ -595,7 +605,7 @@ def _is_key(column: str, columns: Sequence[str]) -> bool:
     stem, _, end = column.rpartition("_")
     if end in ("min", "max") and stem in quantities():
         return f"{stem}_min" in columns and f"{stem}_max" in columns
-    return column == "ecosystem" or column in _class_layers()
+    return column in ("ecosystem", THREAT) or column in _class_layers()
 
 
 # One row
@@ -680,6 +690,10 @@ def _key(key: str, text: str, where: str, desk: _Desk, problems: list[Problem]) 
     if key == "ecosystem":
         _check_ecosystem(text, desk.ecosystems, where, problems)
         return text
+    if key == THREAT:
+        if not text:
+            problems.append(Problem("table-key-empty", where, {"column": THREAT}))
+        return text
     if key in _class_layers():
         return str(_code(text, key, where, problems))
     plain = text.translate(_FULL_WIDTH).lower()
@@ -754,7 +768,7 @@ class _Axes:
 def _axes(keys: tuple[str, ...]) -> _Axes:
     lows = [i for i, key in enumerate(keys) if key.endswith("_min")]
     bins = keys[lows[0]].removesuffix("_min") if lows else None
-    ats = [i for i, key in enumerate(keys) if not bins or key not in (f"{bins}_min", f"{bins}_max")]
+    ats = [i for i, key in enumerate(keys) if key not in (THREAT, f"{bins}_min", f"{bins}_max")]
     at = ats[0] if ats else None
     layer = None if at is None else keys[at]
     ecosystem = layer == "ecosystem"
@@ -887,6 +901,25 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
     while name not in known and "." in name:
         name = name.rpartition(".")[0]
     return name
+
+
+def _of_threat(table: Table, rows: Sequence[Row], threat: str) -> Table:
+    """The rows of one threat, of one set, without that key."""
+    at = table.keys.index(THREAT)
+    own = [replace(row, keys=(*row.keys[:at], *row.keys[at + 1 :])) for row in rows if row.keys[at] == threat]
+    return Table(table.quantity, (*table.keys[:at], *table.keys[at + 1 :]), tuple(own))
+
+
+def _beside(parts: Mapping[str, Lookup], at: int) -> Lookup:
+    """Lookups of each threat as the columns of one; their rows get the threat back as the key at `at`."""
+    used: list[Row] = []
+    rows = []
+    for threat, part in parts.items():
+        rows.append(np.where(part.rows < 0, -1, part.rows + len(used)))
+        used += [replace(row, keys=(*row.keys[:at], threat, *row.keys[at:])) for row in part.used]
+    first = next(iter(parts.values()))
+    values = np.hstack([part.values for part in parts.values()])
+    return Lookup(first.class_layer, None, first.edges, values, np.hstack(rows).astype(np.int32), tuple(used))
 
 
 def _lookup(axes: _Axes, edges: NDArray[np.float64], cells: list[list[Row | None]]) -> Lookup:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import rasterio
 
-from gep.fields import Cells, Compute, Field, Floats, derive, derives, fields, write
+from gep.fields import Cells, Compute, Field, Floats, Given, derive, derives, fields, join, write
 from gep.grid import Grid, Window
+from gep.quantities import quantities
+from gep.resolve import bare
 
 GRID = Grid(30, 41, 250_000.0, 3_200_000.0, 30.0, 30.0, "EPSG:32648")
 
@@ -30,10 +32,13 @@ def test_fields_are_listed_by_quantity_each_with_a_source_and_words() -> None:
         "slope_length": ["flow_path"],
         "slope_length_steepness": ["capped_flow_path"],
         "rainfall_erosivity": ["daily_power", "daily_zhang"],
+        "habitat_degradation": ["threats_summed"],
+        "habitat_rarity": ["since_baseline", "since_previous"],
     }
     for one in (f for fs in found.values() for f in fs):
         assert one.source
-        assert one.needs in {("elevation",), ("daily_precipitation",)}
+        assert one.join or one.needs in {("elevation",), ("daily_precipitation",)}
+        assert all(bare(name) in quantities() for name in one.needs)
         assert one.summary.endswith(".")
         assert f"def {one.name}(" in one.text
 
@@ -44,6 +49,15 @@ def test_a_name_is_registered_once() -> None:
 
     with pytest.raises(ValueError, match="two fields named horn"):
         derives("slope", needs=("elevation",), source="x")(horn)
+
+
+def test_a_field_of_one_input_and_one_of_several_are_not_mistaken_for_each_other(tmp_path: Path) -> None:
+    joint = fields()["habitat_rarity"][0]
+    with pytest.raises(ValueError, match="several inputs"):
+        derive(joint, GRID, ramp, tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="joins nothing"):
+        join(fields()["slope"][0], GRID, Given({}, {}, np.ones(0), 0), tmp_path / "a.tif")
+    assert not list(tmp_path.iterdir())
 
 
 def test_file_is_tiled_float32_with_nan_and_tags(tmp_path: Path) -> None:

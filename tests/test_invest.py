@@ -39,6 +39,9 @@ unit = "mm/year"
 [layers.reference_evapotranspiration]
 path = "{inputs}/eto.tif"
 unit = "mm/year"
+[layers.baseline_land_cover]
+path = "{inputs}/lulc_bas.tif"
+legend = "legend.csv"
 [layers.soil_depth]
 path = "{inputs}/soil_depth.tif"
 unit = "mm"
@@ -48,6 +51,17 @@ unit = "1"
 [methods]
 evapotranspiration = "budyko_fu"
 carbon_gain = "stock_change"
+habitat_rarity = "since_baseline"
+[access]
+path = "{inputs}/access.gpkg"
+field = "access"
+"""
+
+THREAT = """[threats.{threat}]
+path = "{threat}_{{year}}.tif"
+reach = "{max_dist} m"
+weight = {weight}
+decay = "{decay}"
 """
 
 # lucode → ecosystem type, the test's own legend: InVEST's classes are those of its synthetic landscape.
@@ -67,8 +81,12 @@ def table(folder: Path, name: str, rows: list[tuple[int, str]], unit: str) -> No
 
 
 def columns(path: Path, column: str) -> list[tuple[int, str]]:
+    return [(int(row["lucode"]), row[column]) for row in rows_of(path)]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        return [(int(row["lucode"]), row[column]) for row in csv.DictReader(file)]
+        return list(csv.DictReader(file))
 
 
 def clip_zones(inputs: Path, folder: Path) -> None:
@@ -102,9 +120,32 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for pool in ("above", "below", "soil", "dead"):
         table(coefficients, f"carbon_{pool}", columns(inputs / "carbon_pools.csv", f"c_{pool}"), "t/ha")
     (coefficients / "seasonality.csv").write_text("value,unit,source,verified\n12,1,invest_3_20,quoted\n", "utf-8")
+    write_habitat(inputs, coefficients)
     path = folder / "stack.toml"
-    path.write_text(STACK.format(inputs=inputs.as_posix()), "utf-8")
+    path.write_text(STACK.format(inputs=inputs.as_posix()) + write_threats(inputs, folder), "utf-8")
     return path
+
+
+def write_threats(inputs: Path, folder: Path) -> str:
+    """Each threat's rasters under the years' names; what the stack says of them."""
+    rows = rows_of(inputs / "hq_threats.csv")
+    for row in rows:
+        for year, column in (("2020", "cur_path"), ("2030", "fut_path")):
+            (folder / f"{row['threat']}_{year}.tif").write_bytes((inputs / row[column]).read_bytes())
+    return "".join(THREAT.format(**row) for row in rows)
+
+
+def write_habitat(inputs: Path, coefficients: Path) -> None:
+    path = inputs / "hq_sensitivity.csv"
+    table(coefficients, "habitat", columns(path, "habitat"), "1")
+    lines = [
+        f"{row['lucode']},{threat},{row[threat]},1,invest_3_20,quoted"
+        for row in rows_of(path)
+        for threat in ("crop", "urban", "roads")
+    ]
+    text = "land_cover,threat,value,unit,source,verified\n" + "\n".join(lines) + "\n"
+    (coefficients / "habitat_sensitivity.csv").write_text(text, "utf-8")
+    (coefficients / "half_saturation.csv").write_text("value,unit,source,verified\n0.5,1,invest_3_20,quoted\n", "utf-8")
 
 
 def pixels(stack: Path, quantity: str, year: str) -> Any:
@@ -115,7 +156,11 @@ def pixels(stack: Path, quantity: str, year: str) -> Any:
 
 
 def oracle(part: str) -> Any:
-    with rasterio.open(shared(INVEST) / part) as file:
+    return oracle_input(shared(INVEST) / part)
+
+
+def oracle_input(path: Path) -> Any:
+    with rasterio.open(path) as file:
         values = file.read(1).astype(np.float64)
         values[values == file.nodata] = np.nan
     return values
@@ -135,6 +180,31 @@ def test_pixels_are_those_of_invest(stack: Path, quantity: str, year: str, part:
     ours, theirs = pixels(stack, quantity, year), oracle(part)
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "year", "part"),
+    [
+        ("habitat_degradation", "2020", "deg_sum_c"),
+        ("habitat_degradation", "2030", "deg_sum_f"),
+        ("habitat_quality", "2020", "quality_c"),
+        ("habitat_quality", "2030", "quality_f"),
+        ("habitat_rarity", "2020", "rarity_c"),
+        ("habitat_rarity", "2030", "rarity_f"),
+    ],
+)
+def test_habitat_is_that_of_invest(stack: Path, quantity: str, year: str, part: str) -> None:
+    ours, theirs = pixels(stack, quantity, year), oracle(f"habitat_quality/{part}.tif")
+    np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-9)
+
+
+def test_rarity_by_class_is_that_of_invests_table(stack: Path) -> None:
+    for year, name in (("2020", "rarity_c"), ("2030", "rarity_f")):
+        ours, cover = pixels(stack, "habitat_rarity", year), oracle_input(stack.parent / f"lulc_{year}.tif")
+        for row in rows_of(shared(INVEST) / f"habitat_quality/{name}.csv"):
+            found = np.unique(ours[(cover == int(row["lucode"])) & ~np.isnan(ours)])
+            np.testing.assert_allclose(found, [float(row["rarity_value"])], rtol=1e-6)
 
 
 def test_carbon_change_keeps_what_invest_loses(stack: Path) -> None:

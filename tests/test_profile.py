@@ -275,3 +275,14 @@ def test_leshan_counts_what_its_standard_counts() -> None:
             assert ours.items == service.items
             assert ours.status == "counted" or (ours.status == "not_applicable" and ours.reason["zh"])
     assert "satellite" in {service.status for service in leshan.services.values()}
+
+
+@pytest.mark.parametrize("name", ["ndrc-2022", "mee-2020", "db33t2274-2025"])
+def test_a_profile_of_a_text_that_nobody_saw_names_no_clause_of_it(name: str) -> None:
+    read = profile.load(name)
+    assert read.extends == "gbt46869-2025"
+    assert read.label["zh"] == "指标对照（条款未见）"
+    assert {service.id for service in read.services.values() if service.clause} == set()
+    assert {service.id for service in read.services.values() if service.cls == "deduction"} == {
+        service.id for service in read.services.values() if "46869" in service.reason["zh"]
+    }

@@ -362,6 +362,7 @@ def test_leshan_has_biodiversity_beside_the_standard() -> None:
 # Every map and statistic that nothing else yields, and the coefficients that come as maps; others must be shipped.
 LAYERS = {q.name: q.steps for q in quantities().values() if q.kind in ("pixel", "class") and not ways(q.name)}
 LAYERS |= dict.fromkeys(["sand", "silt", "clay", "soil_organic_carbon", "shannon_index"], 1)
+LAYERS |= dict.fromkeys(["habitat", "habitat_sensitivity", "half_saturation"], 1)
 STATISTICS = frozenset(q.name for q in quantities().values() if q.kind == "statistic") | {"hydropower_generation"}
 
 
@@ -369,7 +370,7 @@ def test_the_graph_of_all_services_resolves_from_maps_alone(shipped_tables: dict
     chosen = profile.load("leshan")
     items = [item for service in chosen.services.values() for item in service.items]
     wanted = {item.quantity for item in items} | {item.price for item in items if item.price}
-    supply = Supply(LAYERS, STATISTICS, shipped_tables, chosen.methods, previous=True)
+    supply = Supply(LAYERS, STATISTICS, shipped_tables, chosen.methods, previous=True, threats=True)
     _, broken = resolve(sorted(wanted), supply)
     assert not broken
 

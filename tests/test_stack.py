@@ -154,11 +154,8 @@ def test_a_reference_period_is_the_only_year(folder: Folder) -> None:
 
 
 def test_stack_keys(folder: Folder) -> None:
-    found = folder.problems(
-        '[layers.land_covr]\npath = "x.tif"\n[threats.crop]\nweight = 1\n[access]\npath = "a"\n[extra]\n'
-    )
-    assert found["stack-quantity-unknown"].facts["near"] == "land_cover"
-    assert found["stack-not-yet"].facts["key"] in {"threats", "access"}
+    found = folder.problems('[layers.land_covr]\npath = "x.tif"\n[extra]\n')
+    assert found["stack-quantity-unknown"].facts["near"] == "land_cover, baseline_land_cover"
     assert found["stack-key-unknown"].facts["key"] == "extra"
     wrong = HEAD.replace('grid = "land_cover"', 'gird = "land_cover"').replace("[2022, 2020]", "[2020, 2020]")
     found = folder.problems(

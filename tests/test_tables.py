@@ -627,6 +627,33 @@ def test_raw_codes_constants_and_bins_alone(write: Write) -> None:
         tables.dense(loaded["depth"], None, LEGEND)
 
 
+def test_threats_stand_side_by_side(write: Write) -> None:
+    rows = [
+        ("forest", "crop", "0.1"),
+        ("forest", "road", "0.2"),
+        ("shrub", "road", "0.3"),
+        ("forest.bamboo", "crop", ""),
+    ]
+    write("shipped/ratio.csv", _head("ecosystem", "threat") + "".join(_row(e, t, value=v) for e, t, v in rows))
+    users = write("mine/ratio.csv", "ecosystem,threat,value,unit\nforest,road,0.9,1\n")
+    table = tables.load([users], None)["ratio"]
+    legend = Legend("l", (1, 2, 3), ("forest.evergreen", "shrub", "forest.bamboo"))
+    found = tables.dense(table, None, legend, (), ("road", "crop"))
+    np.testing.assert_array_equal(found.values, [[0.9, 0.1], [0.3, math.nan], [0.9, math.nan]])
+    assert (found.class_layer, found.bin_quantity, found.edges.size) == ("land_cover", None, 0)
+    shown = [[found.used[i].keys if i >= 0 else None for i in line] for line in found.rows]
+    assert shown[0] == [("forest", "road"), ("forest", "crop")]
+    assert shown[1] == [("shrub", "road"), None]
+    assert shown[2] == [("forest", "road"), None]  # a row without a value is silence
+    with pytest.raises(GepError, match="threats-missing"):
+        tables.dense(table, None, legend)
+
+
+def test_threats_and_bins_are_too_many_keys(write: Write) -> None:
+    write("shipped/ratio.csv", _head("ecosystem", "threat", "cover_min", "cover_max"))
+    assert [p.code for p in _problems()] == ["table-keys-many"]
+
+
 def test_a_set_must_be_picked(write: Write) -> None:
     write("shipped/ratio.csv", _head("ecosystem") + _row("forest", set_="a") + _row("forest", set_="b", value="0.6"))
     table = tables.load([], None)["ratio"]

@@ -1,8 +1,8 @@
 """Derived fields: quantities that need more of a raster than a pixel, or more than its year's steps (daily rain).
 
-A field is computed before the pass over pixels, block by block with a halo, on the native grid of its input. The
-result is the same bits for any block size. Fields are listed by `fields()` and written by `derive`; station tables
-become layers through `gep.fields.stations`.
+A field is computed before the pass over pixels, block by block with a halo, on the native grid of its input; one that
+joins several inputs (`joins`), on the stack's grid. The result is the same bits for any block size. Fields are listed
+by `fields()` and written by `derive` or `join`; station tables become layers through `gep.fields.stations`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,31 @@ Compute = Callable[[Floats, Cells], Floats]
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a field that joins several inputs is made from, by the names it needs them under.
+
+    `read` gives a window of a raster on the grid: (rows, cols) dense class indices, negative where missing, or
+    (n, rows, cols) values with NaN. `tables` are (classes, columns); `weights` belong to the threats of
+    `threat_influence`, in their order; `classes` is how many the class layers have.
+    """
+
+    read: Mapping[str, Read]
+    tables: Mapping[str, Floats]
+    weights: Floats
+    classes: int
+
+
+Join = Callable[[Given, Grid, int], Iterator[tuple[Window, Floats]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One way to derive a quantity from a whole raster.
 
     `compute` takes the input's block with its halo, (steps, rows, cols) float64 with NaN missing, and the size of
     its cells; it returns (rows, cols) in the vocabulary's unit, right wherever `halo` cells lie around or the grid
-    ends. `block` is the side of a block that keeps memory small.
+    ends. `block` is the side of a block that keeps memory small. A field of several inputs has `join` instead, which
+    yields its blocks.
     """
 
     quantity: str
@@ -53,18 +72,20 @@ class Field:
     source: str
     clause: str
     halo: Callable[[Grid], int]
-    compute: Compute
+    compute: Compute | None
     block: int
+    join: Join | None = None
 
     @property
     def text(self) -> str:
         """The source of the field's module, which the identity of a cached result covers."""
-        return inspect.getsource(inspect.getmodule(self.compute) or self.compute)
+        made_by: Any = self.compute or self.join
+        return inspect.getsource(inspect.getmodule(made_by) or made_by)
 
     @property
     def summary(self) -> str:
         """The first line of its documentation."""
-        return (inspect.getdoc(self.compute) or "").partition("\n")[0]
+        return (inspect.getdoc(self.compute or self.join) or "").partition("\n")[0]
 
 
 _registry: dict[str, dict[str, Field]] = {}
@@ -82,19 +103,34 @@ def derives(
     """Register a block function as a method of `quantity`, from one input quantity, with its source and clause."""
 
     def register(compute: Compute) -> Compute:
-        methods = _registry.setdefault(quantity, {})
-        name = compute.__name__
-        if name in methods:
-            raise ValueError(f"{quantity} has two fields named {name}")
-        methods[name] = Field(quantity, name, needs, source, clause, halo, compute, block)
+        _register(Field(quantity, compute.__name__, needs, source, clause, halo, compute, block))
         return compute
 
     return register
 
 
+def joins(
+    quantity: str, *, needs: tuple[str, ...], source: str, clause: str = "", block: int = 512
+) -> Callable[[Join], Join]:
+    """Register a function that yields the blocks of a method of `quantity` from several inputs on the stack's grid."""
+
+    def register(join: Join) -> Join:
+        _register(Field(quantity, join.__name__, needs, source, clause, lambda _: 0, None, block, join))
+        return join
+
+    return register
+
+
+def _register(field: Field) -> None:
+    methods = _registry.setdefault(field.quantity, {})
+    if field.name in methods:
+        raise ValueError(f"{field.quantity} has two fields named {field.name}")
+    methods[field.name] = field
+
+
 def fields() -> Mapping[str, tuple[Field, ...]]:
     """Every registered field, by the quantity it yields."""
-    from gep.fields import seasons, terrain  # noqa: F401  (they register theirs, and import this module)
+    from gep.fields import habitat, seasons, terrain  # noqa: F401  (they register theirs, and import this module)
 
     return MappingProxyType({quantity: tuple(methods.values()) for quantity, methods in _registry.items()})
 
@@ -105,9 +141,19 @@ def derive(field: Field, grid: Grid, read: Read, out: Path, *, block: int | None
     `read` gives a window of the input on `grid`, its native grid, as (steps, rows, cols) in the vocabulary's unit with
     NaN missing. `block` is the side of a block; it does not change a bit of the result.
     """
+    write(out, grid, _blocks(field, grid, read, block or field.block), tags=_tags(field), tile=min(field.block, 256))
+
+
+def join(field: Field, grid: Grid, given: Given, out: Path, *, block: int | None = None) -> None:
+    """Write a field of several inputs on the stack's grid, as `derive` does one of one input."""
+    if field.join is None:
+        raise ValueError(f"{field.name} joins nothing")
+    write(out, grid, field.join(given, grid, block or field.block), tags=_tags(field))
+
+
+def _tags(field: Field) -> dict[str, str]:
     tags = {"quantity": field.quantity, "method": field.name, "source": field.source, "clause": field.clause}
-    blocks = _blocks(field, grid, read, block or field.block)
-    write(out, grid, blocks, tags={**tags, "TIFFTAG_IMAGEDESCRIPTION": field.summary}, tile=min(field.block, 256))
+    return {**tags, "TIFFTAG_IMAGEDESCRIPTION": field.summary}
 
 
 def write(
@@ -134,6 +180,8 @@ def write(
 
 
 def _blocks(field: Field, grid: Grid, read: Read, side: int) -> Iterator[tuple[Window, Floats]]:
+    if field.compute is None:
+        raise ValueError(f"{field.name} takes several inputs")
     widths, height = grid.metres(grid.window())  # once for all rows, so that no block can differ by a bit
     halo = field.halo(grid)
     for window in grid.windows(side, side):

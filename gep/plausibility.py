@@ -1,0 +1,145 @@
+"""Plausibility of what the ledger will say: money per area and per tonne, shares, purified against emitted.
+
+`gates` looks at quantities per area while they are summed; this looks at the finished entries of a year. The ranges
+lie in `coefficients/gates/values.csv`, each with the clause of the methods reference that it comes from.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from gep import shipped
+from gep.entries import Accounted
+from gep.errors import Fact, Problem
+from gep.ledger import Entry
+from gep.units import factor
+
+KM2 = 1e6
+# Each purified quantity and what was emitted of it.
+EMITTED = {
+    "so2_removed": "so2_emission",
+    "nox_removed": "nox_emission",
+    "dust_removed": "dust_emission",
+    "cod_removed": "cod_discharge",
+    "ammonia_removed": "ammonia_discharge",
+    "total_nitrogen_removed": "total_nitrogen_discharge",
+    "phosphorus_removed": "phosphorus_discharge",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The plausible range of a ratio, in its unit; an end that is not given is infinite."""
+
+    low: float
+    high: float
+    unit: str
+
+
+@cache
+def ranges() -> Mapping[str, Range]:
+    """The shipped ranges by gate."""
+    with (shipped.folder() / "gates" / "values.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            row["gate"]: Range(float(row["low"] or -math.inf), float(row["high"] or math.inf), row["unit"])
+            for row in csv.DictReader(file)
+        }
+
+
+@dataclass(frozen=True)
+class Zone:
+    """One zone's counted entries of a year, and its statistics."""
+
+    code: str
+    year: str
+    area_km2: float
+    entries: tuple[Entry, ...]
+    statistics: Mapping[str, float]
+
+    def yuan(self, keep: Callable[[Entry], bool] = lambda _: True) -> float:
+        """The sum of the values of some entries."""
+        return math.fsum((e.value_fen or 0) / 100 for e in self.entries if keep(e))
+
+    def amount(self, item: str) -> float:
+        """The sum of an item's quantities; NaN where it has none."""
+        found = [float(e.quantity) for e in self.entries if e.item == item and e.quantity is not None]
+        return math.fsum(found) if found else math.nan
+
+
+def warnings(of: Accounted, entries: Iterable[Entry], *, complete: bool) -> Iterator[Problem]:
+    """Every ratio outside its range; those of the total only where no mandatory service is left out."""
+    for zone in _zones(of, list(entries)):
+        for gate, value, facts in (*(_totals(zone) if complete else ()), *_shares(zone), *_ratios(zone)):
+            allowed = ranges()[gate]
+            if not math.isnan(value) and not allowed.low <= value <= allowed.high:
+                yield _problem(gate, zone, value, facts)
+        yield from _purified(zone)
+
+
+def _zones(of: Accounted, entries: list[Entry]) -> Iterator[Zone]:
+    counted = [e for e in entries if e.status.startswith("counted") or e.status.startswith("unvalued")]
+    for zone in of.inputs.zones.zones:
+        mine = tuple(e for e in counted if e.zone == zone.code)
+        rows = [s for s in of.inputs.stack.statistics if s.zone == zone.code and s.year == of.year]
+        known = {name: math.fsum(s.value for s in rows if s.quantity == name) for name in {s.quantity for s in rows}}
+        yield Zone(zone.code, of.year, zone.area_m2 / KM2, mine, known)
+
+
+Ratio = tuple[str, float, Mapping[str, Fact]]
+
+
+def _totals(zone: Zone) -> Iterator[Ratio]:
+    total = zone.yuan()
+    density = total / zone.area_km2 * factor("CNY/km²", ranges()["gate-total-density"].unit)
+    hard = ranges()["gate-total-density-hard"]
+    yield ("gate-total-density" if hard.low <= density <= hard.high else "gate-total-density-hard"), density, {}
+    yield "gate-regulating-share", _over(zone.yuan(lambda e: e.cls == "regulating"), total), {}
+
+
+def _shares(zone: Zone) -> Iterator[Ratio]:
+    """Each regulating service's share, where there are at least three: of two, one is always half or more."""
+    regulating = [e for e in zone.entries if e.cls == "regulating" and e.value_fen]
+    services = dict.fromkeys(e.service for e in regulating)
+    whole = zone.yuan(lambda e: e.cls == "regulating")
+    for service in services if len(services) > 2 else ():
+        share = _over(zone.yuan(lambda e, s=service: e.service == s), whole)  # type: ignore[misc]
+        yield "gate-service-share", share, {"service": service}
+
+
+def _ratios(zone: Zone) -> Iterator[Ratio]:
+    known, missing = zone.statistics, math.nan
+    cooling = zone.amount("cooling_saved")
+    soil = zone.yuan(lambda e: e.service == "soil_retention")
+    yield "gate-soil-value", _over(soil, zone.amount("soil_retention")) if soil else missing, {}
+    yield "gate-water-share", _over(zone.amount("water_conservation"), known.get("water_resources", missing)), {}
+    yield "gate-cooling-per-resident", _over(cooling, known.get("population", missing)), {}
+    yield "gate-cooling-of-electricity", _over(cooling, known.get("electricity_use", missing)), {}
+
+
+def _purified(zone: Zone) -> Iterator[Problem]:
+    """More purified than was emitted: capacity taken for a service."""
+    for item, emitted in EMITTED.items():
+        removed, source = zone.amount(item), zone.statistics.get(emitted, math.nan)
+        if removed > source * (1 + 1e-9):
+            facts: dict[str, Fact] = {"zone": zone.code, "quantity": item, "emitted": emitted}
+            facts |= {"removed": f"{removed:.4g}", "amount": f"{source:.4g}"}
+            yield Problem("purified-above-emitted", f"{zone.code} {zone.year}", facts)
+
+
+def _over(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def _problem(gate: str, zone: Zone, value: float, facts: Mapping[str, Fact]) -> Problem:
+    allowed = ranges()[gate]
+    named: dict[str, Fact] = {
+        "zone": zone.code,
+        "value": f"{value:.4g}",
+        "unit": "" if allowed.unit == "1" else allowed.unit,
+    }
+    named |= {"low": f"{allowed.low:g}", "high": f"{allowed.high:g}"}
+    return Problem(gate, f"{zone.code} {zone.year}", {**named, **facts})
