@@ -378,7 +378,7 @@ def test_the_graph_of_all_services_resolves_from_maps_alone(shipped_tables: dict
 @pytest.mark.parametrize("name", profile.available())
 def test_every_profile_resolves_from_maps_and_statistics(name: str, shipped_tables: dict[str, tables.Table]) -> None:
     chosen = profile.load(name)
-    supply = Supply(LAYERS, STATISTICS, shipped_tables, chosen.methods, previous=True)
+    supply = Supply(LAYERS, STATISTICS, shipped_tables, chosen.methods, previous=True, threats=True)
     graph, broken = resolve(sorted(items_of(name)), supply)
     assert not broken
     for node in graph.nodes.values():

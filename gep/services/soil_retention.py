@@ -303,7 +303,7 @@ def volume(soil_retention: float, bulk_density: float) -> float:
     return soil_retention / bulk_density
 
 
-@yields("land_saved", source="miao_2017", clause="表3")
+@yields("ground_saved", source="miao_2017", clause="表3")
 def layers_lost(soil_retention: float, bulk_density: float, soil_layer: float) -> float:
     """Ground that would lose its whole topsoil, m²/(ha·year): the older view of soil lost as land lost.
 
