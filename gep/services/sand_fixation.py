@@ -15,16 +15,16 @@ _T_PER_HA = 10.0  # 1 kg/m² is 10 t/ha
 
 
 @yields("weather_factor", source="rweq_code", over="month", empirical=True)
-def monthly_weather(wind_factor: float, air_density: float, soil_wetness: float, snow_factor: float) -> float:
+def monthly_weather(wind_value: float, air_density: float, soil_wetness: float, snow_factor: float) -> float:
     """RWEQ's weather factor of a month, kg/m: wind · ρ/g · SW · SD.
 
-    `wind_factor` is the month's wind value above the threshold, m³/s³, `soil_wetness` and `snow_factor` the shares of
+    `wind_value` is the month's wind value above the threshold, m³/s³, `soil_wetness` and `snow_factor` the shares of
     it that moisture and snow leave.
 
     >>> round(monthly_weather(98.0, 1.2, 0.5, 1.0), 9)
     6.0
     """
-    return wind_factor * air_density / _GRAVITY * soil_wetness * snow_factor
+    return wind_value * air_density / _GRAVITY * soil_wetness * snow_factor
 
 
 @yields("wind_erodible_fraction", source="rweq_code", empirical=True)
