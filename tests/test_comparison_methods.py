@@ -116,7 +116,7 @@ def test_gaotianyan_land_lost() -> None:
     """2985.40 t/ha over 0.67 m of soil is 12042.76 m², 952.69 yuan; their density of 0.37 t/m³ is no soil's."""
     lost = layers_lost(2985.40, 0.37, value("soil_layer", "gaotianyan_2014"))
     assert lost == pytest.approx(12042.76, abs=0.02)
-    assert lost * value("land_profit", "gaotianyan_2014") == pytest.approx(952.69, abs=0.01)
+    assert lost * value("ground_profit", "gaotianyan_2014") == pytest.approx(952.69, abs=0.01)
 
 
 def test_gaotianyan_nitrogen_as_urea() -> None:
