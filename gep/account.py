@@ -154,7 +154,8 @@ def _unknown_codes(inputs: Inputs) -> Iterator[Problem]:
     for name, codes in inputs.codes.items():
         for year in inputs.years:
             source = inputs.stack.source(name, year, codes)
-            unknown = stack.unknown_codes(source)
+            with rasterio.Env(**maps.environment()):  # else the whole layer stays in GDAL's cache
+                unknown = stack.unknown_codes(source)
             if unknown:
                 shown = ", ".join(f"{code} ({count})" for code, count in sorted(unknown.items())[:20])
                 where = source.bands[0].path
