@@ -281,10 +281,13 @@ def _closure_wrong(declared: Declaration, request: Request) -> Iterator[Problem]
 
 
 def _services_unknown(declared: Declaration, chosen: profile.Profile) -> Iterator[Problem]:
-    """Services that the stack speaks of and the profile does not have: a misspelt one would be valued after all."""
+    """Services that the stack speaks of and no profile has: a misspelt one would be valued after all.
+
+    One of another shipped profile is no mistake: a stack is accounted under several.
+    """
     for part, names in (("unvalued", declared.unvalued), ("notes", declared.notes)):
         for name in names:
-            if name not in chosen.services:
+            if name not in chosen.services and not any(name in profile.load(p).services for p in profile.available()):
                 near = ", ".join(difflib.get_close_matches(name, chosen.services, 3)) or "–"
                 facts = {"service": name, "profile": chosen.id, "near": near}
                 yield Problem("service-unknown", f"{declared.path.name} [{part}]", facts)

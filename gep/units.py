@@ -58,6 +58,7 @@ CNY = [currency] = 元 = yuan
 亩 = 10000 / 15 * meter ** 2 = _ = mu
 person = [person] = 人
 visit = [visit] = 人次
+decibel = [sound_level] = dB = 分贝
 head = [head] = 头 = 只
 stem = [stem] = 根 = 株
 workday = [workday] = 工日

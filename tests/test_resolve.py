@@ -106,7 +106,7 @@ def test_previous_reaches_down_to_the_land_cover_of_then(shipped_tables: dict[st
         name: tables.Table(name, ratio.keys, ratio.rows)
         for name in ("carbon_above", "carbon_below", "carbon_soil", "carbon_dead")
     }
-    given = Supply({"land_cover": 1}, tables=pools, previous=True)
+    given = Supply({"land_cover": 1}, tables=pools, methods={"carbon_stock": "pools"}, previous=True)
     graph, broken = resolve(["carbon_stock", "previous_carbon_stock"], given)
     assert not broken
     assert graph.nodes["previous_carbon_above"].args == ("previous_land_cover",)

@@ -37,6 +37,7 @@ from gep.services.soil_retention import (
     nitrogen_content,
     phosphorus_content,
     potential_less_actual,
+    runoff_plots,
     siltation,
 )
 from gep.services.water_conservation import (
@@ -126,6 +127,24 @@ def soil_storage(text: str) -> float:
     return curve_number_storage(*numbers(text.partition("=")[2]))
 
 
+def plot_cover(text: str) -> float:
+    """C of one plant and year."""
+    return runoff_plots(*numbers(text.partition(":")[2].replace("km2", "")))
+
+
+def plot_cover_of_three_years(text: str) -> float:
+    """C of one plant from the sums of its three years, which stand in the rows before."""
+    plant = text.partition(" ")[0]
+    rows = [
+        row["inputs"]
+        for row in read("formula_examples.csv")
+        if row["inputs"].startswith(plant) and ":" in row["inputs"]
+    ]
+    years = [numbers(row.partition(":")[2].replace("km2", "")) for row in rows]
+    assert len(years) == 3
+    return runoff_plots(sum(y[0] for y in years), sum(y[1] for y in years), *years[0][2:])
+
+
 def energy(text: str) -> float:
     efficiency, head, fraction, volume = (float(x) for x in re.findall(r"=(\d+\.?\d*)", text))
     return head_and_volume(efficiency, fraction, head, volume)
@@ -145,6 +164,8 @@ EXAMPLES: dict[str, Callable[[str], float]] = {
     "InVEST carbon NPV zero rates": carbon_npv,
     "EPIC K (US customary)": american_k,
     "Perpetual/annuity NPV of services": annuity,
+    "USLE C factor from plots": plot_cover,
+    "USLE C factor from plots, 3-year": plot_cover_of_three_years,
     "Forest water yield": depth_to_volume,
     "SCS curve number S_max": soil_storage,
     "InVEST hydropower energy": energy,
@@ -155,8 +176,6 @@ EXAMPLES: dict[str, Callable[[str], float]] = {
 OTHERS = {
     "InVEST SDR LS factor": "Desmet and Govers by flow accumulation; ours is RUSLE's by flow path, capped",
     "NDR load reaching next pixel": "pollutants are not routed from cell to cell",
-    "USLE C factor from plots": "C comes from a table, not from plots",
-    "USLE C factor from plots, 3-year": "C comes from a table, not from plots",
     "Share": "a division",
     "Water yield modulus": "a division",
     "Consumption rate": "a division",

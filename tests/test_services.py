@@ -17,9 +17,10 @@ from numba import njit
 import gep.services
 from gep import profile, shipped, tables
 from gep.declaration import presets
+from gep.fields import Field
 from gep.formula import STEPS, Formula, formulas
 from gep.quantities import Quantity, quantities
-from gep.resolve import TABLE, Supply, bare, node_name, resolve, ways
+from gep.resolve import TABLE, Supply, bare, node_name, resolve, table_args, ways
 from gep.units import parse, registry
 
 FORMULAS = sorted(formulas(), key=lambda f: (f.quantity, f.name))
@@ -309,7 +310,7 @@ def test_each_source_is_used_or_a_standard() -> None:
 # --- profiles ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["gbt46869-2025", "leshan"])
+@pytest.mark.parametrize("name", profile.available())
 def test_choices_of_a_profile_exist(name: str, shipped_tables: dict[str, tables.Table]) -> None:
     chosen = profile.load(name)
     for quantity, method in chosen.methods.items():
@@ -318,13 +319,36 @@ def test_choices_of_a_profile_exist(name: str, shipped_tables: dict[str, tables.
         assert set_ in shipped_tables[quantity].sets(), (quantity, set_)
 
 
+def needed(names: set[str], shipped_tables: dict[str, tables.Table]) -> set[str]:
+    """The quantities, and all that any of their methods or tables can need."""
+    found: set[str] = set()
+    while names:
+        found |= names
+        lookups = {arg for name in names & set(shipped_tables) for arg in table_args(shipped_tables[name])}
+        params = {arg for name in names for way in ways(name).values() for arg in args_of(way)}
+        names = {bare(node_name(arg)) for arg in lookups | params} - found
+    return found
+
+
+def args_of(way: Formula | Field) -> tuple[str, ...]:
+    return way.params if isinstance(way, Formula) else way.needs
+
+
+def items_of(name: str) -> set[str]:
+    """The quantities and prices of a profile's items."""
+    items = [item for service in profile.load(name).services.values() for item in service.items]
+    return {item.quantity for item in items} | {item.price for item in items if item.price}
+
+
 def test_leshan_leaves_no_choice_open(shipped_tables: dict[str, tables.Table]) -> None:
     """Every method and set that its services can need is picked, so that a stack need not."""
     chosen = profile.load("leshan")
-    for quantity in {f.quantity for f in FORMULAS} - {"carbon_change_value"}:
-        assert quantity in chosen.methods or len(ways(quantity)) == 1, quantity
+    reached = needed(items_of("leshan"), shipped_tables)
+    assert reached >= {"carbon_stock", "slope_steepness", "wind_fetch", "reservoir_life"}
+    for quantity in reached:
+        assert quantity in chosen.methods or len(ways(quantity)) <= 1, quantity
     for name, table in shipped_tables.items():
-        assert len(table.sets()) == 1 or name in chosen.sets, name
+        assert name not in reached or len(table.sets()) == 1 or name in chosen.sets, name
 
 
 def test_leshan_has_biodiversity_beside_the_standard() -> None:
@@ -352,6 +376,18 @@ def test_the_graph_of_all_services_resolves_from_maps_alone(shipped_tables: dict
     assert not broken
 
 
+@pytest.mark.parametrize("name", profile.available())
+def test_every_profile_resolves_from_maps_and_statistics(name: str, shipped_tables: dict[str, tables.Table]) -> None:
+    chosen = profile.load(name)
+    supply = Supply(LAYERS, STATISTICS, shipped_tables, chosen.methods, previous=True, threats=True)
+    graph, broken = resolve(sorted(items_of(name)), supply)
+    assert not broken
+    for node in graph.nodes.values():
+        if node.via == "table":
+            sets = shipped_tables[bare(node.name)].sets()
+            assert len(sets) == 1 or chosen.sets.get(bare(node.name)) in sets, node.name
+
+
 @pytest.mark.parametrize(
     "pick",
     [
@@ -365,6 +401,20 @@ def test_the_graph_of_all_services_resolves_from_maps_alone(shipped_tables: dict
         {"cover_factor": "cai_2000"},
         {"reservoir_cost": "full_capital"},
         {"biodiversity_value": "surveyed_species"},
+        {"water_conservation": "forest_specification"},
+        {"soil_retention": "without_practice"},
+        {"soil_retention": "bare_less_stand"},
+        {"cover_factor": "bu_zhaohong"},
+        {"cover_factor": "runoff_plots"},
+        {"slope_length_steepness": "length_times_steepness", "slope_steepness": "uncapped_steepness"},
+        {"slope_length_factor": "stepped_exponent_by_degrees", "slope_steepness": "later_break_steepness"},
+        {"carbon_gain": "rate"},
+        {"carbon_gain": "forest_specification"},
+        {"carbon_gain": "photosynthesis"},
+        {"carbon_gain": "stock_change", "carbon_stock": "inventory"},
+        {"oxygen_release": "from_carbon_dioxide"},
+        {"oxygen_release": "dry_matter"},
+        {"equivalent_value": "profit_of_grain"},
     ],
     ids=str,
 )
@@ -372,6 +422,7 @@ def test_every_other_method_resolves(pick: dict[str, str], shipped_tables: dict[
     layers = LAYERS | dict.fromkeys(
         ["plant_available_water", "soil_depth", "carbon_above", "carbon_below", "carbon_soil", "carbon_dead"], 1
     )
+    layers |= dict.fromkeys(["plot_erosion", "bare_plot_erosion", "plot_erodibility", "bare_plot_erodibility"], 1)
     methods = {**profile.load("leshan").methods, **pick}
     supply = Supply(layers, tables=shipped_tables, methods=methods, previous=True)
     graph, broken = resolve(list(pick), supply)

@@ -10,6 +10,8 @@ import math
 from gep.formula import yields
 
 _CO2 = 44.0 / 12.0  # mass of CO₂ per mass of carbon
+_DRY_MATTER = 162.0 / 72.0  # mass of dry matter per mass of the carbon in it
+_PHOTOSYNTHESIS = 1.63  # mass of CO₂ fixed per mass of dry matter
 _T_PER_HA = 0.01  # 1 g/m² is 0.01 t/ha
 
 
@@ -21,6 +23,18 @@ def pools(carbon_above: float, carbon_below: float, carbon_soil: float, carbon_d
     86.0
     """
     return carbon_above + carbon_below + carbon_soil + carbon_dead
+
+
+@yields("carbon_stock", source="methods_review", clause="§10.1 C4")
+def inventory(standing_volume: float, biomass_expansion: float, carbon_fraction: float) -> float:
+    """Carbon in the biomass of stands from a forest inventory, t/ha: volume × expansion × carbon; methods.md C4.
+
+    The expansion factor takes m³ of stems to t of whole trees, roots included. Soil and dead matter are not in it.
+
+    >>> inventory(100.0, 0.8, 0.5)
+    40.0
+    """
+    return standing_volume * biomass_expansion * carbon_fraction
 
 
 @yields("carbon_change", source="invest_3_20", clause="carbon")
@@ -63,6 +77,62 @@ def nep(npp: float, heterotrophic_respiration: float) -> float:
     11.0
     """
     return (npp - heterotrophic_respiration) * _T_PER_HA * _CO2
+
+
+@yields("cropland_carbon_rate", source="gbt46869_2025", clause="A.7")
+def fertiliser_and_straw(
+    soil_carbon_base: float, soil_carbon_fertiliser: float, straw_return: float, soil_carbon_straw: float
+) -> float:
+    """Carbon that cropland soil fixes a year, t/(ha·year): BSS + SCSR_N + PR·SCSR_S; 0 off cropland.
+
+    Without fertiliser, by chemical fertiliser, and by straw for the share of it that returns to the field.
+
+    >>> round(fertiliser_and_straw(-0.05, 0.1, 0.5, 0.2), 9)
+    0.15
+    """
+    return soil_carbon_base + soil_carbon_fertiliser + straw_return * soil_carbon_straw
+
+
+@yields("carbon_gain", source="gbt46869_2025", clause="A.7")
+def rate(vegetation_carbon_rate: float, soil_carbon_growth: float, cropland_carbon_rate: float) -> float:
+    """Carbon dioxide fixed at a rate by ecosystem, in plants and in soil, t/(ha·year); methods.md C3.
+
+    >>> round(rate(1.0, 0.2, 0.0), 9)
+    4.4
+    """
+    return (vegetation_carbon_rate + soil_carbon_growth + cropland_carbon_rate) * _CO2
+
+
+@yields("biomass_growth", source="decision_0026", empirical=True)
+def dry_npp(npp: float) -> float:
+    """Dry matter that grows, t/(ha·year), where no plot was measured: NPP of carbon g/(m²·year) × 162/72.
+
+    >>> round(dry_npp(400.0), 9)
+    9.0
+    """
+    return npp * _DRY_MATTER * _T_PER_HA
+
+
+@yields("carbon_gain", source="miao_2017", clause="表2")
+def photosynthesis(biomass_growth: float) -> float:
+    """Carbon dioxide in the dry matter that grows, 1.63 of it, t/(ha·year): plants alone, all of which stays.
+
+    >>> round(photosynthesis(10.0), 9)
+    16.3
+    """
+    return biomass_growth * _PHOTOSYNTHESIS
+
+
+@yields("carbon_gain", source="gbt38582_2020")
+def forest_specification(biomass_growth: float, soil_carbon_growth: float) -> float:
+    """Carbon dioxide fixed by the forest specification, t/(ha·year): plants 1.63·R_C·B and soil, × 44/12.
+
+    R_C is the carbon in carbon dioxide, 12/44 (the specification's 27.27 %), so plants fix 1.63 t a t of dry matter.
+
+    >>> round(forest_specification(10.0, 0.0), 9)
+    16.3
+    """
+    return (_PHOTOSYNTHESIS / _CO2 * biomass_growth + soil_carbon_growth) * _CO2
 
 
 @yields("carbon_sequestration", source="decision_0013")

@@ -53,6 +53,42 @@ def closed_water_balance(
     return precipitation - surface_runoff - evapotranspiration * balance_closure
 
 
+@yields("water_conservation", source="gbt38582_2020")
+def forest_specification(
+    precipitation: float, evapotranspiration: float, surface_runoff: float, forest_correction: float
+) -> float:
+    """Water that stands regulate by the forest specification, (P − E − C)·F, mm/year; methods.md W3, a comparison.
+
+    Its G = 10·A·(P − E − C)·F is the same in m³ for A in hectares.
+
+    >>> round(forest_specification(1350.0, 750.0, 36.045, 1.0), 9)
+    563.955
+    """
+    return (precipitation - evapotranspiration - surface_runoff) * forest_correction
+
+
+@yields("retained_by_supply", source="methods_review", clause="§4.1 W2")
+def supply_balance(local_water_use: float, river_outflow: float, river_inflow: float) -> float:
+    """Water that a unit supplies, m³/year: what is used in it, and what flows out less what flows in; methods.md W2.
+
+    Needs gauges at the boundary; for where evapotranspiration is poorly known.
+
+    >>> supply_balance(8e7, 9e8, 3e8)
+    680000000.0
+    """
+    return local_water_use + river_outflow - river_inflow
+
+
+@yields("purified_water", source="gbt38582_2020")
+def all_that_is_kept(water_conservation: float) -> float:
+    """Water that stands clean, mm/year: the forest specification takes all that they regulate.
+
+    >>> all_that_is_kept(564.0)
+    564.0
+    """
+    return water_conservation
+
+
 @yields("reservoir_cost", source="decision_0011", empirical=True)
 def annualised_reservoir(
     reservoir_capital: float, reservoir_life: float, discount_rate: float, reservoir_operation: float
