@@ -214,13 +214,23 @@ def split(total: Decimal, weights: Floats) -> list[Decimal]:
     >>> split(Decimal("10.0"), np.array([1.0, 1.0, 1.0]))
     [Decimal('3.4'), Decimal('3.3'), Decimal('3.3')]
     """
-    quantum = Decimal((0, (1,), min(0, int(total.as_tuple().exponent))))
+    quantum = _last_digit(total)
     exact = [total * Decimal(float(w)) / Decimal(float(weights.sum())) for w in weights]
     parts = [x.quantize(quantum, ROUND_FLOOR) for x in exact]
     order = sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))
     for i in order[: int((total - sum(parts, Decimal(0))) / quantum)]:
         parts[i] += quantum
     return parts
+
+
+def _last_digit(total: Decimal) -> Decimal:
+    """The unit that parts of a number come in: its own last digit, and no finer than the ledger keeps.
+
+    >>> _last_digit(Decimal("10.0")), _last_digit(Decimal("5050900000"))
+    (Decimal('0.1'), Decimal('1E+1'))
+    """
+    kept = max(min(0, int(total.as_tuple().exponent)), total.adjusted() + 1 - ledger.DIGITS)
+    return Decimal(1).scaleb(min(kept, int(total.normalize().as_tuple().exponent)))
 
 
 def _areas(of: Accounted, line: Line, zone: int, total: float) -> tuple[float, float]:
