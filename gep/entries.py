@@ -224,13 +224,14 @@ def split(total: Decimal, weights: Floats) -> list[Decimal]:
 
 
 def _last_digit(total: Decimal) -> Decimal:
-    """The unit that parts of a number come in: its own last digit, and no finer than the ledger keeps.
+    """The unit that parts of a number come in: its last digit, or where a whole number is too long, the ledger's last.
 
     >>> _last_digit(Decimal("10.0")), _last_digit(Decimal("5050900000"))
     (Decimal('0.1'), Decimal('1E+1'))
     """
-    kept = max(min(0, int(total.as_tuple().exponent)), total.adjusted() + 1 - ledger.DIGITS)
-    return Decimal(1).scaleb(min(kept, int(total.normalize().as_tuple().exponent)))
+    own, zeros = min(0, int(total.as_tuple().exponent)), int(total.normalize().as_tuple().exponent)
+    kept = total.adjusted() + 1 - ledger.DIGITS
+    return Decimal(1).scaleb(kept if own == 0 < kept <= zeros else own)
 
 
 def _areas(of: Accounted, line: Line, zone: int, total: float) -> tuple[float, float]:

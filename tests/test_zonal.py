@@ -91,7 +91,7 @@ def test_parts_add_up_to_the_last_digit_and_follow_their_weights(total: Decimal,
     parts = split(total, np.array(weights))
     assert sum(parts, Decimal(0)) == total
     for part, weight in zip(parts, weights, strict=True):
-        assert float(part) == pytest.approx(float(total) * weight / sum(weights), abs=0.0011, rel=1e-9)
+        assert float(part) == pytest.approx(float(total) * (weight / sum(weights)), abs=0.0011, rel=1e-9)
 
 
 def test_parts_of_a_large_number_are_numbers_that_the_ledger_takes() -> None:
