@@ -475,8 +475,8 @@ def test_a_physical_quantity(lines: list[Line], item: str, unit: str, pattern: s
 
 def test_what_is_said_beside_it(done: Outcome) -> None:
     """A steppe keeps less water than the four counties' hills, and water kept is valued again where homes take it."""
-    found = [w["code"] for w in done.run.recorded["warnings"]["2010"]]
-    assert sorted(found) == ["counted-twice", "density-unusual"]
+    found = {w["code"] for w in done.run.recorded["warnings"]["2010"]}
+    assert found >= {"counted-twice", "density-unusual"}
 
 
 def test_oxygen_is_not_of_the_accounts_own_carbon(lines: list[Line]) -> None:
