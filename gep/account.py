@@ -26,7 +26,21 @@ import pyproj
 import rasterio
 import shapely
 
-from gep import __version__, engine, entries, exports, gates, ledger, maps, plausibility, prices, shipped, stack, zonal
+from gep import (
+    __version__,
+    engine,
+    entries,
+    exports,
+    extent,
+    gates,
+    ledger,
+    maps,
+    plausibility,
+    prices,
+    shipped,
+    stack,
+    zonal,
+)
 from gep.engine import Sums
 from gep.entries import Accounted, Line, evidence, output_key
 from gep.errors import GepError, Problem, raise_all
@@ -152,7 +166,7 @@ def _line(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph,
 def _unknown_codes(inputs: Inputs) -> Iterator[Problem]:
     """Codes in the class rasters that their legends do not have."""
     for name, codes in inputs.codes.items():
-        for year in inputs.years:
+        for year in inputs.years if inputs.stack.layers[name].raster else ():  # polygons were looked at when laid
             source = inputs.stack.source(name, year, codes)
             with rasterio.Env(**maps.environment()):  # else the whole layer stays in GDAL's cache
                 unknown = stack.unknown_codes(source)
@@ -470,6 +484,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "zone_names": {z.code: dict(z.name) for z in inputs.zones.zones},
         "services": {s.id: dict(s.title) for s in inputs.profile.services.values()},
         "gdp": {year: _beside(inputs, "gdp", year) for year in inputs.years},
+        "extent": {year: extent.table(inputs, year) for year in inputs.mosaics},
         "derived": {one.year: dict(one.prepared.derived) for one in years},
         "nonfinite": {one.year: _nonfinite(one.prepared, one.sums) for one in years},
         "warnings": warnings,

@@ -53,12 +53,18 @@ class How:
     keep: tuple[str, ...] = ()
     encoding: str = ""
 
+    @property
+    def whole(self) -> bool:
+        """Whether its value is not linear in the days, so that none may be made up."""
+        return self.reduce.startswith("erosivity") or self.reduce == "storms"
+
 
 # Each reduction's unit from the element's, and whether it adds up over days.
 REDUCTIONS: Mapping[str, tuple[str, bool]] = MappingProxyType({
     "sum": ("{unit}", True),
     "sum_from": ("{unit}", True),
     "days_above": ("day", True),
+    "storms": ("{unit}", True),
     "erosivity_power": ("MJ*mm/(ha*h)", True),
     "erosivity_zhang": ("MJ*mm/(ha*h)", True),
     "mean": ("{unit}", False),
@@ -71,6 +77,9 @@ USUAL: Mapping[str, tuple[str, str]] = MappingProxyType({
     "temperature": ("temperature_mean", "mean"),
     "temperature_range": ("temperature_range", "mean"),
     "rainfall_erosivity": ("precipitation", "erosivity_power"),
+    "storm_precipitation": ("precipitation", "storms"),
+    "temperature_max": ("temperature_max", "mean"),
+    "hot_days": ("temperature_max", "days_above"),
 })  # fmt: skip
 
 
@@ -87,11 +96,11 @@ def unit(how: How) -> tuple[str, ...]:
 
 
 def wrong(where: str, quantity: str, how: How, *, threshold: bool) -> Iterator[Problem]:
-    """What cannot be done: words that are not known, a threshold too many or too few, gaps in erosivity."""
+    """What cannot be done: words that are not known, a threshold too many or too few, gaps in erosivity or storms."""
     facts = {"quantity": quantity, "elements": ", ".join(ELEMENTS), "reductions": ", ".join(REDUCTIONS)}
     if how.element not in ELEMENTS or how.reduce not in REDUCTIONS:
         yield Problem("daily-unclear", where, facts)
-    elif how.reduce.startswith("erosivity") and (how.element != "precipitation" or how.gaps):
+    elif how.whole and (how.element != "precipitation" or how.gaps):
         yield Problem("daily-erosivity", where)
     elif (how.reduce in _THRESHOLDS) != threshold:
         yield Problem("daily-threshold", where, {"reduce": how.reduce, "needing": ", ".join(_THRESHOLDS)})

@@ -25,6 +25,8 @@ _LAYER_KINDS = ("pixel", "class", "coefficient", "field")
 _BY_THREAT = ("threat_presence", "threat_influence", "habitat_sensitivity")  # one raster or column each, not one layer
 _CLASS_RESAMPLING = ("nearest", "mode")
 _VALUE_RESAMPLING = ("nearest", "bilinear", "average", "conserve")
+_OF_POLYGONS = "land_cover"
+_RULE = "replace"
 Decay = Literal["linear", "exponential"]
 _VECTORS = (".gdb", ".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml")
 
@@ -69,6 +71,24 @@ class Stations:
 
 
 @dataclass(frozen=True, slots=True)
+class Polygons:
+    """A class layer given as polygons: its files (templates), each of which may have a CRS of its own.
+
+    `field` holds the class's code, `area_field` the surveyed area in m² (only compared with the polygons' own).
+    `over` lies over them: by its rule "replace" its classes hold wherever it has a polygon.
+    """
+
+    paths: tuple[str, ...]
+    field: str
+    layer: str = ""
+    area_field: str = ""
+    encoding: str = ""
+    legend: str = ""
+    rule: str = ""
+    over: Polygons | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """What stack.toml says of one layer; None and empty mean that it says nothing.
 
@@ -96,12 +116,18 @@ class Layer:
     absent: float | None = None
     qc: QcRule | None = None
     stations: Stations | None = None
+    polygons: Polygons | None = None
     steps: int = 1
 
     @property
     def categorical(self) -> bool:
         """Whether its values are classes."""
         return quantities()[self.quantity].kind == "class"
+
+    @property
+    def raster(self) -> bool:
+        """Whether it is read from raster files."""
+        return self.stations is None and self.polygons is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,19 +505,59 @@ def _layers(top: _Keys, folder: Path) -> dict[str, Layer]:
             facts = {"quantity": name, "kind": quantity.kind}
             top.problems.append(Problem("stack-quantity-kind", f"{top.where} [layers]", facts))
         elif quantity is not None and keys is not None:
-            layer = _origin(keys)(keys, quantity, folder)
+            layer = _layer(keys, quantity, folder)
             keys.done()
             made.update({name: layer} if layer else {})
     return made
 
 
-def _raster(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:
-    """A layer of raster files; None if nothing more can be said of it."""
-    path = keys.text("path", needed='"precipitation_{year}.tif"')
-    if path.lower().rstrip("/").endswith(_VECTORS) or keys.table.keys() & {"field", "area_field"}:
-        keys.problems.append(Problem("layer-vector", keys.where, {"path": path}))
+def _layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:
+    """A layer of any kind; None if nothing more can be said of it."""
+    if "stations" in keys.table:
+        return _origin(keys)(keys, quantity, folder)
+    paths = keys.table.get("path", "")
+    said = [str(path) for path in (paths if isinstance(paths, list) else [paths])]
+    vector = any(path.lower().rstrip("/").endswith(_VECTORS) for path in said)
+    if not vector and not keys.table.keys() & {"field", "area_field", "overlay"}:
+        return _raster(keys, quantity, folder)
+    if quantity.name != _OF_POLYGONS:
+        keys.problems.append(Problem("layer-vector", keys.where, {"path": ", ".join(said)}))
         keys.asked |= set(keys.table)
         return None
+    found = _polygons(keys, folder)
+    return Layer(quantity.name, ", ".join(said), legend=found.legend, polygons=found)
+
+
+def _polygons(keys: _Keys, folder: Path, legend: str = "") -> Polygons:
+    """A class layer's polygons, or those that lie over them, whose legend is that one unless they name their own."""
+    keys.asked.add("path")
+    paths = keys.table.get("path")
+    paths = [paths] if isinstance(paths, str) else paths
+    if not isinstance(paths, list) or not paths or not all(isinstance(p, str) and p.strip() for p in paths):
+        keys.wrong("path", '"2022.gdb" or ["east.shp", "west.shp"]')
+        paths = []
+    inner = keys.inner("overlay") if legend == "" else None
+    made = Polygons(
+        paths=tuple(located(path, folder) for path in paths),
+        field=keys.text("field", needed='"DLBM"'),
+        layer=keys.text("layer"),
+        area_field=keys.text("area_field"),
+        encoding=keys.text("encoding"),
+        legend=keys.text("legend", needed="" if legend else '"sandiao"') or legend,
+        rule=keys.text("rule") if legend else "",
+    )
+    if inner is None:
+        return made
+    over = _polygons(inner, folder, made.legend or "–")
+    if over.rule != _RULE:
+        inner.problems.append(Problem("overlay-rule", inner.where, {"rule": over.rule or "–"}))
+    inner.done()
+    return replace(made, over=over)
+
+
+def _raster(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:
+    """A layer of raster files."""
+    path = keys.text("path", needed='"precipitation_{year}.tif"')
     nodata, valid = keys.numbers("nodata", (), "-9999"), keys.pair("valid")
     layer = Layer(
         quantity=quantity.name,
@@ -620,9 +686,7 @@ def _station_layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | Non
 
 
 def _origin(keys: _Keys) -> Callable[[_Keys, Quantity, Path], Layer | None]:
-    """What reads a layer's table: by stations, by their days, or by rasters."""
-    if "stations" not in keys.table:
-        return _raster
+    """What reads a table of stations: their values, or their days."""
     keys.asked.add("format")
     if "format" not in keys.table:
         return _station_layer

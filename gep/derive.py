@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
+from affine import Affine
 from numpy.typing import NDArray
+from rasterio.windows import Window as RasterWindow
 
-from gep import fields, shipped, stack
+from gep import fields, mosaic, shipped, stack, tables
 from gep.fields import days, habitat, stations
 from gep.fields.access import Access
+from gep.grid import Grid
+from gep.mosaic import Laid
 from gep.quantities import quantities
 from gep.resolve import Node, bare, ways
 from gep.stack import Source, Stack
@@ -28,11 +33,23 @@ def field(opened: Stack, node: Node, year: str) -> Source:
     """A field on its input's own grid."""
     way = ways(bare(node.name))[node.method]
     assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
-    source = bounded(opened.source(bare(node.args[0]), year))
-    path = _kept(bare(node.name), stack.fingerprint(source), repr(source.grid), node.method)
+    source, read, meaning = _input(opened, way, bare(node.args[0]), year)
+    path = _kept(bare(node.name), stack.fingerprint(source), repr(source.grid), node.method, *meaning)
     if not path.exists():
-        fields.derive(way, source.grid, lambda window: stack.read_native(source, window), path)
+        fields.derive(way, source.grid, read, path)
     return stack.derived(bare(node.name), path, opened.grid)
+
+
+def _input(opened: Stack, way: fields.Field, name: str, year: str) -> tuple[Source, fields.Read, tuple[str, ...]]:
+    """What a field is made from: its source, how a window of it is read, and what else its result depends on."""
+    if not way.classes:
+        source = bounded(opened.source(name, year))
+        return source, lambda window: stack.read_native(source, window), ()
+    legend = tables.legend(opened.layers[name].legend, opened.path.parent)
+    coded = opened.source(name, year, legend.codes)
+    # Cells without a class, and those of a code that the legend does not have, are read as −1 and −2.
+    inside = np.array([*(float(e in way.classes) for e in legend.ecosystems), np.nan, np.nan])
+    return coded, lambda window: inside[stack.read_native(coded, window)], (repr(legend),)
 
 
 # --- fields of several inputs ---------------------------------------------------------------------------------------
@@ -113,6 +130,22 @@ def _identity(piece: Piece) -> str:
     if isinstance(piece, Access):
         return piece.identity
     return hashlib.sha256(piece.values.tobytes()).hexdigest()
+
+
+def largest_class(grid: Grid, laid: Laid, codes: tuple[int, ...]) -> Source:
+    """Land cover from polygons as a raster of each cell's largest class, for fields of whole rasters."""
+    path = _kept("land_cover", laid.content, Path(laid.path).stem)
+    if not path.exists():
+        draft = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        profile = {"driver": "GTiff", "crs": grid.crs, "transform": Affine(*grid.transform), "dtype": "int32"}
+        size = {"height": grid.rows, "width": grid.cols, "count": 1, "nodata": -1, "tiled": True, "compress": "zstd"}
+        with rasterio.open(draft, "w", **profile, **size) as file:
+            for window in grid.windows(256, grid.cols):
+                found = mosaic.largest(mosaic.entries(laid, grid, window), window.rows * window.cols)
+                raw = np.where(found < 0, -1, np.array(codes, np.int32)[found]).reshape(window.rows, window.cols)
+                file.write(raw, 1, window=RasterWindow(0, window.row, window.cols, window.rows))
+        draft.replace(path)
+    return replace(stack.derived("land_cover", path, grid), resample="nearest", codes=codes)
 
 
 # --- ranges, stations, the cache -----------------------------------------------------------------------------------

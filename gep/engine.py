@@ -21,8 +21,9 @@ import rasterio
 from numpy.typing import NDArray
 
 from gep import maps
-from gep.fuse import Fused, Wanted, load
+from gep.fuse import LAND_COVER, Fused, Wanted, load
 from gep.grid import Grid, Window
+from gep.mosaic import Entries, Laid, entries
 from gep.resolve import LATITUDE
 from gep.stack import Source, fingerprint, read
 from gep.tables import Lookup
@@ -47,7 +48,8 @@ class Output:
 class Plan:
     """All that a worker needs to evaluate any window of one year; plain and picklable.
 
-    `ecosystem_of` gives each class's place in `ecosystems`; its last item is for cells without a class.
+    `ecosystem_of` gives each class's place in `ecosystems`; its last item is for cells without a class. Land cover is
+    among the `sources`, or it is `laid`: given as polygons, of which a cell may hold parts of several classes.
     """
 
     grid: Grid
@@ -62,6 +64,7 @@ class Plan:
     block: tuple[int, int]
     cache: Path
     spool: Path | None = None
+    laid: Laid | None = None
 
     @property
     def mapped(self) -> tuple[str, ...]:
@@ -93,7 +96,8 @@ def identity(plan: Plan) -> dict[str, Any]:
         "outputs": [[output.key, output.wanted.node, output.scope] for output in plan.outputs],
         "years_between": repr(plan.years_between),
         "tables": tables,
-        "inputs": {name: [fingerprint(source), _how(source)] for name, source in plan.sources.items()},
+        "inputs": {name: [fingerprint(source), _how(source)] for name, source in plan.sources.items()}
+        | ({LAND_COVER: [plan.laid.content, ["polygons"]]} if plan.laid else {}),
     }
 
 
@@ -160,26 +164,25 @@ def evaluate(plan: Plan, number: int, window: Window) -> Sums:
 
 def compute(plan: Plan, window: Window, given: Mapping[str, Any] = _NOTHING) -> tuple[Sums, NDArray[np.float32]]:
     """Sums and maps (outputs with a map × cells) of one window; arrays `given` by name stand in for reading."""
+    parts = entries(plan.laid, plan.grid, window) if plan.laid and LAND_COVER not in given else None
     with rasterio.Env(**maps.environment()):
-        classes = [_read(plan, name, window, given).reshape(-1) for name in plan.fused.classes]
+        classes = [_classes(plan, name, window, given, parts) for name in plan.fused.classes]
         values = [_values(plan, name, window, given) for name in plan.fused.values]
+    area, covered = plan.grid.areas(window).reshape(-1), _covered(plan, window) if parts is None else _alone(parts)
+    if parts is not None:
+        values, area = [np.ascontiguousarray(value[..., parts.cell]) for value in values], area[parts.cell]
     sums = Sums.empty(plan)
-    made = np.empty((len(plan.mapped), window.rows * window.cols), np.float32)
-    covered = cover(plan.zones, plan.grid, window)
+    made = np.empty((len(plan.mapped), area.size), np.float32)
     hi, lo = sums.parts.reshape(2, -1)
     block = load(plan.fused, plan.cache / "code")
     block(
         *classes,
         *values,
         *(array for name in plan.fused.tables for array in _table(plan.lookups[name])),
-        np.array([len(plan.sources[name].codes) for name in plan.fused.classes], np.int64),
+        np.array([_count(plan, name) for name in plan.fused.classes], np.int64),
         plan.years_between,
-        plan.grid.areas(window).reshape(-1),
-        covered.zone.reshape(-1),
-        covered.share.reshape(-1),
-        covered.extra_cell,
-        covered.extra_zone,
-        covered.extra_share,
+        area,
+        *covered,
         np.array(plan.ecosystem_of, np.int32),
         np.array([output.scope for output in plan.outputs], np.uint8).reshape(len(plan.outputs), -1),
         len(plan.ecosystems),
@@ -189,7 +192,44 @@ def compute(plan: Plan, window: Window, given: Mapping[str, Any] = _NOTHING) -> 
         np.array([i for i, output in enumerate(plan.outputs) if output.wanted.map], np.int64),
         made,
     )
-    return sums, made
+    return sums, made if parts is None else _folded(made, parts, window.rows * window.cols)
+
+
+def _classes(
+    plan: Plan, name: str, window: Window, given: Mapping[str, Any], parts: Entries | None
+) -> NDArray[np.int32]:
+    """A class layer in the window, by cell, or by entry where there are entries."""
+    if parts is None:
+        return _read(plan, name, window, given).reshape(-1)
+    return parts.klass if name == LAND_COVER else _read(plan, name, window, given).reshape(-1)[parts.cell]
+
+
+def _count(plan: Plan, name: str) -> int:
+    """How many classes a layer has."""
+    return plan.laid.classes if plan.laid and name == LAND_COVER else len(plan.sources[name].codes)
+
+
+def _covered(plan: Plan, window: Window) -> tuple[NDArray[Any], ...]:
+    """The zones of each cell and their shares, then those of further zones with their cells."""
+    found = cover(plan.zones, plan.grid, window)
+    return (found.zone.reshape(-1), found.share.reshape(-1), found.extra_cell, found.extra_zone, found.extra_share)
+
+
+def _alone(parts: Entries) -> tuple[NDArray[Any], ...]:
+    """The same of entries, each of which is in one zone."""
+    return (parts.zone, parts.share, np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
+
+
+def _folded(made: NDArray[np.float32], parts: Entries, cells: int) -> NDArray[np.float32]:
+    """Maps of entries as maps of cells: the mean of the entries that have a value, by their share of the cell."""
+    folded = np.full((len(made), cells), np.nan, np.float32)
+    for values, row in zip(made, folded, strict=True):
+        known = ~np.isnan(values)
+        cell, share = parts.cell[known], parts.share[known]
+        weight = np.bincount(cell, share, cells)
+        total = np.bincount(cell, share * values[known], cells)
+        np.divide(total, weight, out=row, where=weight > 0, casting="same_kind")
+    return folded
 
 
 def _read(plan: Plan, name: str, window: Window, given: Mapping[str, Any]) -> NDArray[Any]:

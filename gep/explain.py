@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import gep.services  # noqa: F401  (registers the formulas)
-from gep import derive, engine, prices, stack, tables, words
+from gep import derive, engine, mosaic, prices, stack, tables, words
 from gep.engine import UNCLASSIFIED
 from gep.errors import GepError, Problem
 from gep.fields import Field
@@ -23,7 +23,7 @@ from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare,
 from gep.profile import Item, within
 from gep.quantities import quantities
 from gep.resolve import ACCESS, THREATS, Graph, Node, bare, node_name, unresolved, ways
-from gep.tables import Row
+from gep.tables import Legend, Row
 from gep.words import Lang
 
 HECTARE = 10_000.0
@@ -124,8 +124,9 @@ class _Tree:
         seen = graph.of([name]).nodes.values()
         nodes = [n.name for n in seen if n.quantity.kind != "class" and n.level == "pixel"]
         self.prepared = prepare(inputs, year, [Target(node, node) for node in nodes])
-        self.values, self.window, self.year = _values(self.prepared, window), window, year
-        self.classes = _classes(self.prepared, window)
+        self.classes, self.shares = _classes(self.prepared, window)
+        self.values = _values(self.prepared, window, self.classes)
+        self.window, self.year = window, year
 
     @property
     def ecosystem(self) -> str:
@@ -174,7 +175,10 @@ class _Tree:
 
     def _class(self, node: Node) -> str:
         legend, at = self.inputs.legends[bare(node.name)], self.classes[node.name]
-        return words.say("missing", self.lang) if at < 0 else f"{legend.texts[at]} ({legend.ecosystems[at]})"
+        if node.name == LAND_COVER and len(self.shares) > 1:
+            parts = (f"{_code(legend, k, self.lang)} {share:.1%}" for k, share in self.shares.items())
+            return words.say("explain-parts", self.lang, chosen=_code(legend, at, self.lang), parts=", ".join(parts))
+        return _code(legend, at, self.lang)
 
     def _threats(self, node: Node) -> Iterator[str]:
         """Each threat with its influence in this cell."""
@@ -198,9 +202,15 @@ class _Tree:
                 yield _row_text(lookup.used[int(lookup.rows[at, column])], self.lang)
 
 
-def _values(prepared: Prepared, window: Window) -> dict[str, float]:
-    """Every node's value in one cell, by the engine itself: sum over zones ÷ area."""
-    sums, _ = engine.compute(prepared.plan, window)
+def _code(legend: Legend, at: int, lang: Lang) -> str:
+    """A class as a reader knows it."""
+    return words.say("missing", lang) if at < 0 else f"{legend.texts[at]} ({legend.ecosystems[at]})"
+
+
+def _values(prepared: Prepared, window: Window, classes: Mapping[str, int]) -> dict[str, float]:
+    """Every node's value in one cell, by the engine itself: sum over zones ÷ area; of its largest class alone."""
+    given = {LAND_COVER: np.array([classes[LAND_COVER]], np.int32)} if prepared.plan.laid else {}
+    sums, _ = engine.compute(prepared.plan, window, given)
     area = math.fsum(sums.values[0].flat)
     outputs = prepared.plan.outputs
     found = {o.key: math.fsum(sums.values[1 + i].flat) / area for i, o in enumerate(outputs)}
@@ -208,9 +218,18 @@ def _values(prepared: Prepared, window: Window) -> dict[str, float]:
     return {key: math.nan if key in gone else value for key, value in found.items()}
 
 
-def _classes(prepared: Prepared, window: Window) -> dict[str, int]:
+def _classes(prepared: Prepared, window: Window) -> tuple[dict[str, int], dict[int, float]]:
+    """The class of a cell in each class layer; and the shares of all land covers it has parts of, largest first."""
     plan = prepared.plan
-    return {n: int(stack.read(plan.sources[n], plan.grid, window, plan.cache).flat[0]) for n in plan.fused.classes}
+    shares: dict[int, float] = {}
+    if plan.laid:
+        parts = mosaic.entries(plan.laid, plan.grid, window)
+        for klass, share in zip(parts.klass.tolist(), parts.share.tolist(), strict=True):
+            shares[klass] = shares.get(klass, 0.0) + share
+        shares = dict(sorted(shares.items(), key=lambda one: (-one[1], one[0])))
+    names = [name for name in plan.fused.classes if name in plan.sources]
+    found = {n: int(stack.read(plan.sources[n], plan.grid, window, plan.cache).flat[0]) for n in names}
+    return found | ({LAND_COVER: next(iter(shares))} if shares else {}), shares
 
 
 def _row_text(row: Row, lang: Lang) -> str:

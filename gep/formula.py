@@ -14,9 +14,10 @@ from functools import cache
 from typing import Literal, TypeVar
 
 F = TypeVar("F", bound=Callable[..., float])
-Over = Literal["month", "half_month"]
+Over = Literal["month", "half_month", "storm"]
 
-STEPS: dict[Over, int] = {"month": 12, "half_month": 24}
+# A storm is a step too: a year's storms, the heaviest first, and no rain in the places left over.
+STEPS: dict[Over, int] = {"month": 12, "half_month": 24, "storm": 24}
 
 
 @dataclass(frozen=True, slots=True)

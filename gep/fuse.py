@@ -403,7 +403,8 @@ class _Writer:
         while pending:
             node = pending.pop()
             needed.add(node.name)
-            pending += [self.by_name[a] for a in node.args if a in self.by_name and self.by_name[a].steps > 1]
+            read = node.args if node.via == "formula" else ()  # what a field was made from is behind it
+            pending += [self.by_name[a] for a in read if a in self.by_name and self.by_name[a].steps > 1]
         return [node for node in self.nodes if node.name in needed]
 
     def _read_step(self, node: Node) -> list[str]:

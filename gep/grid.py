@@ -168,6 +168,18 @@ def ellipsoid(crs: str) -> tuple[float, float]:
     return float(geod.a), float(geod.es)
 
 
+def areal(crs: str, x: Floats, y: Floats) -> Floats:
+    """m² on the ellipsoid of one square unit of the plane (or of degrees) at points of a CRS."""
+    if _crs(crs).is_geographic:
+        a, e2 = ellipsoid(crs)
+        phi = np.radians(y)
+        return np.asarray(a * a * (1 - e2) * np.cos(phi) / (1 - e2 * np.sin(phi) ** 2) ** 2 * math.radians(1) ** 2)
+    if not x.size:
+        return np.zeros(0)
+    project, unit = _project(crs), _crs(crs).axis_info[0].unit_conversion_factor
+    return np.asarray(unit**2 / project.get_factors(*project(x, y, inverse=True)).areal_scale)
+
+
 def _project(crs: str) -> Any:
     """The thread's own projection: pyproj's are not to be shared, and making one swaps the warning filters of all."""
     made: dict[str, Any] = _THREAD.__dict__.setdefault("projections", {})

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from gep import derive, maps, profile, shipped, stack, tables, zones
+from gep import derive, maps, mosaic, profile, shipped, stack, tables, zones
 from gep.declaration import Declaration, ZoneSource, declare
 from gep.engine import UNCLASSIFIED, Output, Plan
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.fields import Field, access
 from gep.fuse import IN, LAND_COVER, MISSING, OUT, Wanted, fuse
 from gep.grid import Grid
+from gep.mosaic import Mosaic
 from gep.quantities import quantities
 from gep.resolve import ACCESS, LATITUDE, PREVIOUS, TABLE, THREATS, Graph, Supply, bare, resolve, ways
 from gep.stack import Source, Stack
@@ -48,7 +49,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that was opened and checked, and the choices made; `years` are those to be accounted."""
+    """Everything that was opened and checked, and the choices made; `years` are those to be accounted.
+
+    `mosaics` has the land cover of each year where it is given as polygons.
+    """
 
     stack: Stack
     years: tuple[str, ...]
@@ -60,6 +64,7 @@ class Inputs:
     sets: Mapping[str, str]
     publications: Mapping[str, Publication] = field(default_factory=dict)
     access: access.Access = access.OPEN
+    mosaics: Mapping[str, Mosaic] = field(default_factory=dict)
 
     def supply(self, year: str) -> Supply:
         """What names can be resolved from in a year."""
@@ -122,12 +127,15 @@ def _opened(request: Request) -> Inputs:
     problems += _statistics_implausible(opened) if opened else ()
     problems += _insensitive(declared, read or {}, {**(chosen.sets if chosen else {}), **declared.sets})
     problems += _baseline_wrong(request.stack, legends)
-    raise_all(problems)
+    laid = _mosaics(opened, request.years, legends, areas, problems) if opened and areas else {}
+    if not opened or not areas:
+        _polygons_alone(declared, request.years, problems)
+    raise_all({(p.code, p.where, *sorted(map(str, p.facts.items()))): p for p in problems}.values())
     assert opened and chosen and read is not None and areas  # noqa: S101, PT018  (else a problem was raised)
     years = tuple(year for year in opened.years if year in request.years or not request.years)
     sets, cited = {**chosen.sets, **opened.sets}, tables.sources(folders[1:])
     open_to = open_to or access.OPEN
-    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, sets, cited, open_to))
+    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, sets, cited, open_to, laid))
 
 
 def _attempt(problems: list[Problem], function: Any, *args: Any, **named: Any) -> Any:
@@ -148,7 +156,36 @@ def _legends(opened: Stack, problems: list[Problem]) -> dict[str, Legend]:
             found[name] = _attempt(problems, tables.legend, layer.legend, opened.path.parent)
         elif quantities()[name].kind == "class":
             problems.append(Problem("legend-missing", f"{where} [layers.{name}]", {"layer": name}))
+        if found.get(name) and layer.polygons and layer.polygons.over:
+            over = _attempt(problems, tables.legend, layer.polygons.over.legend, opened.path.parent)
+            found[name] = mosaic.joined(found[name], over) if over else None
     return {name: legend for name, legend in found.items() if legend is not None}
+
+
+def _mosaics(
+    opened: Stack, wanted: Sequence[str], legends: Mapping[str, Legend], areas: zones.Zones, problems: list[Problem]
+) -> dict[str, Mosaic]:
+    """Land cover given as polygons, laid on the grid, of the years to be accounted."""
+    said = opened.layers[LAND_COVER].polygons if LAND_COVER in opened.layers else None
+    if said is None or LAND_COVER not in legends:
+        return {}
+    own = [tables.legend(one.legend, opened.path.parent) for one in (said, said.over) if one]
+    found = {}
+    for year in (y for y in opened.years if y in wanted or not wanted):
+        made = _attempt(problems, mosaic.lay, said, year, (legends[LAND_COVER], *own), areas, opened.grid)
+        found.update({year: made} if made else {})
+    return found
+
+
+def _polygons_alone(declared: Declaration, wanted: Sequence[str], problems: list[Problem]) -> None:
+    """What is wrong with the polygons of a stack that has other problems too: all are listed at once."""
+    said = declared.layers[LAND_COVER].polygons if LAND_COVER in declared.layers else None
+    if said is None or not declared.grid.crs or any(p.code == "stack-grid-unmade" for p in problems):
+        return
+    own = [_attempt(problems, tables.legend, one.legend, declared.path.parent) for one in (said, said.over) if one]
+    for year in (y for y in declared.years if y in wanted or not wanted):
+        if own[0]:
+            _attempt(problems, mosaic.check, said, year, own[0], own[1] if said.over else None, declared.grid.crs)
 
 
 def _with_previous(declared: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
@@ -286,9 +323,18 @@ def resolve_year(inputs: Inputs, year: str, targets: Iterable[str]) -> tuple[Gra
         found = [
             p for node in graph.of([target]).nodes.values() if node.via == "table" for p in _unpicked(inputs, node.name)
         ]
+        found += _past_polygons(inputs, graph, target)
         if found:
             broken[target] = tuple(found)
     return graph, broken
+
+
+def _past_polygons(inputs: Inputs, graph: Graph, target: str) -> list[Problem]:
+    """Two years' polygons have no classes in common: what needs those of both in one cell cannot be computed."""
+    before = PREVIOUS + LAND_COVER
+    if not inputs.mosaics or before not in graph.of([target]).nodes:
+        return []
+    return [Problem("previous-polygons", f"{before} < {target}", {"quantity": bare(target)})]
 
 
 def _unpicked(inputs: Inputs, name: str) -> tuple[Problem, ...]:
@@ -350,7 +396,8 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
     graph = graph.of(wanted)
     fused = fuse(graph, [Wanted(t.node, t.map) for t in targets])
     reports: dict[str, Mapping[str, Any]] = {}
-    names = [n for n in (*fused.classes, *fused.values) if n != LATITUDE]
+    laid = inputs.mosaics[year].laid if inputs.mosaics else None
+    names = [n for n in (*fused.classes, *fused.values) if n != LATITUDE and not (laid and n == LAND_COVER)]
     sources = {name: derive.bounded(_source(inputs, graph, name, year, reports)) for name in names}
     lookups = {name: look_up(inputs, bare(name)) for name, node in graph.nodes.items() if node.via == "table"}
     plan = Plan(
@@ -365,6 +412,7 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
         years_between=_years_between(inputs.stack, year),
         block=(block, block) if block else default_block(inputs.stack.grid, sources.values()),
         cache=shipped.cache(),
+        laid=laid,
     )
     return Prepared(plan, graph, reports)
 
@@ -402,6 +450,8 @@ def _source(inputs: Inputs, graph: Graph, node_name: str, year: str, reports: di
         needed = zip(way.needs, node.args, strict=True)
         pieces = {need: _piece(inputs, graph, arg, year, reports) for need, arg in needed}
         return derive.joined(inputs.stack, node, pieces)
+    if name == LAND_COVER and inputs.mosaics:  # for a field of whole rasters: the pass itself reads its entries
+        return derive.largest_class(inputs.stack.grid, inputs.mosaics[when].laid, inputs.codes[name])
     if inputs.stack.layers[name].stations is not None:
         source, reports[node.name] = derive.stations_layer(inputs.stack, name, when)
         return source

@@ -181,7 +181,7 @@ class _Resolver:
         if found:
             return found
         if isinstance(chosen, Field):
-            return self._add(Node(name, "field", chosen.name, args))
+            return self._add(Node(name, "field", chosen.name, args, chosen.steps))
         steps = STEPS[chosen.over] if chosen.over else 1
         level = self._level(name, args)
         kind = quantities()[bare(name)].kind

@@ -24,6 +24,7 @@ from gep.declaration import (
     AccessSource,
     Declaration,
     Layer,
+    Polygons,
     Stations,
     Threat,
     ZoneSource,
@@ -35,6 +36,7 @@ from gep.declaration import (
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.grid import Grid
 from gep.layers import Files, Opening, filled
+from gep.places import same_crs
 from gep.quantities import quantities
 from gep.rasters import Band, close, content_hash
 from gep.sample import Qc, Resample, Source, fingerprint, prepare, read, read_native
@@ -45,6 +47,7 @@ from gep.words import Lang
 __all__ = [
     "Band",
     "Layer",
+    "Polygons",
     "Qc",
     "Resample",
     "Source",
@@ -97,7 +100,7 @@ class Stack:
     def source(self, quantity: str, year: str, codes: tuple[int, ...] = ()) -> Source:
         """A raster layer of one year; `codes` are a class layer's raw codes in dense order.
 
-        Raises GepError if there is no such layer, or it is made of stations.
+        Raises GepError if there is no such layer, or it is made of stations or polygons.
         """
         found = self.sources.get((quantity, year))
         if found is None:
@@ -200,6 +203,8 @@ class _Loader:
         """Open a layer in every year; how many steps it has."""
         if layer.stations is not None:
             return self._stations(layer, layer.stations)
+        if layer.polygons is not None:
+            return layer
         for year in self.years:
             opened = Opening(self.files, layer, year, self.where(layer.quantity)).source()
             if opened is not None:
@@ -259,7 +264,7 @@ class _Loader:
             path = Path(filled(stations.path, year))
             if not any(one.is_file() for one in _matching(path)):
                 self.problems.append(Problem("layer-file-missing", where, {"path": str(path)}))
-        count = 12 if quantity.steps == 12 else 1
+        count = quantity.steps if quantity.steps == 12 or how.reduce == "storms" else 1
         own = daily.unit(how)
         fitting = [
             found for one in ([layer.unit] if layer.unit else own) if (found := conversion(one, quantity, count))
@@ -278,7 +283,7 @@ class _Loader:
         found = [
             self.sources[declared.layer, year].grid for year in self.years if (declared.layer, year) in self.sources
         ]
-        rasters_known = [name for name, layer in self.declared.layers.items() if layer.stations is None]
+        rasters_known = [name for name, layer in self.declared.layers.items() if layer.raster]
         if declared.layer and declared.layer not in rasters_known:
             facts = {"grid": declared.layer, "known": ", ".join(rasters_known)}
             self.problems.append(Problem("stack-grid-layer", f"{self.declared.path} [stack]", facts))
@@ -287,6 +292,7 @@ class _Loader:
     def _made_grid(self) -> Grid | None:
         declared, where = self.declared.grid, f"{self.declared.path} [stack] grid"
         try:
+            same_crs(declared.crs, "EPSG:4326")  # one that nothing can be converted to is found here
             west, south, east, north = declared.bounds or _zone_bounds(self.declared.zones, declared.crs)
         except (OSError, RuntimeError, ValueError) as error:
             facts = {"crs": declared.crs, "reason": str(error)}
@@ -391,13 +397,13 @@ def open_stack(path: str | Path, years: Sequence[str] = (), cache: Path | None =
     """The stack as a lazy `xarray.Dataset`: the numbers of `read`, computed by dask in blocks of `block` cells a side.
 
     Dimensions are (year, [month or day], y, x). Class layers hold raw codes, −1 where missing. Layers made of stations
-    are not in it. Attributes follow CF (units, long_name, grid_mapping). Raises GepError as `load` does.
+    or polygons are not in it. Attributes follow CF (units, long_name, grid_mapping). Raises GepError as `load` does.
     """
     import xarray
 
     stack = load(Path(path), years)
     folder, grid, whole = cache or shipped.cache(), stack.grid, stack.grid.window()
-    names = [name for name, layer in stack.layers.items() if layer.stations is None]
+    names = [name for name, layer in stack.layers.items() if layer.raster]
     along = _axes(grid)
     comment = {"comment": stack.notice["en"]} if stack.notice else {}
     return xarray.Dataset(

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from gep import ledger, words
+from gep import extent, ledger, words
 from gep.account import Checked, Outcome
 from gep.errors import GepError, Problem
 from gep.gates import Closure
 from gep.ledger import Entry, Ledger, Run, short
 from gep.quantities import quantities
+from gep.tables import ecosystem_types
 from gep.units import factor
 from gep.words import Lang
 
@@ -26,6 +27,7 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
     "en": (("million ", 1e6), ("thousand ", 1e3), ("", 1.0)),
 }
 _PROVISIONAL = "_provisional"
+_THIN = 1e-6  # of a zone, without data: the seams between polygons, which no figure shows
 _FEW = 6  # names shown of a long list
 
 
@@ -105,6 +107,7 @@ def _dict(one: Year) -> dict[str, Any]:
         "satellite_yuan": {z: _text(_money(one, z, SATELLITE)) for z in one.zones},
         "warnings": one.run.recorded["warnings"][one.year],
         "left_out": one.run.recorded["left_out"],
+        "extent": one.run.recorded.get("extent", {}).get(one.year, {}),
     }
 
 
@@ -140,6 +143,7 @@ def _year(one: Year, lang: Lang) -> str:
     """Everything a reader should see of one year, in order of importance."""
     blocks = [_head(one, lang), _table(one, lang), _gdp(one, lang), _coverage(one, lang)]
     blocks += [_warnings(one, lang), _unverified(one, lang), _left_out(one, lang)]
+    blocks.append(_extent(one.run.recorded.get("extent", {}).get(one.year, {}), one.zones, lang))
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -159,7 +163,7 @@ def _table(one: Year, lang: Lang) -> str:
     for key, by_zone in _items(one).items():
         rows += _item_rows(one, key, by_zone, zones, lang)
     standard = "total-partial" if one.run.recorded["partial"] else "total-standard"
-    count = len({e.service for e in one.of(COUNTED) if e.value_fen is not None})
+    count = len({e.service for e in one.of(COUNTED) if e.value_fen})  # one of nothing but zeros adds none
     rows.append(_money_row(words.say(standard, lang, count=count), [_money(one, z, COUNTED) for z in zones], lang))
     rows.append(_money_row(words.say("total-satellite", lang), [_money(one, z, SATELLITE) for z in zones], lang))
     return layout(rows)
@@ -219,7 +223,7 @@ def _coverage(one: Year, lang: Lang) -> str:
             (z, _covered([e for e in one.entries if (e.service, e.item, e.zone) == (service, item, z)]))
             for z in one.zones
         ]
-        parts = [f"{one.zones[z].get(lang, z)} {share:.1%}" for z, share in shares if share < 1]
+        parts = [f"{one.zones[z].get(lang, z)} {share:.1%}" for z, share in shares if share < 1 - _THIN]
         lines += [f"  {getattr(quantities()[item], lang)}: {', '.join(parts)}"] if parts else []
     held = words.say("coverage-full", lang) if not lines else words.say("coverage", lang)
     provisional = sorted(
@@ -341,6 +345,41 @@ def _gdp(one: Year, lang: Lang) -> str:
     return "\n".join(lines)
 
 
+_RECONCILED = (
+    ("surveyed", "surveyed"), ("drawn", "drawn"), ("held", "held"), ("accounted", "accounted"),
+    ("unclassified", "unclassified"), ("zone", "zone"), ("official", "official"),
+    ("surveyed_minus_official", "surveyed-gap"), ("drawn_minus_official", "drawn-gap"),
+)  # fmt: skip
+
+
+def _extent(found: Mapping[str, Any], names: Mapping[str, Mapping[Lang, str]], lang: Lang) -> str:
+    """Land cover from polygons: area by ecosystem, and what the figures of each zone differ by, km²."""
+    zones = {code: found["zones"][code] for code in names if code in found.get("zones", {})}
+    if not zones:
+        return ""
+    rows: list[Row] = [["", "km²", *(names[code].get(lang, code) for code in zones)]]
+    types, areas = ecosystem_types(), {code: extent.by_ecosystem(zone) for code, zone in zones.items()}
+    order = sorted({ecosystem for area in areas.values() for ecosystem in area})
+    rows += [[getattr(types[e], lang), "", *(f"{area.get(e, 0.0):,.4f}" for area in areas.values())] for e in order]
+    rows += _reconciled(list(zones.values()), overlaid=bool(found["rule"]), lang=lang)
+    lines = [words.say("extent", lang), layout(rows)]
+    lines.append(words.say("extent-difference", lang, largest=f"{found['largest_difference']:.1e}"))
+    lines += [words.say("extent-rule-" + found["rule"], lang)] if found["rule"] else []
+    years = {(z["official_year"], z["official_source"]) for z in zones.values() if z["official"] is not None}
+    lines += [words.say("extent-source", lang, year=year, source=source) for year, source in sorted(years)]
+    return "\n".join(lines)
+
+
+def _reconciled(zones: Sequence[Mapping[str, Any]], *, overlaid: bool, lang: Lang) -> Iterator[Row]:
+    """Each figure of the zones' areas that is known, and what it differs by from the published one."""
+    for key, word in _RECONCILED:
+        values = [zone[key] for zone in zones]
+        if (key != "held" or overlaid) and any(value is not None for value in values):
+            sign = "+" if word.endswith("gap") else ""
+            shown = [words.say("missing", lang) if v is None else f"{v:{sign},.4f}" for v in values]
+            yield [words.say(f"extent-{word}", lang), "", *shown]
+
+
 def layout(rows: Sequence[Row]) -> str:
     """Rows as aligned columns; the first two left, figures right."""
     return words.columns(rows, (0, 1))
@@ -357,6 +396,9 @@ def checked(found: Checked, lang: Lang) -> str:
             lines.append(
                 f"  {line.service.title[lang]} {item}: {words.say('status-' + line.status, lang)} {reason}".rstrip()
             )
+        names = {zone.code: zone.name for zone in found.inputs.zones.zones}
+        table = _extent(extent.table(found.inputs, year), names, lang)
+        lines += ["", table, ""] if table else []
     return "\n".join([*lines, words.say("check-passed", lang)])
 
 

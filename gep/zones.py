@@ -10,35 +10,25 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyogrio
 import shapely
-from numpy.polynomial import legendre
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
-from pyproj import CRS, Transformer
+from pyproj import CRS
 from pyproj.exceptions import CRSError, ProjError
 
+from gep.coverage import NOTHING, ONE, Floats, Ints, Lines, area, base_crs, lines, pieces, ranges, spans, transformer
 from gep.errors import GepError, Problem, raise_all
-from gep.grid import Grid, Window, authalic, ellipsoid
+from gep.grid import Grid, Window
 from gep.words import LANGS, Lang, texts
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 # The part of the (smaller) zone that two zones may share, and that may lie outside the grid: a sliver.
 SLIVER = 1e-6
-
-_ONE = 2**40
-# Shares below 2⁻²⁸ of a cell are the rounding of coordinates (eastings of 4·10⁷ m on 10 m cells: 10⁻⁹), not land.
-_NOTHING = 2**12
-
-# Edges are integrated in pieces of at most this length, with a polynomial of this degree: the error is far below 1e-12.
-_PIECE_M, _PIECE_DEGREES, _DEGREE = 25_000.0, 0.25, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +95,6 @@ def load(
     problems = [*_name_problems(where, features), *faults.values(), *_overlap_problems(where, sound, crs)]
     raise_all([*problems, *(_place_problems(where, placed, grid) if grid else ())])
     return Zones(level, tuple(_zone(f, grid.crs) for f in sorted(placed, key=lambda f: f.code)) if grid else ())
-
-
-def area(shape: Any, crs: str) -> float:
-    """Area of a polygon or multipolygon on the ellipsoid of `crs`, m²; its edges are straight in `crs`.
-
-    The line integral of the authalic function along each edge, from the polygon's vertices in `crs`.
-    """
-    start, end = _edges(shape)
-    if not len(start):
-        return 0.0
-    start, end = _split(start, end, _piece_length(crs))
-    nodes, weights = _rule()
-    points = start[:, None, :] + (end - start)[:, None, :] * ((nodes + 1) / 2)[None, :, None]
-    points[:, -1] = end
-    lon, lat = _geodetic(crs, points[..., 0], points[..., 1])
-    a, e2 = ellipsoid(crs)
-    q = authalic(np.sin(np.radians(lat)), float(np.sqrt(e2)))
-    along = lon - lon[:, :1]
-    along = np.radians(along - 360 * np.rint(along / 360))
-    # A constant taken off q changes nothing on a closed ring, and leaves small numbers to be summed.
-    return float(-a * a * (1 - e2) * (((q - q.mean()) @ weights) * along).sum())
 
 
 def cover(zones: Zones, grid: Grid, window: Window) -> Cover:
@@ -220,8 +189,8 @@ def _file_problems(
 
 def _crs_problems(where: str, crs: str, target: str) -> Iterator[Problem]:
     try:
-        _transformer(crs, _base(crs))
-        _transformer(crs, target)
+        transformer(crs, base_crs(crs))
+        transformer(crs, target)
     except (CRSError, ProjError):
         yield Problem("zones-crs-unusable", where, {"crs": CRS(crs).name, "grid": CRS(target).name})
 
@@ -316,14 +285,9 @@ def _placed(feature: _Feature, crs: str, target: str) -> _Feature:
     """The feature with its vertices in the target CRS."""
     if CRS(crs).equals(CRS(target), ignore_axis_order=True):
         return feature
-    move = _transformer(crs, target)
+    move = transformer(crs, target)
     shape = shapely.transform(feature.shape, lambda xy: np.stack(move.transform(xy[:, 0], xy[:, 1]), axis=1))
     return replace(feature, shape=shape)
-
-
-@cache
-def _transformer(crs: str, target: str) -> Any:
-    return Transformer.from_crs(crs, target, always_xy=True)
 
 
 def _place_problems(where: str, features: Sequence[_Feature], grid: Grid) -> Iterator[Problem]:
@@ -348,59 +312,6 @@ def _zone(feature: _Feature, crs: str) -> Zone:
     return Zone(feature.code, feature.name, shapely.to_wkb(shape, byte_order=1), area(shape, crs))
 
 
-# ---- area
-
-
-def _edges(shape: Any) -> tuple[Floats, Floats]:
-    """Starts and ends, shape (n, 2), of the edges of all polygons in a geometry: shells run counter-clockwise."""
-    parts = shapely.get_parts(shapely.get_parts(shape))
-    polygons = shapely.orient_polygons(parts[shapely.get_type_id(parts) == 3])
-    xy, ring = shapely.get_coordinates(shapely.get_rings(polygons), return_index=True)
-    same = ring[:-1] == ring[1:]
-    return xy[:-1][same], xy[1:][same]
-
-
-def _split(start: Floats, end: Floats, length: float) -> tuple[Floats, Floats]:
-    """Edges cut into equal pieces no longer than `length`."""
-    pieces = np.maximum(np.ceil(np.hypot(*(end - start).T) / length), 1).astype(np.int64)
-    edge, piece = _ranges(np.zeros_like(pieces), pieces - 1)
-    n = pieces[edge][:, None]
-    step = (end - start)[edge] / n
-    last = (piece[:, None] + 1) == n
-    return start[edge] + piece[:, None] * step, np.where(last, end[edge], start[edge] + (piece[:, None] + 1) * step)
-
-
-def _piece_length(crs: str) -> float:
-    if CRS(crs).is_geographic:
-        return _PIECE_DEGREES
-    return _PIECE_M / float(CRS(crs).axis_info[0].unit_conversion_factor)
-
-
-@cache
-def _rule() -> tuple[Floats, Floats]:
-    """Nodes x in [−1, 1], both ends among them, and W with f·W·g = ∫ f g′ dx for f and g sampled there."""
-    nodes = -np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
-    coefficients = np.linalg.inv(legendre.legvander(nodes, _DEGREE))
-    slope = legendre.legvander(nodes, _DEGREE - 1) @ legendre.legder(coefficients)
-    return nodes, (2 * coefficients[0])[:, None] * slope
-
-
-def _geodetic(crs: str, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Longitude and latitude, degrees, on the CRS's own datum."""
-    if CRS(crs).is_geographic:
-        return x, y
-    lon, lat = _transformer(crs, _base(crs)).transform(x, y)
-    return lon, lat
-
-
-@cache
-def _base(crs: str) -> str:
-    base = CRS(crs).geodetic_crs
-    if base is None:
-        raise CRSError(f"not on the earth: {crs}")
-    return str(base.to_wkt())
-
-
 # ---- shares
 
 
@@ -422,149 +333,28 @@ class _Strip:
     extra_share: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """The edges of all zones that cross rows, in cells from the grid's corner, downward (v0 < v1).
-
-    `sign` is +1 where the zone lies to the right of the edge. An edge that two zones share is the same bits in both.
-    """
-
-    zone: Ints
-    u0: Floats
-    v0: Floats
-    u1: Floats
-    v1: Floats
-    sign: Ints
-
-    def __getitem__(self, chosen: NDArray[Any]) -> _Lines:
-        return _Lines(*(getattr(self, name)[chosen] for name in self.__slots__))
-
-
 @lru_cache(maxsize=8)
-def _lines(wkbs: tuple[bytes, ...], grid: Grid) -> _Lines:
+def _lines(wkbs: tuple[bytes, ...], grid: Grid) -> Lines:
     """The zones' borders on the grid; numbered from 1."""
-    both = [_edges(shapely.from_wkb(wkb)) for wkb in wkbs] or [(np.zeros((0, 2)), np.zeros((0, 2)))]
-    zone = np.repeat(np.arange(1, len(both) + 1), [len(start) for start, _ in both])
-    (u0, v0), (u1, v1) = (_to_cells(np.concatenate(ends), grid) for ends in zip(*both, strict=True))
-    down = v0 < v1
-    lines = _Lines(
-        zone,
-        np.where(down, u0, u1),
-        np.where(down, v0, v1),
-        np.where(down, u1, u0),
-        np.where(down, v1, v0),
-        np.where(down, 1, -1),
-    )
-    return lines[v0 != v1]
-
-
-def _to_cells(xy: Floats, grid: Grid) -> tuple[Floats, Floats]:
-    """Columns and rows from the grid's corner."""
-    return (xy[:, 0] - grid.x0) / grid.dx, (grid.y0 - xy[:, 1]) / grid.dy
+    return lines(shapely.from_wkb(np.array(wkbs, object)), np.arange(1, len(wkbs) + 1), grid)
 
 
 @lru_cache(maxsize=16)
 def _strip(wkbs: tuple[bytes, ...], grid: Grid, row: int, rows: int) -> _Strip:
-    spans = _spans(_pieces(_lines(wkbs, grid), row, rows, grid.cols), grid.cols)
-    whole = spans.units == _ONE
-    start, stop, run = _disjoint(spans.start[whole], spans.stop[whole], spans.zone[whole])
-    line, cell = _ranges(spans.start[~whole], spans.stop[~whole] - 1)
-    shares = _Shares(cell, spans.zone[~whole][line], spans.units[~whole][line])
+    found = spans(pieces(_lines(wkbs, grid), row, rows, grid.cols), grid.cols)
+    whole = found.units == ONE
+    start, stop, run = _disjoint(found.start[whole], found.stop[whole], found.label[whole])
+    line, cell = ranges(found.start[~whole], found.stop[~whole] - 1)
+    shares = _Shares(cell, found.label[~whole][line], found.units[~whole][line])
     main, extra = _settle(_with_outside(_with_runs(shares, start, stop, run)))
     arrays = (
         *(start, stop, run.astype(np.int32)),
-        *(main.cell, main.zone.astype(np.int32), main.units / _ONE),
-        *(extra.cell, extra.zone.astype(np.int32), extra.units / _ONE),
+        *(main.cell, main.zone.astype(np.int32), main.units / ONE),
+        *(extra.cell, extra.zone.astype(np.int32), extra.units / ONE),
     )
     for array in arrays:
         array.setflags(write=False)  # shared by threads
     return _Strip(*arrays)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pieces:
-    """Parts of borders within one cell, summed per zone and cell, in order of zone, row and column.
-
-    `height` is the signed height of border there: what every cell further right in the row gains of the zone. `part`
-    is what the cell itself gains. Column −1 is all that lies left of the grid, column `cols` all to its right.
-    """
-
-    zone: Ints
-    row: Ints
-    col: Ints
-    height: Ints
-    part: Ints
-
-
-def _pieces(lines: _Lines, row: int, rows: int, cols: int) -> _Pieces:
-    """Borders cut at the rows' edges, then at the columns' edges (each crossing computed from the whole edge alone)."""
-    first = np.maximum(np.floor(lines.v0), row).astype(np.int64)
-    last = np.minimum(np.ceil(lines.v1) - 1, row + rows - 1).astype(np.int64)
-    edge, k = _ranges(first, last)
-    cut = lines[edge]
-    top, bottom = np.maximum(cut.v0, k), np.minimum(cut.v1, k + 1)
-    ends = (_crossing(cut, top), _crossing(cut, bottom), np.rint((top - k) * _ONE), np.rint((bottom - k) * _ONE))
-    piece, col, height, part = _columns(*ends, cols)
-    sign = cut.sign[piece]
-    return _summed(_Pieces(cut.zone[piece], (k - row)[piece], col, sign * height, sign * part), rows, cols)
-
-
-def _crossing(line: _Lines, v: Floats) -> Floats:
-    """The u of a line at height v."""
-    return line.u0 + (v - line.v0) / (line.v1 - line.v0) * (line.u1 - line.u0)
-
-
-def _columns(u0: Floats, u1: Floats, v0: Floats, v1: Floats, cols: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """Pieces within one row (v in units, from its top) cut at columns: piece, column, height and part of the cell."""
-    west, east = np.minimum(u0, u1), np.maximum(u0, u1)
-    v_west, v_east = np.where(u0 <= u1, v0, v1), np.where(u0 <= u1, v1, v0)
-    first = np.clip(np.floor(west), -1, cols).astype(np.int64)
-    last = np.maximum(np.clip(np.ceil(east) - 1, -1, cols).astype(np.int64), first)
-    piece, col = _ranges(first, last)
-    w, e = west[piece], east[piece]
-    a = np.where(col == first[piece], w, col)
-    b = np.where(col == last[piece], e, col + 1)
-    wide = np.where(e > w, e - w, 1.0)
-    rise = (v_east - v_west)[piece]
-    at_a = np.where(a == w, v_west[piece], np.rint(v_west[piece] + (a - w) / wide * rise))
-    at_b = np.where(b == e, v_east[piece], np.rint(v_west[piece] + (b - w) / wide * rise))
-    height = np.abs(at_b - at_a)
-    part = np.rint(height * np.clip(1 - ((a + b) / 2 - col), 0, 1))
-    return piece, col, height.astype(np.int64), part.astype(np.int64)
-
-
-def _summed(pieces: _Pieces, rows: int, cols: int) -> _Pieces:
-    key = (pieces.zone * rows + pieces.row) * (cols + 2) + pieces.col
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(np.diff(key[order], prepend=-2))
-    if not len(first):
-        return pieces
-    height, part = (np.add.reduceat(values[order], first) for values in (pieces.height, pieces.part))
-    chosen = order[first]
-    return _Pieces(pieces.zone[chosen], pieces.row[chosen], pieces.col[chosen], height, part)
-
-
-@dataclass(frozen=True, slots=True)
-class _Spans:
-    """Cells [start, stop) of one row of the strip, all covered alike by a zone, in `units`."""
-
-    start: Ints
-    stop: Ints
-    zone: Ints
-    units: Ints
-
-
-def _spans(pieces: _Pieces, cols: int) -> _Spans:
-    """The cells of the pieces, and the cells between them up to the next; a ring's heights in a row sum to 0."""
-    after = np.cumsum(pieces.height)
-    units = np.concatenate((after - pieces.height + pieces.part, after))
-    following = np.append(pieces.col[1:], cols)  # of another row only where `after` is 0
-    first = np.clip(np.concatenate((pieces.col, pieces.col + 1)), 0, cols)
-    last = np.concatenate((np.minimum(pieces.col + 1, cols), np.minimum(following, cols)))
-    units = np.where(units <= _NOTHING, 0, np.where(units >= _ONE - _NOTHING, _ONE, units))
-    kept = (units > 0) & (first < last)
-    row, zone = np.tile(pieces.row, 2)[kept] * cols, np.tile(pieces.zone, 2)[kept]
-    return _Spans(row + first[kept], row + last[kept], zone, units[kept])
 
 
 def _disjoint(start: Ints, stop: Ints, zone: Ints) -> tuple[Ints, Ints, Ints]:
@@ -600,7 +390,7 @@ def _with_runs(shares: _Shares, start: Ints, stop: Ints, run: Ints) -> _Shares:
     cell = np.unique(shares.cell)
     at = np.searchsorted(start, cell, "right") - 1
     held = (at >= 0) & (cell < np.append(stop, 0)[at])
-    return shares + _Shares(cell[held], run[at[held]], np.full(int(held.sum()), _ONE))
+    return shares + _Shares(cell[held], run[at[held]], np.full(int(held.sum()), ONE))
 
 
 def _with_outside(shares: _Shares) -> _Shares:
@@ -608,11 +398,11 @@ def _with_outside(shares: _Shares) -> _Shares:
     cell, index = np.unique(shares.cell, return_inverse=True)
     total = np.zeros(len(cell), np.int64)
     np.add.at(total, index, shares.units)
-    over = total[index] > _ONE
-    shrunk = np.floor(shares.units / np.maximum(total[index], 1) * _ONE).astype(np.int64)
+    over = total[index] > ONE
+    shrunk = np.floor(shares.units / np.maximum(total[index], 1) * ONE).astype(np.int64)
     fitted = _Shares(shares.cell, shares.zone, np.where(over, shrunk, shares.units))
-    rest = _ONE - total
-    open_ = rest > _NOTHING
+    rest = ONE - total
+    open_ = rest > NOTHING
     return fitted + _Shares(cell[open_], np.zeros(int(open_.sum()), np.int64), rest[open_])
 
 
@@ -624,14 +414,7 @@ def _settle(shares: _Shares) -> tuple[_Shares, _Shares]:
     main, extra = ordered[leads], ordered[~leads]
     taken = np.zeros(len(main.cell), np.int64)
     np.add.at(taken, np.searchsorted(main.cell, extra.cell), extra.units)
-    return _Shares(main.cell, main.zone, _ONE - taken), extra
-
-
-def _ranges(first: Ints, last: Ints) -> tuple[Ints, Ints]:
-    """For every i the integers first[i] … last[i]: the i of each, and the integers."""
-    counts = np.maximum(last - first + 1, 0)
-    index = np.repeat(np.arange(len(counts)), counts)
-    return index, np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts) + first[index]
+    return _Shares(main.cell, main.zone, ONE - taken), extra
 
 
 def _into(cell: Ints, cols: int, window: Window) -> tuple[Ints, NDArray[np.bool_]]:

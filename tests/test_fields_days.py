@@ -122,6 +122,15 @@ def test_storm_rain_and_wet_days(read: Read) -> None:
     assert wet.values[6:8, 0].tolist() == [2.0, 1.0]
 
 
+def test_storms_of_a_year_at_the_station(read: Read) -> None:
+    days = {("56386", 7, 1): 500, ("56386", 7, 2): 499, ("56386", 8, 9): 1200, ("56480", 1, 3): 32766}
+    table = read(surf(days), How("precipitation", "storms"), steps=24)
+    assert table.values.shape == (24, 5)
+    assert table.values[:3, 0].tolist() == [120.0, 50.0, 0.0]
+    assert np.isnan(table.values[:, 1]).all()
+    assert not table.values[:, 2:].any()
+
+
 def test_erosivity_by_half_months_at_the_station(read: Read) -> None:
     # methods.md R1 by hand: α 0.3937 from May to September, else 0.3101; exponent 1.7265; days of 12 mm and more
     days = {("56386", 5, 1): 200, ("56386", 10, 1): 300, ("56386", 10, 20): 119, ("56480", 5, 20): 32766}

@@ -153,7 +153,7 @@ def test_the_outside_share_has_no_default(shipped: dict[str, tables.Table]) -> N
     supply = Supply({}, frozenset({"hydropower_generation"}), shipped, chosen.methods)
     _, broken = resolve(["hydropower_from_outside"], supply)
     (problem,) = broken["hydropower_from_outside"]
-    assert (problem.code, problem.facts["quantity"]) == ("quantity-unresolved", "external_share")
+    assert (problem.code, problem.facts["quantity"]) == ("statistic-unresolved", "external_share")
 
 
 def test_products_are_optional_and_a_branch_is_valued_once() -> None:

@@ -29,6 +29,7 @@ from gep.services.carbon_sequestration import (
 )
 from gep.services.ecological_energy import head_and_volume, present_value_of_life
 from gep.services.evapotranspiration import budyko_fu, crop_coefficient_times_reference, hargreaves, zhang_2001
+from gep.services.flood_regulation import curve_number_storage
 from gep.services.soil_retention import (
     covered_ground,
     epic_china,
@@ -122,6 +123,10 @@ def yield_share(text: str) -> float:
     return volume * factor("亿m³", "m³") / total("precipitation", depth, km2)
 
 
+def soil_storage(text: str) -> float:
+    return curve_number_storage(*numbers(text.partition("=")[2]))
+
+
 def plot_cover(text: str) -> float:
     """C of one plant and year."""
     return runoff_plots(*numbers(text.partition(":")[2].replace("km2", "")))
@@ -162,6 +167,7 @@ EXAMPLES: dict[str, Callable[[str], float]] = {
     "USLE C factor from plots": plot_cover,
     "USLE C factor from plots, 3-year": plot_cover_of_three_years,
     "Forest water yield": depth_to_volume,
+    "SCS curve number S_max": soil_storage,
     "InVEST hydropower energy": energy,
     "InVEST hydropower NPV": plant_npv,
     "Runoff coefficient depth": yield_share,
@@ -169,8 +175,7 @@ EXAMPLES: dict[str, Callable[[str], float]] = {
 # Examples of what these services do not compute, each with the reason.
 OTHERS = {
     "InVEST SDR LS factor": "Desmet and Govers by flow accumulation; ours is RUSLE's by flow path, capped",
-    "SCS curve number S_max": "flood regulation is not accounted yet",
-    "NDR load reaching next pixel": "water purification is not accounted yet",
+    "NDR load reaching next pixel": "pollutants are not routed from cell to cell",
     "Share": "a division",
     "Water yield modulus": "a division",
     "Consumption rate": "a division",

@@ -423,7 +423,8 @@ def test_layers_that_are_no_rasters_here(folder: Folder) -> None:
         '[layers.elevation]\npath = "覆被 2020.tif"\nunit = "m"\nvariable = "z"\n'
     )
     assert set(found) == {"layer-hdf4", "layer-vector", "layer-variable-unusable"}
-    assert "gdal_translate" in words.problem(found["layer-hdf4"], "en")
+    for lang in words.LANGS:
+        assert "gdal_translate -of COG 'HDF4_EOS:EOS_GRID:" in words.problem(found["layer-hdf4"], lang)
 
 
 def test_a_crs_may_be_declared_for_a_file_that_has_none(folder: Folder) -> None:

@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from gep import words
+from gep.coverage import area
 from gep.errors import GepError
 from gep.grid import Grid, Window
-from gep.zones import Cover, Zone, Zones, area, cover, load
+from gep.zones import Cover, Zone, Zones, cover, load
 
 COUNTIES = Path(__file__).parents[2] / "shared" / "data" / "leshan" / "boundaries" / "leshan_counties.gpkg"
 NAMES: dict[words.Lang, str] = {"zh": "name_zh", "en": "name_en"}

@@ -61,9 +61,10 @@ class Field:
     """One way to derive a quantity from a whole raster.
 
     `compute` takes the input's block with its halo, (steps, rows, cols) float64 with NaN missing, and the size of
-    its cells; it returns (rows, cols) in the vocabulary's unit, right wherever `halo` cells lie around or the grid
-    ends. `block` is the side of a block that keeps memory small. A field of several inputs has `join` instead, which
-    yields its blocks.
+    its cells; it returns (rows, cols) in the vocabulary's unit (a step's, (steps, rows, cols), where `steps` is more
+    than one), right wherever `halo` cells lie around or the grid ends. `block` is the side of a block that keeps memory
+    small. Where `classes` names ecosystem types its input is a class layer, and the block is 1 in cells of just these
+    types, 0 in others. A field of several inputs has `join` instead, which yields its blocks.
     """
 
     quantity: str
@@ -75,6 +76,8 @@ class Field:
     compute: Compute | None
     block: int
     join: Join | None = None
+    steps: int = 1
+    classes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -99,11 +102,25 @@ def derives(
     clause: str = "",
     halo: Callable[[Grid], int] = lambda _: 0,
     block: int = 512,
+    steps: int = 1,
 ) -> Callable[[Compute], Compute]:
     """Register a block function as a method of `quantity`, from one input quantity, with its source and clause."""
 
     def register(compute: Compute) -> Compute:
-        _register(Field(quantity, compute.__name__, needs, source, clause, halo, compute, block))
+        _register(Field(quantity, compute.__name__, needs, source, clause, halo, compute, block, steps=steps))
+        return compute
+
+    return register
+
+
+def derives_from_types(
+    quantity: str, types: tuple[str, ...], *, source: str, halo: Callable[[Grid], int], block: int = 512
+) -> Callable[[Compute], Compute]:
+    """Register a block function as a method of `quantity`, from where the land cover has just these ecosystem types."""
+
+    def register(compute: Compute) -> Compute:
+        needs = ("land_cover",)
+        _register(Field(quantity, compute.__name__, needs, source, "", halo, compute, block, classes=types))
         return compute
 
     return register
@@ -130,7 +147,7 @@ def _register(field: Field) -> None:
 
 def fields() -> Mapping[str, tuple[Field, ...]]:
     """Every registered field, by the quantity it yields."""
-    from gep.fields import habitat, seasons, terrain  # noqa: F401  (they register theirs, and import this module)
+    from gep.fields import distance, habitat, seasons, storms, terrain  # noqa: F401  (they register theirs)
 
     return MappingProxyType({quantity: tuple(methods.values()) for quantity, methods in _registry.items()})
 
@@ -141,7 +158,8 @@ def derive(field: Field, grid: Grid, read: Read, out: Path, *, block: int | None
     `read` gives a window of the input on `grid`, its native grid, as (steps, rows, cols) in the vocabulary's unit with
     NaN missing. `block` is the side of a block; it does not change a bit of the result.
     """
-    write(out, grid, _blocks(field, grid, read, block or field.block), tags=_tags(field), tile=min(field.block, 256))
+    blocks = _blocks(field, grid, read, block or field.block)
+    write(out, grid, blocks, tags=_tags(field), bands=field.steps, tile=min(field.block, 256))
 
 
 def join(field: Field, grid: Grid, given: Given, out: Path, *, block: int | None = None) -> None:
@@ -191,7 +209,7 @@ def _blocks(field: Field, grid: Grid, read: Read, side: int) -> Iterator[tuple[W
             raise ValueError(f"read gave {values.shape} for {grown}, not (steps, {grown.rows}, {grown.cols})")
         result = field.compute(values, Cells(widths[grown.row : grown.row + grown.rows], height))
         top, left = window.row - grown.row, window.col - grown.col
-        yield window, result[top : top + window.rows, left : left + window.cols]
+        yield window, result[..., top : top + window.rows, left : left + window.cols]
 
 
 def _profile(grid: Grid, bands: int, tile: int) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from gep.errors import Fact, Problem, raise_all
 from gep.fields import Floats
 from gep.fields.seasons import half_month_power, half_month_zhang, half_months
 from gep.fields.stations import FEWEST, StationTable, twins
+from gep.fields.storms import STORM, ranked
+from gep.formula import STEPS
 
 # WMO-No. 1203: a monthly mean with 11 missing days, or 5 in a row, is missing; a sum or count with any.
 MEAN_DAYS, MEAN_RUN = 11, 5
@@ -206,6 +208,7 @@ class _Reading:
         grid = np.array([[self.days[name].get(day, np.nan) for name in names] for day in range(total)], np.float64)
         monthly = _reduced(grid.reshape(total, len(names)), self.year, self.how)
         values = monthly if steps == 12 else _of_year(grid, monthly, self.how)
+        values = _storms(grid) if self.how.reduce == "storms" else values
         self._check(path, names, values)
         raise_all(self.problems)
         lon, lat, elevation = np.array([self.places[name] for name in names], np.float64).T.copy()
@@ -258,7 +261,7 @@ def _reduced(grid: Floats, year: int, how: How) -> Floats:
     """Months, (12, stations), from days, (days, stations); NaN where the rule for gaps says so."""
     daily = _per_day(grid, how)
     additive = REDUCTIONS[how.reduce][1]
-    gaps = 0 if how.reduce.startswith("erosivity") else how.gaps  # a half-month is whole or missing
+    gaps = 0 if how.whole else how.gaps  # a half-month is whole or missing
     parts = list(_months(year))
     months = [_additive(daily[part], gaps) if additive else _average(grid[part], how) for part in parts]
     return np.array(months).reshape(12, grid.shape[1])
@@ -283,6 +286,11 @@ def _erosivity(grid: Floats, how: How) -> Floats:
     made = np.zeros_like(grid)
     made[np.searchsorted(half, np.arange(24))] = sums
     return made
+
+
+def _storms(grid: Floats) -> Floats:
+    """Each station's storms, the heaviest first, (24, stations); NaN where a day of the year is missing."""
+    return np.asarray(ranked(np.ascontiguousarray(grid[:, None, :]), STORM, STEPS["storm"])[:, 0, :])
 
 
 def _additive(part: Floats, gaps: int) -> Floats:

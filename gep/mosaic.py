@@ -1,0 +1,347 @@
+"""Polygons of classes and zones, laid on the grid jointly: which parts of a cell are of which zone and class.
+
+An entry is (cell, zone, class, share). The zones' shares are those of `zones.cover` to the bit; within a cell and
+zone the classes' parts are counted in the same units of 2⁻⁴⁰, and what no polygon covers has no class (−1). The
+entries of the whole grid are computed once, strip by strip, and kept by the hash of what they rest on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from gep import parcels, shipped
+from gep.coverage import ONE, Floats, Ints, areas, lines, pieces, ranges, spans
+from gep.declaration import Polygons
+from gep.grid import Grid, Window
+from gep.parcels import Parcels
+from gep.tables import Legend
+from gep.zones import Zones, cover
+
+Shapes = NDArray[Any]
+
+UNKNOWN = -1
+_RECORD = np.dtype([("cell", "<i8"), ("zone", "<i4"), ("class", "<i4"), ("share", "<f8")])
+_CELLS = 1 << 19  # of a strip
+# Gaps between polygons below 2⁻²⁴ of a cell are the rounding of their coordinates; wider ones have no class.
+_GAP = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """The entries of a grid: the file that holds them, ordered by cell; how many classes; what they rest on."""
+
+    path: str
+    classes: int
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a zone (0: outside) has of a class (−1: of none), m² on the ellipsoid; `surveyed` is NaN if not given.
+
+    `drawn` is the polygons' area as they were given, `held` with those that lie over them, `laid` that of the entries.
+    """
+
+    zone: int
+    klass: int
+    surveyed: float
+    drawn: float
+    held: float
+    laid: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mosaic:
+    """A year's land cover from polygons: where its entries are, and the parts it has of every zone and class."""
+
+    laid: Laid
+    parts: tuple[Part, ...]
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The entries of a window, by its flat cells in ascending order; the shares of a cell sum to exactly 1."""
+
+    cell: Ints
+    zone: NDArray[np.int32]
+    klass: NDArray[np.int32]
+    share: Floats
+
+
+def joined(base: Legend, over: Legend) -> Legend:
+    """The classes of a legend and of one whose polygons lie over it: theirs follow, where they say something else."""
+    new = [i for i in range(len(over.codes)) if place(base, over, over.texts[i]) < 0]
+    above = max((*base.codes, *over.codes), default=0) + 1
+    return Legend(
+        base.name if base.name == over.name else f"{base.name}+{over.name}",
+        (*base.codes, *(above + i for i in range(len(new)))),
+        (*base.ecosystems, *(over.ecosystems[i] for i in new)),
+        (*base.texts, *(over.texts[i] for i in new)),
+    )
+
+
+def place(base: Legend, over: Legend, code: str) -> int:
+    """Where the class of a code of `over` stands in `base`, if it means the same there; else −1."""
+    here, there = base.at(code), over.at(code)
+    return here if here >= 0 and there >= 0 and base.ecosystems[here] == over.ecosystems[there] else -1
+
+
+def lay(said: Polygons, year: str, legends: Sequence[Legend], zones: Zones, grid: Grid) -> Mosaic:
+    """A year's polygons on the grid; `legends`: the joined one, the polygons' and that of what lies over them.
+
+    Raises GepError with all that is wrong with the files and their polygons.
+    """
+    found = [said, *([said.over] if said.over else [])]
+    paths = [path for one in found for path in parcels.files(one, year)]
+    parcels.present(paths)
+    how = [repr(replace(one, paths=(), over=None)) for one in found]
+    content = _hashed(parcels.content(paths), *how, *map(repr, legends))
+    key = _hashed(content, repr(grid), *(zone.wkb.hex() for zone in zones.zones), shipped.program())[:24]
+    folder = shipped.cache() / "mosaics"
+    folder.mkdir(parents=True, exist_ok=True)
+    laid = Laid(str(folder / f"{key}.bin"), len(legends[0].codes), content)
+    report = folder / f"{key}.json"
+    if not (report.exists() and Path(laid.path).exists()):
+        _make(said, year, legends, zones, grid, laid, report)
+    parts = tuple(Part(**part) for part in json.loads(report.read_text("utf-8")))
+    return Mosaic(laid, parts, said.over.rule if said.over else "")
+
+
+def check(said: Polygons, year: str, legend: Legend, over: Legend | None, crs: str) -> None:
+    """Raise all that is wrong with a year's files and polygons, where there is no grid to lay them on."""
+    for one, known in ((said, legend), (said.over, over)):
+        if one and known:
+            parcels.present(parcels.files(one, year))
+            parcels.load(one, year, known.at, crs)
+
+
+def entries(laid: Laid, grid: Grid, window: Window) -> Entries:
+    """The entries of a window. Safe to call from many threads."""
+    kept = np.memmap(laid.path, _RECORD, mode="r")
+    start = np.arange(window.row, window.row + window.rows) * grid.cols + window.col
+    first, last = (np.searchsorted(kept["cell"], at) for at in (start, start + window.cols))
+    if window.cols == grid.cols:
+        first, last, start = first[:1], last[-1:], start[:1]
+    row, at = ranges(first.astype(np.int64), last.astype(np.int64) - 1)
+    found = np.asarray(kept[first[0] : last[-1]] if len(first) == 1 else kept[at])
+    cell = found["cell"] - start[row] + row * window.cols
+    return Entries(cell, *(np.ascontiguousarray(found[name]) for name in ("zone", "class", "share")))
+
+
+def largest(found: Entries, cells: int) -> NDArray[np.int32]:
+    """The class that has most of each cell (the lower of equals); −1 where what has no class is most."""
+    order = np.lexsort((found.zone, found.klass, found.cell))
+    cell, klass, share = found.cell[order], found.klass[order], found.share[order]
+    first = np.flatnonzero((np.diff(cell, prepend=-1) != 0) | (np.diff(klass, prepend=-2) != 0))
+    cell, klass, share = cell[first], klass[first], np.add.reduceat(share, first)
+    leads = np.lexsort((klass, -share, cell))
+    leads = leads[np.diff(cell[leads], prepend=-1) != 0]
+    made = np.full(cells, UNKNOWN, np.int32)
+    made[cell[leads]] = klass[leads]
+    return made
+
+
+def _hashed(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+# --- making --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Polygons cut at the zones' borders: each one's zone (0 outside) and class."""
+
+    shapes: Shapes
+    zone: Ints
+    label: Ints
+    surveyed: Floats
+
+    def __getitem__(self, chosen: NDArray[Any]) -> _Cut:
+        return _Cut(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+    def __add__(self, other: _Cut) -> _Cut:
+        return _Cut(*(np.concatenate((getattr(self, n), getattr(other, n))) for n in self.__slots__))
+
+
+def _make(
+    said: Polygons, year: str, legends: Sequence[Legend], zones: Zones, grid: Grid, laid: Laid, report: Path
+) -> None:
+    base = parcels.load(said, year, lambda code: among(legends, 1, code), grid.crs)
+    drawn = _by_zone(base, zones, grid)
+    held = drawn
+    if said.over:
+        over = parcels.load(said.over, year, lambda code: among(legends, 2, code), grid.crs)
+        held = _under(drawn, over.shapes) + _by_zone(over, zones, grid)
+    size = (len(zones.zones) + 1, laid.classes + 1)
+    laid_m2 = np.zeros(size)
+    draft = Path(laid.path).with_suffix(f".{uuid.uuid4().hex}.tmp")
+    with draft.open("wb") as file:
+        for strip in _strips(held, zones, grid, laid.classes):
+            laid_m2 += _written(file, *strip, grid, size)
+    parts = [asdict(part) for part in _parts(drawn, held, laid_m2, grid.crs)]
+    note = report.with_suffix(f".{uuid.uuid4().hex}.tmp")
+    note.write_text(json.dumps(parts), "utf-8")
+    draft.replace(laid.path)
+    note.replace(report)
+
+
+def among(legends: Sequence[Legend], which: int, code: str) -> int:
+    """Where a code of one of the legends stands in the joined one; −1 if that legend does not have it."""
+    whole, own = legends[0], legends[which]
+    at = own.at(code)
+    if at < 0:
+        return UNKNOWN
+    same = [
+        i for i, text in enumerate(whole.texts) if text == own.texts[at] and whole.ecosystems[i] == own.ecosystems[at]
+    ]
+    return same[0] if same else place(whole, own, code)
+
+
+def _by_zone(found: Parcels, zones: Zones, grid: Grid) -> _Cut:
+    """Polygons on the grid, cut where a zone's border crosses them; surveyed area goes by the parts' own."""
+    here = shapely.intersects(found.shapes, shapely.box(*grid.bounds))
+    shapes, label, surveyed = found.shapes[here], found.label[here], found.surveyed[here]
+    borders = [shapely.from_wkb(zone.wkb) for zone in zones.zones]
+    whole = shapely.union_all(borders)
+    zone = np.zeros(len(shapes), np.int64)
+    crossed = shapely.intersects(shapes, whole)
+    for k, border in enumerate(borders, 1):
+        shapely.prepare(border)
+        within = shapely.contains_properly(border, shapes)
+        zone[within], crossed = k, crossed & ~within
+    plain = _Cut(shapes, zone, label, surveyed)
+    cut, owner, of = [shapely.difference(shapes[crossed], whole)], [np.flatnonzero(crossed)], [0]
+    for k, border in enumerate(borders, 1):
+        met = np.flatnonzero(crossed & shapely.intersects(border, shapes))
+        cut, owner, of = [*cut, shapely.intersection(shapes[met], border)], [*owner, met], [*of, k]
+    made = _Cut(
+        np.concatenate(cut),
+        np.repeat(np.array(of, np.int64), [len(one) for one in owner]),
+        label[np.concatenate(owner)],
+        surveyed[np.concatenate(owner)] * _fraction(np.concatenate(cut), np.concatenate(owner), len(shapes)),
+    )
+    return plain[~crossed] + made[shapely.area(made.shapes) > 0]
+
+
+def _fraction(shapes: Shapes, owner: Ints, count: int) -> Floats:
+    """The part of their whole that pieces of polygons have."""
+    area = shapely.area(shapes)
+    return np.asarray(area / np.bincount(owner, area, count)[owner])
+
+
+def _under(below: _Cut, over: Shapes) -> _Cut:
+    """What polygons that lie over them leave of others."""
+    tree = shapely.STRtree(over)
+    lower, upper = tree.query(below.shapes, predicate="intersects")
+    order = np.argsort(lower, kind="stable")
+    lower, upper = lower[order], upper[order]
+    met, first = np.unique(lower, return_index=True)
+    shapes = below.shapes.copy()
+    for i, top in zip(met.tolist(), np.split(over[upper], first[1:]), strict=True):
+        shapes[i] = shapely.difference(shapes[i], shapely.union_all(top))
+    return replace(below, shapes=shapes)[shapely.area(shapes) > 0]
+
+
+def _parts(drawn: _Cut, held: _Cut, laid: Floats, crs: str) -> Iterator[Part]:
+    def table(of: _Cut, amount: Floats) -> Floats:
+        made = np.zeros(laid.shape)
+        np.add.at(made, (of.zone, of.label), amount)
+        return made
+
+    surveyed, before, after = (
+        table(drawn, drawn.surveyed),
+        table(drawn, areas(drawn.shapes, crs)),
+        table(held, areas(held.shapes, crs)),
+    )
+    for zone, at in zip(*np.nonzero(before + after + laid), strict=True):
+        klass = int(at) if at < laid.shape[1] - 1 else UNKNOWN
+        known = float(surveyed[zone, at])
+        yield Part(int(zone), klass, known, float(before[zone, at]), float(after[zone, at]), float(laid[zone, at]))
+
+
+# --- strips --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """Parts of cells in units of 2⁻⁴⁰."""
+
+    cell: Ints
+    zone: Ints
+    klass: Ints
+    units: Ints
+
+    def __getitem__(self, chosen: NDArray[Any]) -> _Units:
+        return _Units(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+    def __add__(self, other: _Units) -> _Units:
+        return _Units(*(np.concatenate((getattr(self, n), getattr(other, n))) for n in self.__slots__))
+
+
+def _strips(held: _Cut, zones: Zones, grid: Grid, classes: int) -> Iterator[tuple[Window, _Units]]:
+    """Full-width rows with all parts of their cells, in order of cell, zone and class."""
+    _, low, _, high = shapely.bounds(held.shapes).T
+    label = held.zone * classes + held.label
+    for window in grid.windows(max(1, _CELLS // grid.cols), grid.cols):
+        top = grid.y0 - window.row * grid.dy
+        met = (low <= top) & (high >= top - window.rows * grid.dy)
+        borders = lines(held.shapes[met], label[met], grid)
+        borders = borders[(borders.v0 < window.row + window.rows) & (borders.v1 > window.row)]
+        found = spans(pieces(borders, window.row, window.rows, grid.cols), grid.cols)
+        span, cell = ranges(found.start, found.stop - 1)
+        parts = _Units(cell, *divmod(found.label[span], classes), found.units[span])
+        yield window, _settled(parts, _zone_parts(zones, grid, window))
+
+
+def _zone_parts(zones: Zones, grid: Grid, window: Window) -> _Units:
+    """The zones' parts of the cells, in order of cell and zone."""
+    covered = cover(zones, grid, window)
+    cell = np.concatenate((np.arange(covered.zone.size), covered.extra_cell))
+    zone = np.concatenate((covered.zone.ravel(), covered.extra_zone)).astype(np.int64)
+    units = np.rint(np.concatenate((covered.share.ravel(), covered.extra_share)) * ONE).astype(np.int64)
+    return _Units(cell, zone, np.full(len(cell), UNKNOWN), units)[np.lexsort((zone, cell))]
+
+
+def _settled(parts: _Units, whole: _Units) -> _Units:
+    """The classes' parts made to fill each zone's part of each cell exactly.
+
+    What they leave has no class, but for a rounding, which goes to the largest; where they are too much (polygons that
+    overlap thinly) the largest loses it.
+    """
+    width = int(whole.zone.max(initial=0)) + 1
+    keys, key = whole.cell * width + whole.zone, parts.cell * width + parts.zone
+    at = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
+    held = (keys[at] == key) & (parts.zone < width)  # else a rounding's width into a cell that the zone does not reach
+    parts, at = parts[held], at[held]
+    gap = whole.units - np.bincount(at, parts.units, len(keys)).astype(np.int64)  # exact: far below 2⁵³
+    order = np.lexsort((parts.klass, -parts.units, at))
+    parts, at = parts[order], at[order]
+    largest = (np.diff(at, prepend=-1) != 0) & (gap[at] <= _GAP)
+    parts = replace(parts, units=parts.units + np.where(largest, gap[at], 0))
+    gap[at[largest]] = 0
+    made = parts + replace(whole, units=gap)
+    made = made[made.units > 0]
+    return made[np.lexsort((made.klass, made.zone, made.cell))]
+
+
+def _written(file: BinaryIO, window: Window, parts: _Units, grid: Grid, size: tuple[int, int]) -> Floats:
+    """Write a strip's entries; their area by zone and class (the last: none), m²."""
+    records = np.empty(len(parts.cell), _RECORD)
+    records["cell"], records["zone"], records["class"] = parts.cell + window.row * grid.cols, parts.zone, parts.klass
+    records["share"] = parts.units / ONE
+    file.write(records.tobytes())
+    area = grid.areas(window).reshape(-1)[parts.cell] * records["share"]
+    klass = np.where(parts.klass < 0, size[1] - 1, parts.klass)
+    return np.asarray(np.bincount(parts.zone * size[1] + klass, area, size[0] * size[1]).reshape(size))
