@@ -289,25 +289,28 @@ def _rows(level: _Mosaic, top: int, rows: int) -> Reals:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _average(fine: Reals, coarse: Reals) -> None:
-    """Means of two by two cells, of the valid ones alone; NaN where none is. Without branches, 1 ns a cell."""
+    """Means of two by two cells, of the valid ones alone; NaN where none is. Without branches: several at a time."""
+    pairs = fine.shape[1] // 2
     for r in range(coarse.shape[0]):
         upper, lower = fine[2 * r], fine[min(2 * r + 1, fine.shape[0] - 1)]
-        below = 1.0 if 2 * r + 1 < fine.shape[0] else 0.0
-        for c in range(coarse.shape[1]):
-            i, j = 2 * c, min(2 * c + 1, fine.shape[1] - 1)
-            right = 1.0 if j > i else 0.0
-            total, count = _weigh(0.0, 0.0, upper[i], 1.0)
-            total, count = _weigh(total, count, upper[j], right)
-            total, count = _weigh(total, count, lower[i], below)
-            total, count = _weigh(total, count, lower[j], right * below)
+        below = 2 * r + 1 < fine.shape[0]
+        for c in range(pairs):
+            total, count = _weigh(0.0, 0.0, upper[2 * c], True)
+            total, count = _weigh(total, count, upper[2 * c + 1], True)
+            total, count = _weigh(total, count, lower[2 * c], below)
+            total, count = _weigh(total, count, lower[2 * c + 1], below)
             coarse[r, c] = total / count if count > 0.0 else np.nan  # 0/0 has another sign on another processor
+        if pairs < coarse.shape[1]:  # the last column of an odd number
+            total, count = _weigh(0.0, 0.0, upper[2 * pairs], True)
+            total, count = _weigh(total, count, lower[2 * pairs], below)
+            coarse[r, pairs] = total / count if count > 0.0 else np.nan
 
 
 @numba.njit(cache=True, nogil=True)
-def _weigh(total: float, count: float, value: float, weight: float) -> tuple[float, float]:
-    """Total and count with one more value, if it is valid."""
-    valid = value == value  # noqa: PLR0124  (not NaN)
-    return total + (weight * value if valid else 0.0), count + (weight if valid else 0.0)
+def _weigh(total: float, count: float, value: float, counted: bool) -> tuple[float, float]:
+    """Total and count with one more value, if it is valid and counted."""
+    known = counted & (value == value)  # noqa: PLR0124  (not NaN)
+    return total + (np.float64(value) if known else 0.0), count + (1.0 if known else 0.0)
 
 
 @numba.njit(cache=True, nogil=True)
