@@ -55,7 +55,7 @@ CODEC: Mapping[str, str] = {
     "BIGTIFF": "IF_SAFER",
     "NUM_THREADS": "1",
 }
-_STRIP_CELLS = 1 << 22  # cells held at once while overviews are made
+_STRIP_CELLS = 1 << 20  # cells held at once while overviews are made
 _OPEN_PARTS = 8
 _PAGE = 4096
 _LANES = 4096
