@@ -278,7 +278,9 @@ def _halve(level: _Mosaic, number: int, statistics: NDArray[np.float64]) -> _Mos
 def _rows(level: _Mosaic, top: int, rows: int) -> Reals:
     """Some rows of a level from its files, whose cells are stored as they are."""
     made = np.empty((rows, level.cols), np.float32)
-    for path, at in level.files:
+    for path, at in level.files:  # in the order of their rows
+        if at.row >= top + rows:
+            break
         first, last = max(at.row, top), min(at.row + at.rows, top + rows)
         if first < last:
             start = len(_header(at.rows, at.cols)) + 4 * at.cols * (first - at.row)
