@@ -23,6 +23,7 @@ import gep
 from gep import account, engine, explain, words
 from gep.errors import GepError, Problem
 from gep.fields import Floats, Given, access, derive, fields, habitat, join
+from gep.fields.distance import distances
 from gep.grid import Grid, Window
 from gep.prepare import Request, Target, open_inputs, prepare
 from tests.conftest import CELL, COLS, CRS, LEFT, ROWS, TOP, layers, write_raster, write_stack
@@ -50,7 +51,7 @@ def test_distances_are_scipys_up_to_the_reach(
 ) -> None:
     there = np.random.default_rng(seed).random(shape) < share
     width, height = size
-    found = habitat.distances(there, np.full(shape[0], width), height, reach)
+    found = distances(there, np.full(shape[0], width), height, reach)
     if not there.any():
         assert np.isinf(found).all()
         return
@@ -63,7 +64,7 @@ def test_on_degrees_a_row_is_measured_by_its_own_width() -> None:
     there = np.zeros((60, 50), bool)
     there[0, 0] = there[59, 0] = True
     widths, height = DEGREES.metres(DEGREES.window())
-    found = habitat.distances(there, widths, height, 1e6)
+    found = distances(there, widths, height, 1e6)
     np.testing.assert_array_equal(found[0], np.arange(50) * widths[0])
     np.testing.assert_array_equal(found[59], np.arange(50) * widths[59])
     assert found[0, 49] > found[59, 49] * 0.99 < found[0, 49] * 1.01
