@@ -185,10 +185,10 @@ def blob(seed: int) -> Any:
     return shapely.Polygon(np.column_stack([x + far * np.cos(angle), y + far * np.sin(angle)]))
 
 
-def write_access(path: Path, shapes: Any, values: Any, crs: str | None = CRS) -> Path:
-    column = np.asarray(values)
-    wkb = shapely.to_wkb(np.array(shapes, object))
-    pyogrio.raw.write(path, wkb, [column], ["access"], geometry_type="Unknown", crs=crs, driver="GPKG")
+def write_access(path: Path, shapes: Any, values: Any, crs: str | None = CRS, layer: str = "access") -> Path:
+    column, wkb = np.asarray(values), shapely.to_wkb(np.array(shapes, object))
+    named = {"geometry_type": "Unknown", "crs": crs, "driver": "GPKG", "layer": layer}
+    pyogrio.raw.write(path, wkb, [column], ["access"], **named)
     return path
 
 
@@ -234,6 +234,15 @@ def test_bad_access_is_refused_with_all_its_faults(tmp_path: Path) -> None:
     assert set(refused(tmp_path / "b.gpkg")) == {"access-file-unreadable"}
     words_of = write_access(tmp_path / "c.gpkg", [blob(1)], np.array(["high"], object))
     assert set(refused(words_of)) == {"access-value-wrong"}
+
+
+def test_access_of_several_layers_is_asked_for_one_of_them(tmp_path: Path) -> None:
+    """The first of several is nobody's choice."""
+    for layer in ("core", "buffer"):
+        write_access(tmp_path / "two.gpkg", [blob(1)], [0.5], layer=layer)
+    found = refused(tmp_path / "two.gpkg")
+    assert found["access-layer"].facts["layers"] == "core, buffer"
+    assert access.load(tmp_path / "two.gpkg", "buffer", "access", GRID).shares == (0.5,)
 
 
 def test_access_without_a_crs_is_refused(tmp_path: Path) -> None:
