@@ -20,7 +20,21 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError, ProjError
 
 from gep import vectors
-from gep.coverage import NOTHING, ONE, Floats, Ints, Lines, area, base_crs, lines, pieces, ranges, spans, transformer
+from gep.coverage import (
+    NOTHING,
+    ONE,
+    Columns,
+    Floats,
+    Ints,
+    Lines,
+    area,
+    base_crs,
+    lines,
+    pieces,
+    ranges,
+    spans,
+    transformer,
+)
 from gep.errors import GepError, Problem, raise_all
 from gep.grid import Grid, Window
 from gep.words import LANGS, Lang, texts
@@ -343,22 +357,12 @@ def _disjoint(start: Ints, stop: Ints, zone: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shares:
+class _Shares(Columns):
     """Lines of cell, zone and share in units of 2⁻⁴⁰."""
 
     cell: Ints
     zone: Ints
     units: Ints
-
-    def __getitem__(self, chosen: NDArray[Any]) -> _Shares:
-        return _Shares(self.cell[chosen], self.zone[chosen], self.units[chosen])
-
-    def __add__(self, other: _Shares) -> _Shares:
-        return _Shares(
-            np.concatenate((self.cell, other.cell)),
-            np.concatenate((self.zone, other.zone)),
-            np.concatenate((self.units, other.units)),
-        )
 
 
 def _with_runs(shares: _Shares, start: Ints, stop: Ints, run: Ints) -> _Shares:
