@@ -27,8 +27,8 @@ Level = Literal["pixel", "zone", "price", "whole"]
 PREVIOUS = "previous_"
 ANNUAL = "annual_"
 # What the engine itself knows: the step's number, each cell's latitude, the years to the account before.
-LATITUDE = "latitude"
-GIVEN = ("month", "half_month", LATITUDE, "years_between")
+LATITUDE, YEARS_BETWEEN = "latitude", "years_between"
+GIVEN = ("month", "half_month", LATITUDE, YEARS_BETWEEN)
 TABLE = "table"
 # What a stack's own tables [threats.*] and [access] yield: fields alone read them.
 THREATS, ACCESS = "threat_influence", "habitat_access"

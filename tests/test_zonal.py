@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import cast
 
@@ -13,11 +15,13 @@ import pytest
 from hypothesis import given as given_by
 from hypothesis import strategies as st
 
-from gep import zonal
+from gep import prices, zonal
 from gep.entries import split
-from gep.prepare import Inputs
+from gep.errors import GepError
+from gep.prepare import Inputs, Request, open_inputs
 from gep.resolve import Graph, Node, Supply, resolve
 from gep.zonal import Given
+from tests.conftest import write_stack
 
 
 def graph(*nodes: Node) -> Graph:
@@ -74,6 +78,28 @@ def test_a_feed_without_a_total_is_a_problem() -> None:
     inputs = SimpleNamespace(stack=SimpleNamespace(statistics=(), years=("2020",)))
     found = zonal.problems(cast("Inputs", inputs), Graph(nodes), "silt_avoided", "2020")
     assert [p.code for p in found] == ["zone-input-without-total"]
+
+
+def test_the_years_between_accounts_reach_zone_formulas_and_prices(tmp_path: Path) -> None:
+    """Only the pixels' engine knew them once; the price is that of InVEST's own test of its carbon model."""
+    rate = Node("carbon_change_value", "formula", "present_value", ("soil_retention", "bulk_density", "bulk_density"))
+    nodes = dict(siltation().nodes) | {rate.name: replace(rate, args=(*rate.args, "years_between"), level="zone")}
+    found = replace(given(Graph(nodes), {("soil_retention", "a"): {"": 43.0}}), constants={"bulk_density": 0.0})
+    assert math.isnan(zonal.evaluate(rate.name, "a", found)[""])
+    assert zonal.evaluate(rate.name, "a", replace(found, years_between=14.0)) == {"": 43.0}
+
+    stack = write_stack(tmp_path)
+    stack.write_text(stack.read_text("utf-8").replace("years = [2020]", "years = [2016, 2030]"), "utf-8")
+    (tmp_path / "coefficients" / "prices.csv").write_text(
+        "price,value,unit,verified\ncarbon_stock_price,43,CNY/t,demo\ndiscount_rate,-0.071,1,demo\n"
+        "price_rise,0.028,1,demo\n",
+        "utf-8",
+    )
+    inputs = open_inputs(Request(stack))
+    assert prices.price(inputs, "carbon_change_value", "2030").value == pytest.approx(3422.079 / 58, rel=1e-6)
+    with pytest.raises(GepError) as caught:
+        prices.price(inputs, "carbon_change_value", "2016")
+    assert [p.code for p in caught.value.problems] == ["price-not-finite"]
 
 
 def test_what_is_not_a_zone_quantity_cannot_rest_on_statistics() -> None:
