@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import gep.services  # noqa: F401  (registers the formulas)
 from gep.errors import Problem
@@ -55,12 +55,23 @@ class Node:
         """The vocabulary's row."""
         return quantities()[bare(self.name)]
 
+    @property
+    def written(self) -> list[str]:
+        """As a run writes it down: name, origin, method, arguments."""
+        return [self.name, self.via, self.method, *self.args]
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
     """Nodes by name, inputs before what uses them."""
 
     nodes: Mapping[str, Node]
+
+    @classmethod
+    def of_run(cls, determined: Mapping[str, Any]) -> Graph:
+        """The graph that a run wrote down of a year, without steps and levels, which it does not keep."""
+        written = (Node(name, via, method, tuple(args)) for name, via, method, *args in determined["graph"])
+        return cls({node.name: node for node in written})
 
     def of(self, targets: Iterable[str]) -> Graph:
         """The part of the graph that the targets need, in the same order."""

@@ -54,6 +54,11 @@ def constants(graph: Graph, name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def nodes(graph: Graph, names: Iterable[str]) -> list[Node]:
+    """All that is computed outside the pixels behind zone quantities: nodes of zone level, and constants."""
+    return [n for n in graph.of(names).nodes.values() if n.level == "zone" or _constant(graph, n.name)]
+
+
 def statistics_used(graph: Graph, name: str) -> tuple[str, ...]:
     """The statistics that a zone quantity rests on."""
     return tuple(node.name for node in _zone_nodes(graph, name) if node.via == "statistic")
