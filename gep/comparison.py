@@ -330,8 +330,8 @@ def reasons(one: Comparison, lang: Lang) -> str:
     told = [words.say("compare-why", lang), *lines] if lines else [words.say("compare-same", lang)]
     numbered = {item.service for item in one.items if _numbered(item)}
     silent = [_title(one, i.service, lang) for i in one.items if i.service not in numbered and not i.reasons]
-    comma = "、" if lang == "zh" else ", "
-    neither = [words.say("compare-neither", lang, services=comma.join(dict.fromkeys(silent)))] if silent else []
+    said_of = words.listed(dict.fromkeys(silent), lang)
+    neither = [words.say("compare-neither", lang, services=said_of)] if silent else []
     return "\n".join([words.say("compare-note", lang), "", *told, *neither])
 
 

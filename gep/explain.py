@@ -22,7 +22,7 @@ from gep.ledger import Entry, Ledger, decimal_text, yuan
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
 from gep.profile import Item, within
 from gep.quantities import quantities
-from gep.resolve import ACCESS, THREATS, Graph, Node, bare, node_name, unresolved, ways
+from gep.resolve import ACCESS, THREATS, Graph, Node, bare, inputs_of, node_name, unresolved, ways
 from gep.tables import Legend, Row
 from gep.words import Lang
 
@@ -36,7 +36,7 @@ def in_general(name: str, lang: Lang) -> str:
         raise GepError([Problem("quantity-unknown", name, {"quantity": name, "near": _near(name)})])
     lines = [f"{getattr(row, lang)} {name}  {row.unit}  [{row.kind}]"]
     for method, way in ways(name).items():
-        args = ", ".join(way.needs if isinstance(way, Field) else way.params)
+        args = ", ".join(inputs_of(way))
         lines += [f"  {method}({args})  {_cited(way.source, way.clause)}", f"    {way.summary}"]
         lines += [] if isinstance(way, Field) else [f"    | {line}" for line in _code_lines(way.func)]
     if len(lines) == 1:

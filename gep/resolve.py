@@ -185,8 +185,7 @@ class _Resolver:
 
     def _method(self, name: str, chosen: Formula | Field, needed_by: tuple[str, ...]) -> list[Problem]:
         prefix = PREVIOUS if name.startswith(PREVIOUS) else ""
-        params = chosen.params if isinstance(chosen, Formula) else chosen.needs
-        args = tuple(param if param in GIVEN else prefix + param for param in params)
+        args = tuple(param if param in GIVEN else prefix + param for param in inputs_of(chosen))
         found = [p for arg in args for p in self.visit(node_name(arg), (name, *needed_by))]
         found += self._steps_missing(chosen, args, (name, *needed_by)) if not found else []
         if found:
@@ -257,7 +256,7 @@ def unresolved(quantity: str, where: str, needed_by: tuple[str, ...] = ()) -> Pr
     if quantity == THREATS:
         return Problem("threats-missing", where)
     row = quantities()[quantity]
-    inputs = "; ".join(f"{n}({', '.join(_needs(w))})" for n, w in ways(quantity).items())
+    inputs = "; ".join(f"{n}({', '.join(inputs_of(w))})" for n, w in ways(quantity).items())
     others = [f"{name}={'|'.join(ways(bare(name)))}" for name in needed_by if len(ways(bare(name))) > 1]
     facts = {"quantity": quantity, "methods": inputs or "–", "others": ", ".join(others) or "–"}
     if row.kind in ("statistic", "zone"):
@@ -265,7 +264,8 @@ def unresolved(quantity: str, where: str, needed_by: tuple[str, ...] = ()) -> Pr
     return Problem("quantity-unresolved", where, facts | {"table": f"{quantity}.csv"})
 
 
-def _needs(way: Formula | Field) -> tuple[str, ...]:
+def inputs_of(way: Formula | Field) -> tuple[str, ...]:
+    """The names that a method needs, in the order of its parameters."""
     return way.params if isinstance(way, Formula) else way.needs
 
 
