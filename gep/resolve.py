@@ -15,11 +15,12 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import gep.services  # noqa: F401  (registers the formulas)
-from gep.errors import Problem
+from gep.errors import Fact, Problem
 from gep.fields import Field, fields
 from gep.formula import STEPS, Formula, methods
 from gep.quantities import Quantity, quantities
 from gep.tables import THREAT, Table
+from gep.words import LANGS, say
 
 Via = Literal["layer", "field", "formula", "table", "statistic", "given", "stack"]
 Level = Literal["pixel", "zone", "price", "whole"]
@@ -257,11 +258,15 @@ def unresolved(quantity: str, where: str, needed_by: tuple[str, ...] = ()) -> Pr
         return Problem("threats-missing", where)
     row = quantities()[quantity]
     inputs = "; ".join(f"{n}({', '.join(inputs_of(w))})" for n, w in ways(quantity).items())
-    others = [f"{name}={'|'.join(ways(bare(name)))}" for name in needed_by if len(ways(bare(name))) > 1]
-    facts = {"quantity": quantity, "methods": inputs or "–", "others": ", ".join(others) or "–"}
+    others = ", ".join(f"{n}={'|'.join(ways(bare(n)))}" for n in needed_by if len(ways(bare(n))) > 1)
+    table = "" if row.steps > 1 and row.annual == "none" else f"{quantity}.csv"  # days cannot come from a table
+    pairs = {"table": table, "methods": inputs, "others": others}
+    facts: dict[str, Fact] = {"quantity": quantity, **{key: text or "–" for key, text in pairs.items()}}
+    for lang in LANGS:  # what there is no other way for is not said
+        facts |= {f"{key}_{lang}": say(f"supply-{key}", lang, said=text) if text else "" for key, text in pairs.items()}
     if row.kind in ("statistic", "zone"):
         return Problem("statistic-unresolved", where, facts | {"zh": row.zh, "en": row.en, "unit": row.unit})
-    return Problem("quantity-unresolved", where, facts | {"table": f"{quantity}.csv"})
+    return Problem("quantity-unresolved", where, facts)
 
 
 def inputs_of(way: Formula | Field) -> tuple[str, ...]:
