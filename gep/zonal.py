@@ -3,7 +3,8 @@
 A zone formula's arguments are statistics, other zone quantities, constants (coefficients without keys) and pixel
 quantities, which stand for the unit's total over the service's scope, in the total unit a year. The engine's mask
 holds here too: a missing argument gives a missing result. A statistic given by object (a reservoir, a plant, a lake)
-makes its formulas run once per object; a unit's value is the sum over its objects.
+makes its formulas run once per object; a unit's value is the sum over its objects. Beside a total of pixels only the
+whole counts: there the objects' figures are summed before the formula (a cap holds for all plants together).
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def problems(inputs: Inputs, graph: Graph, name: str, year: str) -> Iterator[Pro
     for (statistic, zone), values in found.items():
         if "" in values and len(values) > 1:
             yield Problem("statistic-object-and-whole", f"{zone} {year}", {"quantity": statistic})
+    yield from _not_additive(graph, name, found)
     for node in _zone_nodes(graph, name):
         yield from _objects_lacking(node, _args(graph, node), found, year)
 
@@ -89,6 +91,21 @@ def _objects_lacking(
                 if key not in given[arg] and "" not in found.get((arg, zone), {}):
                     facts = {"quantity": bare(arg), "object": key, "needed": node.name}
                     yield Problem("object-without-figure", f"{zone} {year}", facts)
+
+
+def _not_additive(graph: Graph, name: str, found: Mapping[tuple[str, str], ByObject]) -> Iterator[Problem]:
+    """Figures by object that stand beside a total of pixels and cannot be summed: shares, prices, times."""
+    for node in (n for n in _zone_nodes(graph, name) if _has_feed(graph, n)):
+        for arg in _args(graph, node):
+            if not graph.nodes[arg].quantity.total_unit and _by_object(graph, arg, found):
+                yield Problem("objects-beside-total", f"{arg} < {node.name}", {"quantity": bare(arg), "of": node.name})
+
+
+def _by_object(graph: Graph, name: str, found: Mapping[tuple[str, str], ByObject]) -> bool:
+    node = graph.nodes[name]
+    if node.via == "statistic":
+        return any(key for (statistic, _), values in found.items() if statistic == name for key in values)
+    return not _has_feed(graph, node) and any(_by_object(graph, arg, found) for arg in _args(graph, node))
 
 
 def rows(inputs: Inputs, graph: Graph, name: str) -> list[Row]:
@@ -129,6 +146,8 @@ def evaluate(name: str, zone: str, given: Given) -> ByObject:
     if node.level != "zone":
         return {"": _pixel_total(node, zone, given)}
     args = [evaluate(node_name(arg), zone, given) for arg in node.args]
+    if _has_feed(given.graph, node):
+        args = [{"": math.fsum(values.values())} for values in args]
     objects = dict.fromkeys(key for arg in args for key in arg if key) or {"": None}
     return {key: masked(chosen(node), [_of(arg, key) for arg in args]) for key in objects}
 
@@ -159,6 +178,11 @@ def _zone_nodes(graph: Graph, name: str) -> Iterator[Node]:
 
 def _args(graph: Graph, node: Node) -> list[str]:
     return [node_name(arg) for arg in node.args if node_name(arg) in graph.nodes]
+
+
+def _has_feed(graph: Graph, node: Node) -> bool:
+    """Whether a zone formula takes the total of a pixel quantity."""
+    return node.level == "zone" and any(_is_feed(graph, arg) for arg in _args(graph, node))
 
 
 def _is_feed(graph: Graph, name: str) -> bool:

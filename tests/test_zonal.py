@@ -20,6 +20,7 @@ from gep.entries import split
 from gep.errors import GepError
 from gep.prepare import Inputs, Request, open_inputs
 from gep.resolve import Graph, Node, Supply, resolve
+from gep.statistics import Statistic
 from gep.zonal import Given
 from tests.conftest import write_stack
 
@@ -78,6 +79,30 @@ def test_a_feed_without_a_total_is_a_problem() -> None:
     inputs = SimpleNamespace(stack=SimpleNamespace(statistics=(), years=("2020",)))
     found = zonal.problems(cast("Inputs", inputs), Graph(nodes), "silt_avoided", "2020")
     assert [p.code for p in found] == ["zone-input-without-total"]
+
+
+def capped() -> Graph:
+    return graph(
+        Node("so2_capacity", "layer"),
+        Node("so2_emission", "statistic", level="zone"),
+        Node("so2_removed", "formula", "so2_capped", ("so2_capacity", "so2_emission"), level="zone"),
+    )
+
+
+def test_a_cap_by_pixels_holds_for_all_objects_together() -> None:
+    """Two works of 70 t and a forest that takes 100 t: not 140 t, each below the cap."""
+    found = given(capped(), {("so2_emission", "a"): {"east": 70.0, "west": 70.0}}, so2_capacity=100.0)
+    assert zonal.evaluate("so2_removed", "a", found) == {"": 100.0}
+
+
+def test_what_cannot_be_summed_is_not_given_by_object_beside_a_total() -> None:
+    nodes = dict(capped().nodes) | {"external_share": Node("external_share", "statistic", level="zone")}
+    nodes["so2_removed"] = replace(nodes["so2_removed"], args=("so2_capacity", "external_share"))
+    rows = [Statistic("a", "2020", "external_share", 0.5, "test", object=name) for name in ("east", "west")]
+    stack = SimpleNamespace(statistics=rows, years=("2020",), period=False)
+    inputs = cast("Inputs", SimpleNamespace(stack=stack, when=lambda _, year: year))
+    found = zonal.problems(inputs, Graph(nodes), "so2_removed", "2020")
+    assert [p.code for p in found] == ["objects-beside-total"]
 
 
 def test_the_years_between_accounts_reach_zone_formulas_and_prices(tmp_path: Path) -> None:
