@@ -22,7 +22,7 @@ from gep.ledger import Entry, Ledger, decimal_text, yuan
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
 from gep.profile import Item, within
 from gep.quantities import quantities
-from gep.resolve import ACCESS, THREATS, Graph, Node, bare, node_name, unresolved, ways
+from gep.resolve import ACCESS, THREATS, Graph, Node, bare, inputs_of, node_name, unresolved, ways
 from gep.tables import Legend, Row
 from gep.words import Lang
 
@@ -36,7 +36,7 @@ def in_general(name: str, lang: Lang) -> str:
         raise GepError([Problem("quantity-unknown", name, {"quantity": name, "near": _near(name)})])
     lines = [f"{getattr(row, lang)} {name}  {row.unit}  [{row.kind}]"]
     for method, way in ways(name).items():
-        args = ", ".join(way.needs if isinstance(way, Field) else way.params)
+        args = ", ".join(inputs_of(way))
         lines += [f"  {method}({args})  {_cited(way.source, way.clause)}", f"    {way.summary}"]
         lines += [] if isinstance(way, Field) else [f"    | {line}" for line in _code_lines(way.func)]
     if len(lines) == 1:
@@ -263,7 +263,7 @@ def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str
     for run in dict.fromkeys(line.run for line in lines):
         entries = [line.entry for line in lines if line.run == run]
         text += _figure(entries, lang)
-        text += _evidence(runs[run].determined["years"][year], {e.item for e in entries}, lang)
+        text += _evidence(runs[run].determined["years"][year], {e.item for e in entries}, zone, lang)
         text.append(words.say("explain-run", lang, run=run, when=str(runs[run].recorded.get("when", ""))))
     return "\n".join(text)
 
@@ -281,17 +281,20 @@ def _figure(entries: list[Entry], lang: Lang) -> list[str]:
     return [*lines, f"  Σ = {yuan(int(total)):,} CNY"]
 
 
-def _evidence(of_year: Mapping[str, Any], items: set[str], lang: Lang) -> Iterator[str]:
-    """What the run wrote down of the graph, inputs, coefficients and prices behind these items."""
-    nodes = {n[0]: Node(n[0], n[1], n[2], tuple(n[3:])) for n in of_year["graph"]}
-    needed = Graph(nodes).of([item for item in items if item in nodes]).nodes
-    for node in needed.values():
+def _evidence(of_year: Mapping[str, Any], items: set[str], zone: str, lang: Lang) -> Iterator[str]:
+    """What the run wrote down of the graph, inputs, statistics, coefficients and prices behind these items."""
+    graph = Graph.of_run(of_year)
+    for node in graph.of([item for item in items if item in graph.nodes]).nodes.values():
         origin = f"{node.method}({', '.join(node.args)})" if node.method else node.via
         yield f"  {getattr(quantities()[bare(node.name)], lang)} {node.name} ← {origin}"
         if node.via == "stack":
             yield from ("    " + json.dumps(said, ensure_ascii=False) for said in of_year.get(node.name, ()))
         if node.name in of_year["inputs"]:
             yield f"    {of_year['inputs'][node.name][0]}"
+        for code, thing, value, source in of_year.get("statistics", {}).get(node.name, ()):
+            if code == zone:
+                figure = f"{float(value):.9g} {node.quantity.unit}".removesuffix(" 1")
+                yield f"    {f'{thing}: ' if thing else ''}{figure}  [{source}]"
         yield from ("    " + json.dumps(row, ensure_ascii=False) for row in of_year["coefficients"].get(node.name, ()))
     for key, (method, *rows) in of_year["prices"].items():
         if key.rpartition("|")[2] in items:
