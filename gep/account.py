@@ -198,6 +198,34 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
     return Outcome(run, database, tuple(files))
 
 
+def decide(inputs: Inputs, year: str, service: Service) -> Checked:
+    """What an account would make of one service in one year, for a reader.
+
+    An item that lacks only its price is there without one, for the reason of that lack.
+    """
+    service = replace(service, status="counted") if service.status == "not_applicable" else service
+    names = [name for item in service.items for name in (item.quantity, item.share) if name]
+    graph, broken = resolve_year(inputs, year, dict.fromkeys(names))
+    lines = tuple(_shown(inputs, year, service, item, graph, broken) for item in service.items)
+    return Checked(inputs, {year: lines}, {year: graph})
+
+
+def _shown(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph, broken: Broken) -> Line:
+    line = _line(inputs, year, service, item, graph, broken)
+    unpriced = _line(inputs, year, service, replace(item, price=None), graph, broken)
+    return replace(unpriced, reason=line.reason) if line.status == "left_out" != unpriced.status else line
+
+
+def summed(checked: Checked, year: str, progress: Progress = lambda *_: None) -> Accounted:
+    """One year of what was decided after its pass over the pixels; nothing is kept."""
+    options = Options(Path(), maps=False)
+    prepared = prepare(checked.inputs, year, _targets(checked, year, options))
+    of = prepared.plan.grid.count(*prepared.plan.block)
+    with executor(options) as (pool, workers):
+        sums = engine.run(prepared.plan, pool, workers, lambda done: progress(year, done, of))
+    return Accounted(checked.inputs, year, checked.lines[year], checked.graphs[year], prepared, sums)
+
+
 def plan_id(checked: Checked) -> str:
     """The id that an account of this would have."""
     lines = {year: prepare(checked.inputs, year, _targets(checked, year, Options(Path()))) for year in checked.lines}
@@ -384,7 +412,7 @@ def _libraries() -> dict[str, str]:
 
 def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[str, Any]:
     lines = checked.lines[year]
-    nodes = prepared.graph.nodes.values()
+    known, nodes = prepared.graph.nodes, prepared.graph.nodes.values()
     priced = {
         line.key: [line.price.method, repr(line.price.value), *map(evidence, line.price.rows)]
         for line in lines
@@ -394,7 +422,10 @@ def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[st
     coefficients = {name: [evidence(r) for r in lookup.used] for name, lookup in prepared.plan.lookups.items()}
     return {
         **engine.identity(prepared.plan),
-        "graph": [*([n.name, n.via, n.method, *n.args] for n in nodes), *zone.pop("graph")],
+        "graph": [
+            *([n.name, n.via, n.method, *n.args] for n in nodes),
+            *(n for n in zone.pop("graph") if n[0] not in known),
+        ],
         "coefficients": coefficients | zone.pop("coefficients"),
         **zone,
         **_stated(checked.inputs, year, prepared),
@@ -414,7 +445,7 @@ def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
     inputs, graph = checked.inputs, checked.graphs[year]
     names = [x.item.quantity for x in checked.lines[year] if x.item and x.status != "left_out"]
     names = [name for name in dict.fromkeys(names) if graph.nodes[name].level == "zone"]
-    nodes = [n for n in graph.of(names).nodes.values() if n.level == "zone"]
+    nodes = zonal.nodes(graph, names)
     used = dict.fromkeys(one for name in names for one in zonal.statistics_used(graph, name))
     rows = {name: zonal.rows(inputs, graph, name) for name in names}
     return {
@@ -490,6 +521,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "warnings": warnings,
         "floored": dict(pair for one in years for pair in entries.floored(one)),
         "controls": dict(pair for one in years for pair in entries.controls(one)),
+        "feeds": dict(pair for one in years for pair in entries.fed(one)),
     }
 
 

@@ -43,13 +43,27 @@ def feeds(graph: Graph, name: str) -> tuple[str, ...]:
 
 def constants(graph: Graph, name: str) -> tuple[str, ...]:
     """The tables without keys that a zone quantity rests on directly or through formulas of constants alone."""
-    pending = [arg for node in _zone_nodes(graph, name) for arg in _args(graph, node) if _constant(graph, arg)]
+    pending = [arg for node in _zone_nodes(graph, name) for arg in _args(graph, node) if is_constant(graph, arg)]
     found: dict[str, None] = {}
     while pending:
         one = pending.pop()
         pending += _args(graph, graph.nodes[one])
         found |= {one: None} if graph.nodes[one].via == "table" else {}
     return tuple(found)
+
+
+def nodes(graph: Graph, names: Iterable[str]) -> list[Node]:
+    """The nodes behind zone quantities that no pixel needs: of zone level, and the constants they rest on."""
+    found = graph.of(names).nodes.values()
+    held = {one for node in found if node.level == "zone" for arg in _args(graph, node) for one in _held(graph, arg)}
+    return [node for node in found if node.level == "zone" or node.name in held]
+
+
+def _held(graph: Graph, name: str) -> Iterator[str]:
+    """A constant and what it rests on; nothing of what is no constant."""
+    if is_constant(graph, name):
+        yield name
+        yield from (one for arg in _args(graph, graph.nodes[name]) for one in _held(graph, arg))
 
 
 def statistics_used(graph: Graph, name: str) -> tuple[str, ...]:
@@ -139,7 +153,7 @@ def _pixel_total(node: Node, zone: str, given: Given) -> float:
     """A constant, or a feed's total."""
     if node.name in given.constants:
         return given.constants[node.name]
-    if _constant(given.graph, node.name):
+    if is_constant(given.graph, node.name):
         args = [evaluate(arg, zone, given)[""] for arg in _args(given.graph, node)]
         return _call(node, args)
     return given.totals.get((node.name, zone), math.nan)
@@ -167,12 +181,14 @@ def _args(graph: Graph, node: Node) -> list[str]:
 
 
 def _is_feed(graph: Graph, name: str) -> bool:
-    return graph.nodes[name].level == "pixel" and not _constant(graph, name)
+    return graph.nodes[name].level == "pixel" and not is_constant(graph, name)
 
 
-def _constant(graph: Graph, name: str) -> bool:
+def is_constant(graph: Graph, name: str) -> bool:
     """Whether a node is a table without keys, or a formula of such alone."""
     node = graph.nodes[name]
     if node.via == "table":
         return not node.args
-    return node.via == "formula" and node.level == "pixel" and all(_constant(graph, arg) for arg in _args(graph, node))
+    return (
+        node.via == "formula" and node.level == "pixel" and all(is_constant(graph, arg) for arg in _args(graph, node))
+    )
