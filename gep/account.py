@@ -53,6 +53,8 @@ from gep.resolve import Graph
 
 Progress = Callable[[str, int, int], None]
 
+Broken = Mapping[str, tuple[Problem, ...]]
+
 # What the numbers depend on beside this program.
 _LIBRARIES = ("numpy", "numba", "rasterio", "pyproj", "shapely", "pyogrio")
 
@@ -98,7 +100,7 @@ def check(request: Request, *, partial: bool = False) -> Checked:
     """Open everything and decide every line; all problems are raised at once.
 
     A service whose inputs or price cannot be resolved is left out with its reasons; if the profile calls it mandatory
-    and `partial` is not given, the reasons are problems.
+    and `partial` is not given, the reasons are problems. A plant or lake that lacks a figure is one in any case.
     """
     inputs = open_inputs(request)
     wanted = [i.quantity for s in inputs.profile.services.values() if s.status != "not_applicable" for i in s.items]
@@ -111,8 +113,23 @@ def check(request: Request, *, partial: bool = False) -> Checked:
         if _lacking(line) and not partial
         for p in line.reason
     }
-    raise_all([*problems.values(), *_unknown_codes(inputs)])
+    lacking = {(p.code, p.where, *p.facts.values()): p for p in _objects_lacking(inputs, lines, found)}
+    raise_all(
+        [*lacking.values(), *(p for p in problems.values() if p not in lacking.values()), *_unknown_codes(inputs)]
+    )
     return Checked(inputs, lines, {year: graph for year, (graph, _) in found.items()})
+
+
+def _objects_lacking(
+    inputs: Inputs, lines: Mapping[str, tuple[Line, ...]], found: Mapping[str, tuple[Graph, Broken]]
+) -> Iterator[Problem]:
+    """Objects without a figure that an item needs of each; an optional item does without."""
+    for year, of_year in lines.items():
+        graph, broken = found[year]
+        for line in of_year:
+            name = line.item.quantity if line.item and not line.item.optional else ""
+            if name in graph.nodes and name not in broken and graph.nodes[name].level == "zone":
+                yield from zonal.objects_lacking(inputs, graph, name, year)
 
 
 def _keys(inputs: Inputs) -> list[str]:
@@ -123,9 +140,6 @@ def _keys(inputs: Inputs) -> list[str]:
 def _lacking(line: Line) -> bool:
     """Whether a line leaves a hole in a mandatory service; an optional item does not."""
     return line.status == "left_out" and line.service.mandatory and not (line.item and line.item.optional)
-
-
-Broken = Mapping[str, tuple[Problem, ...]]
 
 
 def _lines(inputs: Inputs, year: str, graph: Graph, broken: Broken) -> Iterator[Line]:
@@ -508,6 +522,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "notice": dict(inputs.stack.notice or {}),
         "notes": {service: dict(pair) for service, pair in inputs.stack.notes.items()},
         "partial": bool(checked.left_out),
+        "unpriced": [s.id for s in inputs.profile.services.values() if not any(i.price for i in s.items)],
         "left_out": list(checked.left_out),
         "label": dict(inputs.profile.label),
         "period": inputs.stack.period,
@@ -579,7 +594,7 @@ def single_map(
     inputs = open_inputs(request)
     year = inputs.years[-1]
     graph, broken = resolve_year(inputs, year, [quantity])
-    raise_all(broken.get(quantity, ()))
+    raise_all(_of_zones(graph, quantity) or broken.get(quantity, ()))
     row, node = quantities()[quantity], graph.nodes[quantity]
     no_year = node.steps > 1 and row.annual == "none"  # days of rain have no year's value
     if row.kind in ("class", "price") or node.level != "pixel" or no_year:
@@ -591,6 +606,14 @@ def single_map(
         windows, tags = list(prepared.plan.windows()), map_tags(inputs, prepared.graph, quantity, year)
         maps.assemble(Path(spool), prepared.plan.grid, windows, quantity, out, tags, maps.style(quantity))
     return out
+
+
+def _of_zones(graph: Graph, quantity: str) -> list[Problem]:
+    """Why a quantity of zones, whether it resolves or not, has no map."""
+    if quantity not in quantities() or quantities()[quantity].kind not in ("zone", "statistic"):
+        return []
+    feeds = zonal.feeds(graph, quantity) if quantity in graph.nodes else ()
+    return [Problem("zone-without-map", quantity, {"quantity": quantity, "feeds": ", ".join(feeds) or "–"})]
 
 
 def _folder(out: Path) -> Path:

@@ -201,7 +201,9 @@ def _applying(rows: list[Evidence], ecosystem: str) -> Iterator[tuple[Evidence, 
     types = tables.ecosystem_types()
     keys = {row: row[2:-_AFTER_KEYS] for row in rows}
     by_type = {row: next((key for key in own if key in types), "") for row, own in keys.items()}
-    if any(by_type.values()):
+    if any(by_type.values()) and not ecosystem:  # of the whole zone: of any type that lies in it
+        yield from ((row, True) for row in rows)
+    elif any(by_type.values()):
         nearest = ecosystem
         while nearest not in by_type.values() and "." in nearest:
             nearest = nearest.rpartition(".")[0]
