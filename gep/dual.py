@@ -55,8 +55,8 @@ class DualRow:
 
     `gep_fen` is the standard total over `services` services, less deductions, `partial` if the account lacks one that
     it should have, `provisional` if too much of the zone's area has no data. `gep_per_km2` and `gep_per_person` are
-    in yuan, `area_km2` is the zone's. `gdp` and `population` are of the row's year, or, where the account is of a reference
-    period, the latest known, each with its year. `ratio` is GEP/GDP (绿金指数), or None for `reason`.
+    in yuan, `area_km2` is the zone's. `gdp` and `population` are of the row's year, or, where the account is of a
+    reference period, the latest known, each with its year. `ratio` is GEP/GDP (绿金指数), or None for `reason`.
     """
 
     run: str
