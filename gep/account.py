@@ -43,7 +43,7 @@ from gep import (
 )
 from gep.engine import Sums
 from gep.entries import Accounted, Line, evidence, output_key
-from gep.errors import GepError, Problem, raise_all
+from gep.errors import Fact, GepError, Problem, raise_all
 from gep.fuse import chosen
 from gep.ledger import Entry, Ledger, Run
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
@@ -143,8 +143,9 @@ def _of_service(inputs: Inputs, year: str, service: Service, graph: Graph, broke
     """A service's items; one line for the service where it has optional items only and none can be accounted."""
     found = [_line(inputs, year, service, item, graph, broken) for item in service.items]
     if all(line.status == "left_out" and line.item and line.item.optional for line in found):
-        names = ", ".join(item.quantity for item in service.items)
-        found = [Line(service, None, "left_out", (Problem("service-without-items", service.id, {"items": names}),))]
+        facts: dict[str, Fact] = {"items": ", ".join(item.quantity for item in service.items)}
+        facts["lacking"] = ", ".join(dict.fromkeys(p.where.partition(" < ")[0] for line in found for p in line.reason))
+        found = [Line(service, None, "left_out", (Problem("service-without-items", service.id, facts),))]
     yield from found
 
 

@@ -93,11 +93,11 @@ forest_pest_area ha/year 0 1900 2600 2100 1700
 forest_recovery_share 1 0 0.4 0.45 0.5 0.45
 grassland_pest_area ha/year 0 60 140 110 70
 grassland_recovery_share 1 0 0.3 0.3 0.3 0.3
-nature_visits visit/year 0.03 2.6e6 3.4e6 1.3e6 1.8e6
+nature_visits visit/year 0.03 3.6e6 4.6e6 2.2e6 3.1e6
 visit_time workday/visit 0 0.8 1 1 0.9
 daily_wage CNY/workday 0.03 260 260 260 260
 visit_cost CNY/visit 0.02 150 190 170 160
-tourism_income CNY/year 0.03 1.7e9 2.6e9 8.4e8 1.2e9
+tourism_income CNY/year 0.03 2.3e9 3.4e9 1.5e9 2e9
 tourism_ecological_share 1 0 0.5 0.6 0.6 0.55
 recreation_visits visit/year 0.02 1.9e7 1.5e7 9e6 1.3e7
 recreation_time workday/visit 0 0.15 0.15 0.15 0.15
@@ -113,10 +113,10 @@ external_share 1 0.96 0.1 0.2 0.05 0.3
 local_runoff m³/year 1.1e9 4.2e8 7.7e8 4e8 3.1e8
 inflow_at_dam m³/year 2.9e10 4.7e8 9.5e8 4.2e8 4.4e8
 """
-_PLANTS = (("990001", "干流电站"), ("990001", "甲电站"), ("990002", "乙电站"), ("990003", "丙电站"), ("990004", "丁电站"))
+_PLANTS = (*zip(("990001", *CODES), ("干流电站", "甲电站", "乙电站", "丙电站", "丁电站"), strict=True),)
 _RESERVOIRS = """
-reservoir_capacity m³ 2.1e8 1.6e8 6e7 9e7
-flood_capacity m³ 4.5e7 3.6e7 1.4e7 2.2e7
+reservoir_capacity m³ 6.2e8 4.8e8 2.6e8 3.4e8
+flood_capacity m³ 1.6e8 1.2e8 6e7 9e7
 """
 _LAKES = """
 lake_area km² 1.2 3.4 0.5 0.9
@@ -190,7 +190,7 @@ wetland,1.2,1,demo
 
 # Price, set, value, unit. A set is named where a shipped one holds in its own region alone, or is for local figures.
 _PRICES = """
-reservoir_capital - 20 CNY/m**3
+reservoir_capital - 24 CNY/m**3
 reservoir_life - 50 year
 discount_rate - 0.05 1
 reservoir_operation - 0.3 CNY/m**3
@@ -232,7 +232,6 @@ _COEFFICIENTS = """
 capital_return_rate - 0.06 1/year
 settlement_reach - 3000 m
 soil_carbonate - 1 percent
-air_density - 1.1 kg/m**3
 ridge_roughness - 2 cm
 random_roughness - 1 cm
 ion_life - 10 minute

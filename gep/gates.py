@@ -153,8 +153,7 @@ def _overlaps(of: Accounted) -> Iterator[Problem]:
     counted = {line.item.quantity for line in of.numbers if line.item and line.price and line.status == "counted"}
     for pair in overlaps():
         if {pair["a"], pair["b"]} <= counted:
-            facts = {"a": pair["a"], "b": pair["b"], "why": f"{pair['zh']} / {pair['en']}"}
-            yield Problem("counted-twice", of.year, facts)
+            yield Problem("counted-twice", of.year, dict(pair))
 
 
 def _zone_values(of: Accounted) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from gep.ledger import Entry
 from gep.units import factor
 
 KM2 = 1e6
+_WHOLE = {"provisioning", "regulating", "cultural"}  # what the ranges of a total are of
 # Each purified quantity and what was emitted of it.
 EMITTED = {
     "so2_removed": "so2_emission",
@@ -71,7 +72,9 @@ class Zone:
 
 
 def warnings(of: Accounted, entries: Iterable[Entry], *, complete: bool) -> Iterator[Problem]:
-    """Every ratio outside its range; those of the total only where no mandatory service is left out."""
+    """Every ratio outside its range; those of the total only of an account of all classes without a gap."""
+    kinds = {service.cls for service in of.inputs.profile.services.values() if service.status == "counted"}
+    complete = complete and kinds >= _WHOLE
     for zone in _zones(of, list(entries)):
         for gate, value, facts in (*(_totals(zone) if complete else ()), *_shares(zone), *_ratios(zone)):
             allowed = ranges()[gate]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
-from gep import extent, ledger, words
+from gep import bearing, extent, ledger, words
 from gep.account import Checked, Outcome
 from gep.errors import GepError, Problem
 from gep.gates import Closure
@@ -29,6 +29,8 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
 _PROVISIONAL = "_provisional"
 _THIN = 1e-6  # of a zone, without data: the seams between polygons, which no figure shows
 _FEW = 6  # names shown of a long list
+_FEWER = 3
+_LONGEST = 1e9  # a figure above this, in the unit that is shown, is written with a power of ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def _dict(one: Year) -> dict[str, Any]:
         "total_yuan": {z: _text(_money(one, z, COUNTED)) for z in one.zones},
         "satellite_yuan": {z: _text(_money(one, z, SATELLITE)) for z in one.zones},
         "warnings": one.run.recorded["warnings"][one.year],
+        "unverified": [_unsure_dict(one, status) for status in (COUNTED, SATELLITE, UNVALUED)],
         "left_out": one.run.recorded["left_out"],
         "extent": one.run.recorded.get("extent", {}).get(one.year, {}),
     }
@@ -164,9 +167,12 @@ def _table(one: Year, lang: Lang) -> str:
         rows += _item_rows(one, key, by_zone, zones, lang)
     standard = "total-partial" if one.run.recorded["partial"] else "total-standard"
     count = len({e.service for e in one.of(COUNTED) if e.value_fen})  # one of nothing but zeros adds none
-    rows.append(_money_row(words.say(standard, lang, count=count), [_money(one, z, COUNTED) for z in zones], lang))
-    rows.append(_money_row(words.say("total-satellite", lang), [_money(one, z, SATELLITE) for z in zones], lang))
-    return layout(rows)
+    for word, status in ((standard, COUNTED), ("total-satellite", SATELLITE)):
+        sums = [_money(one, z, status) for z in zones]
+        if any(money is not None for money in sums):
+            rows.append(_money_row(words.say(word, lang, count=count), sums, lang))
+    physical = "" if one.of(COUNTED) else "\n" + words.say("total-none", lang)
+    return layout(rows) + physical
 
 
 def _item_rows(
@@ -196,27 +202,35 @@ def _row(label: str, unit: str, values: list[Decimal | None], lang: Lang) -> Row
     known = [v for v in values if v is not None]
     whole = sum(known, Decimal(0)) if known else None
     name, scale = _scale(max((abs(v) for v in known), default=Decimal(0)), lang)
-    shown = "元" if unit == "CNY" and lang == "zh" else unit
+    shown = _unit(unit, lang)
     return [
         label,
-        f"{name}{' ' if name and shown[0].isascii() and lang == 'zh' else ''}{shown}",
+        f"{name}{' ' if name and shown[:1].isascii() and lang == 'zh' else ''}{shown}".rstrip(),
         *(_figure(v, scale, lang) for v in [*values, whole]),
     ]
 
 
+def _unit(unit: str, lang: Lang) -> str:
+    """A unit as people write it: what is counted has a word."""
+    return words.say(f"unit-{unit}", lang) if f"unit-{unit}" in words.texts("word") else unit
+
+
 def _scale(largest: Decimal, lang: Lang) -> tuple[str, float]:
+    if float(largest) >= _LONGEST * _SCALES[lang][0][1]:
+        return _SCALES[lang][-1]
     return next((s for s in _SCALES[lang] if float(largest) >= 0.1 * s[1]), _SCALES[lang][-1])
 
 
 def _figure(value: Decimal | None, scale: float, lang: Lang) -> str:
     if value is None:
         return words.say("missing", lang)
-    return f"{float(value) / scale:,.3f}"
+    shown = float(value) / scale
+    return f"{shown:.3e}" if abs(shown) >= _LONGEST else f"{shown:,.3f}"
 
 
 def _coverage(one: Year, lang: Lang) -> str:
     """The share of each item's area that has a value, where it is not all of it."""
-    lines = []
+    alike: dict[str, list[str]] = {}
     for key in _items(one):
         service, _, item = key.rpartition("|")
         shares = [
@@ -224,7 +238,9 @@ def _coverage(one: Year, lang: Lang) -> str:
             for z in one.zones
         ]
         parts = [f"{one.zones[z].get(lang, z)} {share:.1%}" for z, share in shares if share < 1 - _THIN]
-        lines += [f"  {getattr(quantities()[item], lang)}: {', '.join(parts)}"] if parts else []
+        if parts:
+            alike.setdefault(", ".join(parts), []).append(getattr(quantities()[item], lang))
+    lines = [f"  {_few(names, lang)}: {parts}" for parts, names in alike.items()]
     held = words.say("coverage-full", lang) if not lines else words.say("coverage", lang)
     provisional = sorted(
         {
@@ -258,29 +274,47 @@ def _warnings(one: Year, lang: Lang) -> str:
 
 
 def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
-    """The warning with names for the zone's code and the quantity's id."""
-    zone, quantity = str(warning.facts.get("zone", "")), str(warning.facts.get("quantity", ""))
+    """The warning with names for the zone's code and the ids of quantities and services."""
+    zone = str(warning.facts.get("zone", ""))
     known = one.zones.get(zone, {}).get(lang, zone)
-    said = getattr(quantities()[quantity], lang) if quantity in quantities() else quantity
+    titles = one.run.recorded["services"]
+    said: dict[str, Any] = {
+        key: getattr(quantities()[str(name)], lang)
+        for key, name in warning.facts.items()
+        if key in ("quantity", "emitted", "a", "b") and name in quantities()
+    }
+    said |= {key: titles[name][lang] for key, name in warning.facts.items() if key == "service" and name in titles}
     where = warning.where.replace(zone, known, 1) if zone else warning.where
-    return Problem(warning.code, where, {**warning.facts, "zone": known, "quantity": said})
+    return Problem(warning.code, where, {**warning.facts, **said, "zone": known})
 
 
 def _unverified(one: Year, lang: Lang) -> str:
-    """How much of the value rests on rows that nobody has checked, by status."""
-    lines = []
-    for status in (COUNTED, SATELLITE):
-        entries = [e for e in one.of(status) if e.value_fen]
-        whole = sum(abs(e.value_fen or 0) for e in entries)
-        for mark in ("demo", "unverified", "secondhand"):
-            part = sum(abs(e.value_fen or 0) for e in entries if e.verified == mark)
-            if part:
-                items = ", ".join(
-                    dict.fromkeys(getattr(quantities()[e.item], lang) for e in entries if e.verified == mark)
-                )
-                shown = words.say(f"verified-{mark}", lang)
-                lines.append(f"  {shown} {part / whole:.0%} · {items}")
-    return "\n".join([words.say("unverified", lang), *lines]) if lines else ""
+    """What rests on rows that nobody has checked: how much of the value by mark, and by coefficient and price."""
+    blocks = []
+    for status in (COUNTED, SATELLITE, UNVALUED):
+        marks, rows = bearing.unsure(one.run, one.entries, status)
+        if marks:
+            shares = "; ".join(f"{words.say(f'verified-{mark}', lang)} {share:.1%}" for mark, share in marks.items())
+            blocks.append("  " + words.say(f"unverified-{status}", lang, shares=shares))
+            blocks.append(words.columns([_unsure_row(row, lang) for row in rows], (0, 1, 3), "    "))
+        elif rows:
+            names = [getattr(quantities()[row.quantity], lang) for row in rows]
+            comma = "、" if lang == "zh" else ", "
+            blocks.append("  " + words.say("unverified-physical", lang, names=comma.join(dict.fromkeys(names))))
+    return "\n".join([words.say("unverified", lang), *blocks]) if blocks else ""
+
+
+def _unsure_row(row: bearing.Unsure, lang: Lang) -> Row:
+    """Mark, name, share, what rests on it."""
+    names = [getattr(quantities()[item], lang) for item in row.items]
+    mark, name = words.say(f"verified-{row.verified}", lang), getattr(quantities()[row.quantity], lang)
+    return [mark, f"{name} {row.quantity}", f"{row.share:.1%}", _few(names, lang, _FEWER)]
+
+
+def _unsure_dict(one: Year, status: str) -> dict[str, Any]:
+    """The same for machines."""
+    marks, rows = bearing.unsure(one.run, one.entries, status)
+    return {"status": status, "shares": marks, "rows": [asdict(row) for row in rows]}
 
 
 def _left_out(one: Year, lang: Lang) -> str:
@@ -314,11 +348,11 @@ def _statistics_lacking(reason: Any, lang: Lang) -> list[str]:
     return [str(p["facts"][lang]) for p in reason]
 
 
-def _few(names: Sequence[str], lang: Lang) -> str:
+def _few(names: Sequence[str], lang: Lang, few: int = _FEW) -> str:
     """The first names of many."""
     comma = "、" if lang == "zh" else ", "
-    shown = comma.join(names[:_FEW])
-    return shown if len(names) <= _FEW else words.say("and-more", lang, shown=shown, count=len(names))
+    shown = comma.join(names[:few])
+    return shown if len(names) <= few else words.say("and-more", lang, shown=shown, count=len(names))
 
 
 def _reason(found: Any, lang: Lang) -> str:
