@@ -395,7 +395,7 @@ def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[st
     coefficients = {name: [evidence(r) for r in lookup.used] for name, lookup in prepared.plan.lookups.items()}
     return {
         **engine.identity(prepared.plan),
-        "graph": [*([n.name, n.via, n.method, *n.args] for n in nodes), *zone.pop("graph")],
+        "graph": list(({n.name: [n.name, n.via, n.method, *n.args] for n in nodes} | zone.pop("graph")).values()),
         "coefficients": coefficients | zone.pop("coefficients"),
         **zone,
         **_stated(checked.inputs, year, prepared),
@@ -415,12 +415,12 @@ def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
     inputs, graph = checked.inputs, checked.graphs[year]
     names = [x.item.quantity for x in checked.lines[year] if x.item and x.status != "left_out"]
     names = [name for name in dict.fromkeys(names) if graph.nodes[name].level == "zone"]
-    nodes = [n for n in graph.of(names).nodes.values() if n.level == "zone"]
+    wired = graph.of(names).nodes.values()
     used = dict.fromkeys(one for name in names for one in zonal.statistics_used(graph, name))
     rows = {name: zonal.rows(inputs, graph, name) for name in names}
     return {
-        "graph": [[n.name, n.via, n.method, *n.args] for n in nodes],
-        "formulas": {n.name: chosen(n).text for n in nodes if n.via == "formula"},
+        "graph": {n.name: [n.name, n.via, n.method, *n.args] for n in wired},
+        "formulas": {n.name: chosen(n).text for n in wired if n.via == "formula" and n.level == "zone"},
         "statistics": {one: _given(inputs, one, year) for one in used},
         "coefficients": {row.quantity: [evidence(row)] for found in rows.values() for row in found},
     }

@@ -161,10 +161,14 @@ def _head(one: Year, lang: Lang) -> str:
 
 def _table(one: Year, lang: Lang) -> str:
     """Items by zone, the standard's sum, the satellite's sum; and never one in the other."""
-    zones = list(one.zones)
+    zones, before = list(one.zones), ""
     rows: list[Row] = [["", "", *(one.zones[z].get(lang, z) for z in zones), words.say("sum", lang)]]
     for key, by_zone in _items(one).items():
-        rows += _item_rows(one, key, by_zone, zones, lang)
+        own = list(_item_rows(one, key, by_zone, zones, lang))
+        title = one.run.recorded["services"].get(key.partition("|")[0], {}).get(lang, "") + " · "
+        if key.partition("|")[0] == before and own[0][0].startswith(title):
+            own[0] = ["  · " + own[0][0].removeprefix(title), *own[0][1:]]
+        rows, before = rows + own, key.partition("|")[0]
     standard = "total-partial" if one.run.recorded["partial"] else "total-standard"
     count = len({e.service for e in one.of(COUNTED) if e.value_fen})  # one of nothing but zeros adds none
     for word, status in ((standard, COUNTED), ("total-satellite", SATELLITE)):
@@ -290,15 +294,16 @@ def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
 
 def _unverified(one: Year, lang: Lang) -> str:
     """What rests on rows that nobody has checked: how much of the value by mark, and by coefficient and price."""
-    blocks = []
+    blocks, said = [], set()
     for status in (COUNTED, SATELLITE, UNVALUED):
         marks, rows = bearing.unsure(one.run, one.entries, status)
         if marks:
             shares = "; ".join(f"{words.say(f'verified-{mark}', lang)} {share:.1%}" for mark, share in marks.items())
             blocks.append("  " + words.say(f"unverified-{status}", lang, shares=shares))
             blocks.append(words.columns([_unsure_row(row, lang) for row in rows], (0, 1, 3), "    "))
-        elif rows:
-            names = [getattr(quantities()[row.quantity], lang) for row in rows]
+        names = [getattr(quantities()[row.quantity], lang) for row in rows if row.quantity not in said]
+        said |= {row.quantity for row in rows}
+        if names and not marks:
             comma = "、" if lang == "zh" else ", "
             blocks.append("  " + words.say("unverified-physical", lang, names=comma.join(dict.fromkeys(names))))
     return "\n".join([words.say("unverified", lang), *blocks]) if blocks else ""
