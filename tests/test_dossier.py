@@ -64,7 +64,7 @@ def _share(out: Path, which: Callable[[dict[str, str]], bool]) -> float:
     return float(sum(money[id(x)] for x in counted if which(x)) / sum(money.values()))
 
 
-def _one(made: Dossier, quantity: str, *keys: str) -> dossier.Used:
+def _one(made: Dossier, quantity: str, *keys: str) -> bearing.Used:
     (row,) = [row for row in made.rows if row.quantity == quantity and row.keys == keys]
     return row
 
@@ -123,7 +123,7 @@ def _row(*keys: str) -> tables.Row:
 
 def test_evidence_is_read_as_it_is_written() -> None:
     used = bearing._used(tuple(entries.evidence(_row("forest", "0", "0.1"))))
-    assert used == dossier.Used(
+    assert used == bearing.Used(
         "runoff_ratio", "s", ("forest", "0", "0.1"), Decimal("0.5"), None, Decimal("0.00001"), "1", "%",
         "a", "b", "c", "d", "quoted", "e", "f", "g",
     )  # fmt: skip

@@ -294,7 +294,7 @@ def bare_less_stand(bare_erosion: float, stand_erosion: float, forest_correction
     return (bare_erosion - stand_erosion) * forest_correction
 
 
-@yields("soil_retention_gentle", source="decision_0048")
+@yields("soil_retention_gentle", source="decision_0048", empirical=True)
 def up_to_half(soil_retention: float, slope: float) -> float:
     """What of the retained soil lies on slopes up to 50 % (26.565°), t/(ha·year): RUSLE was not fitted to steeper ones.
 
