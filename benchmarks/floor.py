@@ -63,9 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=6000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=HERE / ".work")
-    parser.add_argument(
-        "--full", action="store_true", help="account every service of a landscape with all in it"
-    )
+    parser.add_argument("--full", action="store_true", help="account every service of a landscape with all in it")
     return parser.parse_args()
 
 
@@ -126,12 +124,17 @@ def _inputs(stack: Path, quantities: Sequence[str]) -> list[tuple[str, int]]:
     return sorted({(band.path, band.band) for source in plan.sources.values() for band in source.bands})
 
 
-def prepare_fields(stack: Path) -> None:
-    """Derive what the account will find derived."""
+def _derived(stack: Path) -> list[str]:
+    """What rests on fields, in a plain landscape or a full one."""
     from gep.prepare import Request, open_inputs
 
-    layers = open_inputs(Request(stack)).stack.layers
-    _inputs(stack, [*_DERIVED, *(_DERIVED_FULL if "daily_precipitation" in layers else ())])
+    full = "daily_precipitation" in open_inputs(Request(stack)).stack.layers
+    return [*_DERIVED, *(_DERIVED_FULL if full else ())]
+
+
+def prepare_fields(stack: Path) -> None:
+    """Derive what the account will find derived."""
+    _inputs(stack, _derived(stack))
 
 
 def measure_floor(stack: Path, maps: Path) -> None:
@@ -141,7 +144,7 @@ def measure_floor(stack: Path, maps: Path) -> None:
     from gep.maps import CODEC, environment
 
     made = sorted(maps.glob("*.tif"))
-    files = _inputs(stack, [path.stem.rpartition("_")[0] for path in made])
+    files = _inputs(stack, list(dict.fromkeys([*(path.stem.rpartition("_")[0] for path in made), *_derived(stack)])))
     with rasterio.Env(**environment()):
         read = sum(_read(path, band) for path, band in files)
         written = {path.stem: _write(path, maps.parent / "floor.tif", CODEC) for path in made}
