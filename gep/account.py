@@ -43,7 +43,7 @@ from gep import (
 )
 from gep.engine import Sums
 from gep.entries import Accounted, Line, evidence, output_key
-from gep.errors import GepError, Problem, raise_all
+from gep.errors import Fact, GepError, Problem, raise_all
 from gep.fuse import chosen
 from gep.ledger import Entry, Ledger, Run
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
@@ -157,8 +157,9 @@ def _of_service(inputs: Inputs, year: str, service: Service, graph: Graph, broke
     """A service's items; one line for the service where it has optional items only and none can be accounted."""
     found = [_line(inputs, year, service, item, graph, broken) for item in service.items]
     if all(line.status == "left_out" and line.item and line.item.optional for line in found):
-        names = ", ".join(item.quantity for item in service.items)
-        found = [Line(service, None, "left_out", (Problem("service-without-items", service.id, {"items": names}),))]
+        facts: dict[str, Fact] = {"items": ", ".join(item.quantity for item in service.items)}
+        facts["lacking"] = ", ".join(dict.fromkeys(p.where.partition(" < ")[0] for line in found for p in line.reason))
+        found = [Line(service, None, "left_out", (Problem("service-without-items", service.id, facts),))]
     yield from found
 
 
@@ -425,7 +426,7 @@ def _libraries() -> dict[str, str]:
 
 def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[str, Any]:
     lines = checked.lines[year]
-    known, nodes = prepared.graph.nodes, prepared.graph.nodes.values()
+    nodes = prepared.graph.nodes.values()
     priced = {
         line.key: [line.price.method, repr(line.price.value), *map(evidence, line.price.rows)]
         for line in lines
@@ -435,7 +436,7 @@ def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[st
     coefficients = {name: [evidence(r) for r in lookup.used] for name, lookup in prepared.plan.lookups.items()}
     return {
         **engine.identity(prepared.plan),
-        "graph": [*(n.written for n in nodes), *(n for n in zone.pop("graph") if n[0] not in known)],
+        "graph": list(({n.name: n.written for n in nodes} | zone.pop("graph")).values()),
         "coefficients": coefficients | zone.pop("coefficients"),
         **zone,
         **_stated(checked.inputs, year, prepared),
@@ -455,11 +456,11 @@ def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
     inputs, graph = checked.inputs, checked.graphs[year]
     names = [x.quantity for x in checked.lines[year] if x.item and x.status != "left_out"]
     names = [name for name in dict.fromkeys(names) if graph.nodes[name].level == "zone"]
-    nodes = zonal.nodes(graph, names)
+    wired, nodes = graph.of(names).nodes.values(), zonal.nodes(graph, names)
     used = dict.fromkeys(one for name in names for one in zonal.statistics_used(graph, name))
     rows = {name: zonal.rows(inputs, graph, name) for name in names}
     return {
-        "graph": [n.written for n in nodes],
+        "graph": {n.name: n.written for n in wired},
         "formulas": {n.name: chosen(n).text for n in nodes if n.via == "formula"},
         "statistics": {one: _given(inputs, one, year) for one in used},
         "coefficients": {row.quantity: [evidence(row)] for found in rows.values() for row in found},
