@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import Any
 
 from gep import tables
+from gep.entries import WHOLE
 from gep.ledger import OUTSIDE, Entry, Run, decimal_text
 from gep.quantities import Quantity, quantities
-from gep.resolve import Graph, Node
+from gep.resolve import Graph
 
-AFTER_KEYS = 13  # what `gep.account` writes of a row after its keys
+AFTER_KEYS = 13  # what `gep.entries.evidence` writes of a row after its keys
 COUNTED = "counted"
 UNSURE = ("demo", "unverified", "secondhand")
 
@@ -181,9 +182,8 @@ def _behind(run: Run, entry: Entry) -> Iterator[tuple[Evidence, bool]]:
 
 def _coefficients(of_year: Mapping[str, Any], item: str, ecosystem: str) -> Iterator[tuple[Evidence, bool]]:
     """The rows that an item is computed with in an ecosystem, each with whether that is not sure."""
-    nodes = {node[0]: Node(node[0], node[1], node[2], tuple(node[3:])) for node in of_year["graph"]}
-    needed = Graph(nodes).of([item]).nodes if item in nodes else {}
-    for name in needed:
+    graph = Graph.of_run(of_year)
+    for name in graph.of([item] if item in graph.nodes else []).nodes:
         rows = [tuple(row) for row in of_year["coefficients"].get(name, ())]
         yield from _applying(rows, ecosystem)
 
@@ -192,8 +192,8 @@ def _applying(rows: list[Evidence], ecosystem: str) -> Iterator[tuple[Evidence, 
     types = tables.ecosystem_types()
     keys = {row: row[2:-AFTER_KEYS] for row in rows}
     by_type = {row: next((key for key in own if key in types), "") for row, own in keys.items()}
-    if not ecosystem:  # a number of the whole zone
-        yield from ((row, False) for row in rows)
+    if ecosystem == WHOLE:  # a number of a whole zone rests on the rows of all its types, in parts that nobody knows
+        yield from ((row, bool(own)) for row, own in keys.items())
     elif any(by_type.values()):
         nearest = ecosystem
         while nearest not in by_type.values() and "." in nearest:

@@ -129,6 +129,7 @@ def warnings(of: Accounted) -> Iterator[Problem]:
     inputs, plan, year, sums = of.inputs, of.prepared.plan, of.year, of.sums
     yield from _densities(plan, year, sums)
     yield from _overlaps(of)
+    yield from _unshared(of)
     yield from _zone_values(of)
     for closure in closures(inputs, plan, year, sums):
         if abs(closure.gap) > IMBALANCE:
@@ -150,18 +151,29 @@ def overlaps() -> tuple[Mapping[str, str], ...]:
 
 def _overlaps(of: Accounted) -> Iterator[Problem]:
     """Pairs of which both are in the sum."""
-    counted = {line.item.quantity for line in of.numbers if line.item and line.price and line.status == "counted"}
+    counted = {line.quantity for line in of.numbers if line.price and line.status == "counted"}
     for pair in overlaps():
         if {pair["a"], pair["b"]} <= counted:
-            yield Problem("counted-twice", of.year, dict(pair))
+            facts = {"a": pair["a"], "b": pair["b"], "why": f"{pair['zh']} / {pair['en']}"}
+            facts |= {"why_zh": pair["zh"], "why_en": pair["en"]}
+            yield Problem("counted-twice", of.year, facts)
+
+
+def _unshared(of: Accounted) -> Iterator[Problem]:
+    """Items that the profile shares out among ecosystems and this stack cannot: they stand for the whole zone."""
+    for line in of.numbers:
+        share = line.item.share if line.item else ""
+        known = entries.output_key(line.service, share) in of.at
+        if line.item and share and not (known and entries.cells(of, line.service, share).valid.any()):
+            yield Problem("share-unresolved", of.year, {"quantity": line.item.quantity, "share": share})
 
 
 def _zone_values(of: Accounted) -> Iterator[Problem]:
     """Numbers of a whole zone, on the way to an item too, outside the vocabulary's range."""
     seen = set()
-    for line in (x for x in of.numbers if x.item and of.graph.nodes[x.item.quantity].level == "zone"):
+    for line in (x for x in of.numbers if of.graph.nodes[x.quantity].level == "zone"):
         given = entries.given(of, line)
-        for node in (n for n in of.graph.of([line.key.partition("|")[2]]).nodes.values() if n.level == "zone"):
+        for node in (n for n in of.graph.of([line.quantity]).nodes.values() if n.level == "zone"):
             for zone in of.inputs.zones.zones:
                 for value in zonal.evaluate(node.name, zone.code, given).values():
                     if not node.quantity.low <= value <= node.quantity.high and not math.isnan(value):
@@ -181,14 +193,8 @@ def _densities(plan: Plan, year: str, sums: Sums) -> Iterator[Problem]:
             area = _counted_area(plan, sums, at, i)
             mean = math.fsum(sums.values[1 + at, i]) / area if area else math.nan
             if gate and not gate.low <= mean <= gate.high and area:
-                unit = quantities()[gate.quantity].unit
-                facts: dict[str, Fact] = {
-                    "quantity": gate.quantity,
-                    "mean": f"{mean:.4g}",
-                    "unit": unit,
-                    "zone": zone.code,
-                }
-                facts |= {"low": gate.low, "high": gate.high}
+                facts: dict[str, Fact] = {"quantity": gate.quantity, "mean": f"{mean:.4g}", "zone": zone.code}
+                facts |= {"unit": quantities()[gate.quantity].unit, "low": gate.low, "high": gate.high}
                 yield Problem("density-unusual", f"{zone.code} {year}", facts)
 
 

@@ -6,6 +6,7 @@ Shared by the account, single maps, `explain` and the lazy xarray view, so that 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -78,6 +79,12 @@ class Inputs:
         years = self.stack.years
         return years[years.index(year) - 1] if name.startswith(PREVIOUS) else year
 
+    def years_between(self, year: str) -> float:
+        """Years since the account before this one; NaN where there is none."""
+        years = self.stack.years
+        at = years.index(year)
+        return math.nan if at == 0 or self.stack.period else float(int(years[at]) - int(years[at - 1]))
+
     def stated(self, name: str, year: str) -> list[list[str]]:
         """What the stack says of its threats or of access, a node of the graph of `year`, as evidence."""
         if bare(name) == ACCESS:
@@ -125,6 +132,7 @@ def _opened(request: Request) -> Inputs:
     problems += _closure_wrong(declared, request)
     problems += _services_unknown(declared, chosen) if chosen else ()
     problems += _statistics_implausible(opened) if opened else ()
+    problems += _object_and_whole(opened) if opened else ()
     problems += _insensitive(declared, read or {}, {**(chosen.sets if chosen else {}), **declared.sets})
     problems += _baseline_wrong(request.stack, legends)
     laid = _mosaics(opened, request.years, legends, areas, problems) if opened and areas else {}
@@ -302,6 +310,17 @@ def _statistics_implausible(opened: Stack) -> Iterator[Problem]:
             yield Problem("statistic-implausible", f"{opened.path.name} {row.zone} {row.year}", facts)
 
 
+def _object_and_whole(opened: Stack) -> Iterator[Problem]:
+    """Figures of a whole zone beside figures of objects in it: whoever adds them counts twice."""
+    objects: dict[tuple[str, str, str], set[str]] = {}
+    for row in opened.statistics:
+        objects.setdefault((row.zone, row.year, row.quantity), set()).add(row.object)
+    for (zone, year, quantity), named in objects.items():
+        if "" in named and len(named) > 1:
+            facts = {"quantity": quantity, "objects": ", ".join(sorted(named - {""}))}
+            yield Problem("statistic-object-and-whole", f"{opened.path.name} {zone} {year}", facts)
+
+
 def _closed(inputs: Inputs) -> Inputs:
     """A stack that declares a closure factor gets the water balance with it."""
     if inputs.stack.closure is None:
@@ -409,7 +428,7 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
         ecosystems=inputs.ecosystems,
         ecosystem_of=_ecosystem_of(inputs),
         outputs=tuple(Output(t.key, Wanted(t.node, t.map), _scope(inputs, t.ecosystems)) for t in targets),
-        years_between=_years_between(inputs.stack, year),
+        years_between=inputs.years_between(year),
         block=(block, block) if block else default_block(inputs.stack.grid, sources.values()),
         cache=shipped.cache(),
         laid=laid,
@@ -428,14 +447,6 @@ def _scope(inputs: Inputs, wanted: tuple[str, ...]) -> tuple[int, ...]:
     if not wanted or legend is None:
         return (IN,) * (len(legend.codes) + 1 if legend else 1)
     return (*(IN if profile.within(wanted, e) else OUT for e in legend.ecosystems), MISSING)
-
-
-def _years_between(opened: Stack, year: str) -> float:
-    """Years since the account before this one; NaN where there is none."""
-    at = opened.years.index(year)
-    if at == 0 or opened.period:
-        return float("nan")
-    return float(int(opened.years[at]) - int(opened.years[at - 1]))
 
 
 def _source(inputs: Inputs, graph: Graph, node_name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> Source:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gep import bearing, extent, ledger, words
 from gep.account import Checked, Outcome
-from gep.errors import GepError, Problem
+from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
 from gep.ledger import Entry, Ledger, Run, short
 from gep.quantities import quantities
@@ -21,6 +21,7 @@ from gep.words import Lang
 
 Row = Sequence[str]
 COUNTED, SATELLITE, UNVALUED = "counted", "satellite", "unvalued"
+DEDUCTION = "deduction"  # the class that reduces the sum
 # Units that people use, largest first: a table takes the first in which its largest figure is at least 0.1.
 _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
     "zh": (("亿", 1e8), ("万", 1e4), ("", 1.0)),
@@ -28,8 +29,7 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
 }
 _PROVISIONAL = "_provisional"
 _THIN = 1e-6  # of a zone, without data: the seams between polygons, which no figure shows
-_FEW = 6  # names shown of a long list
-_FEWER = 3
+_FEW, _FEWER, _FEW_REASONS = 6, 3, 3  # names and reasons shown of a long list
 _LONGEST = 1e9  # a figure above this, in the unit that is shown, is written with a power of ten
 
 
@@ -106,6 +106,10 @@ def _dict(one: Year) -> dict[str, Any]:
         "partial": one.run.recorded["partial"],
         "items": services,
         "total_yuan": {z: _text(_money(one, z, COUNTED)) for z in one.zones},
+        "class_yuan": {
+            cls: {z: _text(_money(one, z, COUNTED, cls)) for z in one.zones}
+            for cls in dict.fromkeys(e.cls for e in one.of(COUNTED))
+        },
         "satellite_yuan": {z: _text(_money(one, z, SATELLITE)) for z in one.zones},
         "warnings": one.run.recorded["warnings"][one.year],
         "unverified": [_unsure_dict(one, status) for status in (COUNTED, SATELLITE, UNVALUED)],
@@ -134,10 +138,11 @@ def _plus(a: Decimal | None, b: Decimal | None) -> Decimal | None:
     return b if a is None else a if b is None else a + b
 
 
-def _money(one: Year, zone: str, status: str) -> Decimal | None:
+def _money(one: Year, zone: str, status: str, cls: str = "") -> Decimal | None:
+    """Yuan of a zone's lines of a status, of one class or of all."""
     total: Decimal | None = None
     for entry in one.of(status):
-        if entry.zone == zone and entry.value_fen is not None:
+        if entry.zone == zone and cls in ("", entry.cls) and entry.value_fen is not None:
             total = _plus(total, ledger.yuan(entry.value_fen))
     return total
 
@@ -170,13 +175,22 @@ def _table(one: Year, lang: Lang) -> str:
             own[0] = ["  · " + own[0][0].removeprefix(title), *own[0][1:]]
         rows, before = rows + own, key.partition("|")[0]
     standard = "total-partial" if one.run.recorded["partial"] else "total-standard"
-    count = len({e.service for e in one.of(COUNTED) if e.value_fen})  # one of nothing but zeros adds none
+    count = len({e.service for e in one.of(COUNTED) if e.value_fen and e.cls != DEDUCTION})  # zeros alone add none
+    rows += _class_rows(one, zones, lang)
     for word, status in ((standard, COUNTED), ("total-satellite", SATELLITE)):
         sums = [_money(one, z, status) for z in zones]
         if any(money is not None for money in sums):
             rows.append(_money_row(words.say(word, lang, count=count), sums, lang))
     physical = "" if one.of(COUNTED) else "\n" + words.say("total-none", lang)
     return layout(rows) + physical
+
+
+def _class_rows(one: Year, zones: list[str], lang: Lang) -> Iterator[Row]:
+    """What each class adds to the sum, or takes from it; nothing where there is one class alone."""
+    classes = list(dict.fromkeys(e.cls for e in one.of(COUNTED) if e.value_fen is not None))
+    for cls in classes if len(classes) > 1 else ():
+        label = words.say("class-sum", lang, cls=words.say(f"list-class-{cls}", lang))
+        yield _money_row(label, [_money(one, z, COUNTED, cls) for z in zones], lang)
 
 
 def _item_rows(
@@ -285,11 +299,19 @@ def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
     said: dict[str, Any] = {
         key: getattr(quantities()[str(name)], lang)
         for key, name in warning.facts.items()
-        if key in ("quantity", "emitted", "a", "b") and name in quantities()
+        if key in ("quantity", "emitted") and name in quantities()
     }
     said |= {key: titles[name][lang] for key, name in warning.facts.items() if key == "service" and name in titles}
     where = warning.where.replace(zone, known, 1) if zone else warning.where
-    return Problem(warning.code, where, {**warning.facts, **said, "zone": known})
+    facts = {**warning.facts, **said, "zone": known}
+    facts |= {key: _quantity(facts[key], lang) for key in ("a", "b") if key in facts}
+    return Problem(warning.code, where, facts | ({"why": facts[f"why_{lang}"]} if f"why_{lang}" in facts else {}))
+
+
+def _quantity(name: Fact, lang: Lang) -> str:
+    """A quantity by its name and id, where it is one."""
+    row = quantities().get(str(name))
+    return f"{getattr(row, lang)} {name}" if row else str(name)
 
 
 def _unverified(one: Year, lang: Lang) -> str:
@@ -304,8 +326,8 @@ def _unverified(one: Year, lang: Lang) -> str:
         names = [getattr(quantities()[row.quantity], lang) for row in rows if row.quantity not in said]
         said |= {row.quantity for row in rows}
         if names and not marks:
-            comma = "、" if lang == "zh" else ", "
-            blocks.append("  " + words.say("unverified-physical", lang, names=comma.join(dict.fromkeys(names))))
+            shown = words.listed(list(dict.fromkeys(names)), lang)
+            blocks.append("  " + words.say("unverified-physical", lang, names=shown))
     return "\n".join([words.say("unverified", lang), *blocks]) if blocks else ""
 
 
@@ -339,8 +361,7 @@ def _left_out(one: Year, lang: Lang) -> str:
         if entry.reason:
             said = words.say("explain-unvalued", lang, reason=entry.reason)
             by_reason.setdefault(said, []).append(titles[entry.service][lang])
-    comma = "、" if lang == "zh" else ", "
-    lines = [f"  {comma.join(dict.fromkeys(names))}: {reason}" for reason, names in by_reason.items()]
+    lines = [f"  {words.listed(dict.fromkeys(names), lang)}: {reason}" for reason, names in by_reason.items()]
     lines += ["  " + words.say("left-out-statistics", lang)] if wanted else []
     lines += [f"    {service}: {_few(list(names), lang)}" for service, names in wanted.items()]
     return "\n".join([words.say("left-out", lang), *lines]) if lines else ""
@@ -355,15 +376,16 @@ def _statistics_lacking(reason: Any, lang: Lang) -> list[str]:
 
 def _few(names: Sequence[str], lang: Lang, few: int = _FEW) -> str:
     """The first names of many."""
-    comma = "、" if lang == "zh" else ", "
-    shown = comma.join(names[:few])
+    shown = words.listed(names[:few], lang)
     return shown if len(names) <= few else words.say("and-more", lang, shown=shown, count=len(names))
 
 
 def _reason(found: Any, lang: Lang) -> str:
     if isinstance(found, dict):
         return str(found[lang])
-    return "; ".join(words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found[:3])
+    said = [words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found]
+    shown = "; ".join(said[:_FEW_REASONS])
+    return shown if len(said) <= _FEW_REASONS else words.say("reasons-more", lang, shown=shown, count=len(said))
 
 
 def _gdp(one: Year, lang: Lang) -> str:
@@ -447,6 +469,7 @@ def checked_dict(found: Checked) -> dict[str, Any]:
         year: [
             {
                 "service": line.service.id,
+                "class": line.service.cls,
                 "item": line.item.quantity if line.item else None,
                 "status": line.status,
                 "reason": [p.as_dict() for p in line.reason],
