@@ -99,7 +99,7 @@ def test_no_unchecked_number_is_hidden(done: Mapping[str, Done], name: str) -> N
     used = {(bearing._used(row).verified, row[0]) for row in rows}
     unsure = [bearing.unsure(found.run, found.entries, status) for status in NUMBERS]
     listed = {(row.verified, row.quantity) for _, of_status in unsure for row in of_status}
-    # Rows of a table that are of land outside the service's scope: carbon counts no cropland, the specification no shrub.
+    # Rows of land outside the scope: carbon counts no cropland, the specification no shrub.
     idle = {("demo", "harvested_carbon"), *([("demo", "nox_uptake")] if name == "gbt38582-2020" else [])}
     assert {pair for pair in used if pair[0] in bearing.UNSURE} - idle == listed - idle
     for lang in words.LANGS:
