@@ -426,7 +426,7 @@ def _libraries() -> dict[str, str]:
 
 def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[str, Any]:
     lines = checked.lines[year]
-    nodes = prepared.graph.nodes.values()
+    known, nodes = prepared.graph.nodes, prepared.graph.nodes.values()
     priced = {
         line.key: [line.price.method, repr(line.price.value), *map(evidence, line.price.rows)]
         for line in lines
@@ -436,7 +436,7 @@ def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[st
     coefficients = {name: [evidence(r) for r in lookup.used] for name, lookup in prepared.plan.lookups.items()}
     return {
         **engine.identity(prepared.plan),
-        "graph": list(({n.name: n.written for n in nodes} | zone.pop("graph")).values()),
+        "graph": [*(n.written for n in nodes), *(n for n in zone.pop("graph") if n[0] not in known)],
         "coefficients": coefficients | zone.pop("coefficients"),
         **zone,
         **_stated(checked.inputs, year, prepared),
@@ -456,11 +456,11 @@ def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
     inputs, graph = checked.inputs, checked.graphs[year]
     names = [x.quantity for x in checked.lines[year] if x.item and x.status != "left_out"]
     names = [name for name in dict.fromkeys(names) if graph.nodes[name].level == "zone"]
-    wired, nodes = graph.of(names).nodes.values(), zonal.nodes(graph, names)
+    nodes = zonal.nodes(graph, names)
     used = dict.fromkeys(one for name in names for one in zonal.statistics_used(graph, name))
     rows = {name: zonal.rows(inputs, graph, name) for name in names}
     return {
-        "graph": {n.name: n.written for n in wired},
+        "graph": [n.written for n in nodes],
         "formulas": {n.name: chosen(n).text for n in nodes if n.via == "formula"},
         "statistics": {one: _given(inputs, one, year) for one in used},
         "coefficients": {row.quantity: [evidence(row)] for found in rows.values() for row in found},

@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import Any
 
 from gep import tables
+from gep.entries import WHOLE
 from gep.ledger import OUTSIDE, Entry, Run, decimal_text
 from gep.quantities import Quantity, quantities
 from gep.resolve import Graph
 
-AFTER_KEYS = 13  # what `gep.account` writes of a row after its keys
+AFTER_KEYS = 13  # what `gep.entries.evidence` writes of a row after its keys
 COUNTED = "counted"
 UNSURE = ("demo", "unverified", "secondhand")
 
@@ -191,7 +192,7 @@ def _applying(rows: list[Evidence], ecosystem: str) -> Iterator[tuple[Evidence, 
     types = tables.ecosystem_types()
     keys = {row: row[2:-AFTER_KEYS] for row in rows}
     by_type = {row: next((key for key in own if key in types), "") for row, own in keys.items()}
-    if not ecosystem:  # a number of a whole zone rests on the rows of all its types, in parts that nobody knows
+    if ecosystem == WHOLE:  # a number of a whole zone rests on the rows of all its types, in parts that nobody knows
         yield from ((row, bool(own)) for row, own in keys.items())
     elif any(by_type.values()):
         nearest = ecosystem

@@ -11,7 +11,7 @@ from typing import Any
 
 from gep import bearing, extent, ledger, words
 from gep.account import Checked, Outcome
-from gep.errors import GepError, Problem
+from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
 from gep.ledger import Entry, Ledger, Run, short
 from gep.quantities import quantities
@@ -29,7 +29,7 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
 }
 _PROVISIONAL = "_provisional"
 _THIN = 1e-6  # of a zone, without data: the seams between polygons, which no figure shows
-_FEW, _FEW_REASONS = 6, 3  # names and reasons shown of a long list
+_FEW, _FEWER, _FEW_REASONS = 6, 3, 3  # names and reasons shown of a long list
 _LONGEST = 1e9  # a figure above this, in the unit that is shown, is written with a power of ten
 
 
@@ -299,11 +299,19 @@ def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
     said: dict[str, Any] = {
         key: getattr(quantities()[str(name)], lang)
         for key, name in warning.facts.items()
-        if key in ("quantity", "emitted", "a", "b") and name in quantities()
+        if key in ("quantity", "emitted") and name in quantities()
     }
     said |= {key: titles[name][lang] for key, name in warning.facts.items() if key == "service" and name in titles}
     where = warning.where.replace(zone, known, 1) if zone else warning.where
-    return Problem(warning.code, where, {**warning.facts, **said, "zone": known})
+    facts = {**warning.facts, **said, "zone": known}
+    facts |= {key: _quantity(facts[key], lang) for key in ("a", "b") if key in facts}
+    return Problem(warning.code, where, facts | ({"why": facts[f"why_{lang}"]} if f"why_{lang}" in facts else {}))
+
+
+def _quantity(name: Fact, lang: Lang) -> str:
+    """A quantity by its name and id, where it is one."""
+    row = quantities().get(str(name))
+    return f"{getattr(row, lang)} {name}" if row else str(name)
 
 
 def _unverified(one: Year, lang: Lang) -> str:
@@ -318,8 +326,8 @@ def _unverified(one: Year, lang: Lang) -> str:
         names = [getattr(quantities()[row.quantity], lang) for row in rows if row.quantity not in said]
         said |= {row.quantity for row in rows}
         if names and not marks:
-            comma = "、" if lang == "zh" else ", "
-            blocks.append("  " + words.say("unverified-physical", lang, names=comma.join(dict.fromkeys(names))))
+            shown = words.listed(list(dict.fromkeys(names)), lang)
+            blocks.append("  " + words.say("unverified-physical", lang, names=shown))
     return "\n".join([words.say("unverified", lang), *blocks]) if blocks else ""
 
 
@@ -327,7 +335,7 @@ def _unsure_row(row: bearing.Unsure, lang: Lang) -> Row:
     """Mark, name, share, what rests on it."""
     names = [getattr(quantities()[item], lang) for item in row.items]
     mark, name = words.say(f"verified-{row.verified}", lang), getattr(quantities()[row.quantity], lang)
-    return [mark, f"{name} {row.quantity}", f"{row.share:.1%}", _few(names, lang, _FEW_REASONS)]
+    return [mark, f"{name} {row.quantity}", f"{row.share:.1%}", _few(names, lang, _FEWER)]
 
 
 def _unsure_dict(one: Year, status: str) -> dict[str, Any]:
