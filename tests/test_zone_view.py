@@ -244,6 +244,22 @@ def test_what_cannot_be_explained(stack: Path) -> None:
         assert (result.exit_code, f"[{code}]" in result.stderr) == (1, True), (name, result.output)
 
 
+def test_code_is_of_pixels(stack: Path) -> None:
+    code = gep("explain", "so2_removed", stack, "--code").output
+    assert "def block(" in code
+    assert "so2_uptake" in code
+    assert "so2_emission" not in code
+    result = gep("explain", "tea_output", stack, "--code")
+    assert (result.exit_code, "[zone-without-map]" in result.stderr) == (1, True)
+
+
+def test_a_price_in_general_has_its_rows() -> None:
+    text = gep("explain", "desilting_cost", "--lang", "en").output
+    assert "prices.csv:" in text
+    assert "youyang_2023" in text
+    assert "Nothing supplies" not in text
+
+
 # --- maps ----------------------------------------------------------------------------------------------------------
 
 
