@@ -339,6 +339,10 @@ def test_the_deduction_is_a_class_of_its_own_and_reduces_the_total(out: Path, ro
         line = next(x for x in shown.splitlines() if part in x)
         assert line.split()[-1] == ("-9.060" if lang == "zh" else "-906.000")
         assert line.split()[-2] in ("缺", "missing")  # the third zone has no plant's figure, which is not nothing
+        valued = {r["service"] for r in rows if r["status"].startswith("counted") and Decimal(r["value_yuan"] or 0)}
+        assert "outside_deduction" in valued
+        count = len(valued) - 1
+        assert (f"（{count} 项服务）" if lang == "zh" else f"({count} services)") in shown
 
 
 def test_json_has_the_classes(stack: Path, tmp_path: Path) -> None:
