@@ -294,7 +294,7 @@ def _targets(checked: Checked, year: str, options: Options) -> list[Target]:
     for line in checked.lines[year]:
         for quantity in _summed(line, graph):
             key, first = output_key(line.service, quantity), quantity not in mapped
-            counted = line.item is not None and quantity == line.item.quantity
+            counted = quantity == line.quantity
             if key not in found or counted:
                 found[key] = Target(key, quantity, line.service.ecosystems, options.maps and counted and first)
             mapped |= {quantity} if counted else set()
@@ -305,11 +305,10 @@ def _summed(line: Line, graph: Graph) -> tuple[str, ...]:
     """The pixel quantities that a line needs the sums of: its own, or those its zone formulas and its key rest on."""
     if line.item is None or line.status == "left_out":
         return ()
-    if graph.nodes[line.item.quantity].level != "zone":
-        return (line.item.quantity,)
-    key = line.item.share
-    shared = key in graph.nodes and graph.nodes[key].level == "pixel"
-    return (*zonal.feeds(graph, line.item.quantity), *([key] if shared else []))
+    if graph.nodes[line.quantity].level != "zone":
+        return (line.quantity,)
+    shared = line.share in graph.nodes and graph.nodes[line.share].level == "pixel"
+    return (*zonal.feeds(graph, line.quantity), *([line.share] if shared else []))
 
 
 def _accounted(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[str, Sums]) -> list[Accounted]:
@@ -436,10 +435,7 @@ def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[st
     coefficients = {name: [evidence(r) for r in lookup.used] for name, lookup in prepared.plan.lookups.items()}
     return {
         **engine.identity(prepared.plan),
-        "graph": [
-            *([n.name, n.via, n.method, *n.args] for n in nodes),
-            *(n for n in zone.pop("graph") if n[0] not in known),
-        ],
+        "graph": [*(n.written for n in nodes), *(n for n in zone.pop("graph") if n[0] not in known)],
         "coefficients": coefficients | zone.pop("coefficients"),
         **zone,
         **_stated(checked.inputs, year, prepared),
@@ -457,13 +453,13 @@ def _stated(inputs: Inputs, year: str, prepared: Prepared) -> dict[str, Any]:
 def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
     """What the zone quantities of a year rest on: their wiring and formulas, statistics and constants."""
     inputs, graph = checked.inputs, checked.graphs[year]
-    names = [x.item.quantity for x in checked.lines[year] if x.item and x.status != "left_out"]
+    names = [x.quantity for x in checked.lines[year] if x.item and x.status != "left_out"]
     names = [name for name in dict.fromkeys(names) if graph.nodes[name].level == "zone"]
     nodes = zonal.nodes(graph, names)
     used = dict.fromkeys(one for name in names for one in zonal.statistics_used(graph, name))
     rows = {name: zonal.rows(inputs, graph, name) for name in names}
     return {
-        "graph": [[n.name, n.via, n.method, *n.args] for n in nodes],
+        "graph": [n.written for n in nodes],
         "formulas": {n.name: chosen(n).text for n in nodes if n.via == "formula"},
         "statistics": {one: _given(inputs, one, year) for one in used},
         "coefficients": {row.quantity: [evidence(row)] for found in rows.values() for row in found},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -106,7 +106,7 @@ def compare(
 
     The request's own profile is not used. GepError with the problems of both accounts.
     """
-    requests = [Request(request.stack, p, request.years, request.methods, request.coefficients) for p in pair]
+    requests = [replace(request, profile=name) for name in pair]
     problems = {(p.code, p.where): p for one in requests for p in _problems(one, partial=partial)}
     raise_all(problems.values())
     profiles = (profile.load(pair[0]), profile.load(pair[1]))
@@ -213,8 +213,7 @@ class _Kept:
     @classmethod
     def of(cls, run: Run, year: str) -> _Kept:
         kept = run.determined["years"][year]
-        nodes = {n[0]: Node(n[0], n[1], n[2], tuple(n[3:])) for n in kept["graph"]}
-        return cls(Graph(nodes), kept.get("coefficients", {}), kept.get("prices", {}))
+        return cls(Graph.of_run(kept), kept["coefficients"], kept["prices"])
 
     def behind(self, item: str) -> Mapping[str, Node]:
         """The nodes that an item rests on."""
@@ -331,8 +330,8 @@ def reasons(one: Comparison, lang: Lang) -> str:
     told = [words.say("compare-why", lang), *lines] if lines else [words.say("compare-same", lang)]
     numbered = {item.service for item in one.items if _numbered(item)}
     silent = [_title(one, i.service, lang) for i in one.items if i.service not in numbered and not i.reasons]
-    comma = "、" if lang == "zh" else ", "
-    neither = [words.say("compare-neither", lang, services=comma.join(dict.fromkeys(silent)))] if silent else []
+    said_of = words.listed(dict.fromkeys(silent), lang)
+    neither = [words.say("compare-neither", lang, services=said_of)] if silent else []
     return "\n".join([words.say("compare-note", lang), "", *told, *neither])
 
 

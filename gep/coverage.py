@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import shapely
@@ -133,8 +133,20 @@ def base_crs(crs: str) -> str:
 # ---- shares
 
 
+class Columns:
+    """A base for parallel arrays: rows are picked from all of them at once, tables put one after the other."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def __getitem__(self, chosen: NDArray[Any]) -> Self:
+        return type(self)(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*(np.concatenate((getattr(self, name), getattr(other, name))) for name in self.__slots__))
+
+
 @dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(Columns):
     """The edges of all polygons that cross rows, in cells from the grid's corner, downward (v0 < v1).
 
     `sign` is +1 where the polygon lies to the right of the edge. An edge that two share is the same bits in both.
@@ -146,9 +158,6 @@ class Lines:
     u1: Floats
     v1: Floats
     sign: Ints
-
-    def __getitem__(self, chosen: NDArray[Any]) -> Lines:
-        return Lines(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
 def lines(shapes: NDArray[Any], label: Ints, grid: Grid) -> Lines:

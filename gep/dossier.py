@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from gep import exports, tables, words
+from gep.entries import WHOLE
 from gep.ledger import OUTSIDE, Entry, Ledger, Run, decimal_text, short
 from gep.quantities import Quantity, quantities
-from gep.resolve import Graph, Node
+from gep.resolve import Graph
 from gep.words import Lang
 
 COLUMNS: Final = (
@@ -25,7 +26,7 @@ COLUMNS: Final = (
     "source", "source_title", "source_publisher", "source_number", "source_year", "clause", "year", "price_year",
     "index", "region", "verified", "note", "items", "share",
 )  # fmt: skip
-_AFTER_KEYS = 13  # what `gep.account` writes of a row after its keys
+_AFTER_KEYS = 13  # what `gep.entries.evidence` writes of a row after its keys
 _COUNTED = "counted"
 
 Evidence = tuple[str, ...]  # a row as the run wrote it down
@@ -190,9 +191,8 @@ def _bearing(run: Run, entries: Iterable[Entry]) -> tuple[dict[Evidence, _Bearin
 
 def _coefficients(of_year: Mapping[str, Any], item: str, ecosystem: str) -> Iterator[tuple[Evidence, bool]]:
     """The rows that an item is computed with in an ecosystem, each with whether that is not sure."""
-    nodes = {node[0]: Node(node[0], node[1], node[2], tuple(node[3:])) for node in of_year["graph"]}
-    needed = Graph(nodes).of([item]).nodes if item in nodes else {}
-    for name in needed:
+    graph = Graph.of_run(of_year)
+    for name in graph.of([item] if item in graph.nodes else []).nodes:
         rows = [tuple(row) for row in of_year["coefficients"].get(name, ())]
         yield from _applying(rows, ecosystem)
 
@@ -201,8 +201,8 @@ def _applying(rows: list[Evidence], ecosystem: str) -> Iterator[tuple[Evidence, 
     types = tables.ecosystem_types()
     keys = {row: row[2:-_AFTER_KEYS] for row in rows}
     by_type = {row: next((key for key in own if key in types), "") for row, own in keys.items()}
-    if any(by_type.values()) and not ecosystem:  # of the whole zone: of any type that lies in it
-        yield from ((row, True) for row in rows)
+    if ecosystem == WHOLE:  # a number of a whole zone rests on the rows of all its types, in parts that nobody knows
+        yield from ((row, bool(own)) for row, own in keys.items())
     elif any(by_type.values()):
         nearest = ecosystem
         while nearest not in by_type.values() and "." in nearest:

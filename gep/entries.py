@@ -7,7 +7,8 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -44,9 +45,24 @@ class Line:
     price: prices.Price | None = None
 
     @property
+    def quantity(self) -> str:
+        """What it counts; "" for a service without items."""
+        return self.item.quantity if self.item else ""
+
+    @property
+    def share(self) -> str:
+        """The pixel quantity by which a zone's number is shared out; "" if it is not."""
+        return self.item.share if self.item else ""
+
+    @property
+    def floors(self) -> bool:
+        """Whether what is negative counts as nothing, ecosystem by ecosystem."""
+        return self.item is not None and self.item.floor == "ecosystem"
+
+    @property
     def key(self) -> str:
         """The output that counts it."""
-        return output_key(self.service, self.item.quantity if self.item else "")
+        return output_key(self.service, self.quantity)
 
 
 def output_key(service: Service, quantity: str) -> str:
@@ -139,17 +155,16 @@ def fed(of: Accounted) -> Iterator[tuple[str, str]]:
 def floored(of: Accounted) -> Iterator[tuple[str, str]]:
     """What the floors of items took away (a negative amount), by year and item; nothing where no item has a floor."""
     for line in of.numbers:
-        if line.item and line.item.floor != "none":
+        if line.floors:
             lost = _whole(of, line, floor=False) - _whole(of, line, floor=True)
             yield f"{of.year}|{line.key}", ledger.decimal_text(lost)
 
 
 def _whole(of: Accounted, line: Line, *, floor: bool) -> Decimal:
-    assert line.item is not None  # noqa: S101  (lines with numbers have items)
-    if of.graph.nodes[line.item.quantity].level == "zone":
+    if of.graph.nodes[line.quantity].level == "zone":
         return sum((x.quantity for x in _leaves(of, line, floor=floor) if x.quantity is not None), Decimal(0))
-    found = cells(of, line.service, line.item.quantity).quantity
-    return door(math.fsum((_floored(found) if floor and line.item.floor == "ecosystem" else found).flat))
+    found = cells(of, line.service, line.quantity).quantity
+    return door(math.fsum((_floored(found) if floor and line.floors else found).flat))
 
 
 def _floored(values: Floats) -> Floats:
@@ -157,16 +172,14 @@ def _floored(values: Floats) -> Floats:
 
 
 def _leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
-    assert line.item is not None  # noqa: S101  (lines with numbers have items)
-    level = of.graph.nodes[line.item.quantity].level
+    level = of.graph.nodes[line.quantity].level
     yield from _zone_leaves(of, line, floor=floor) if level == "zone" else _pixel_leaves(of, line, floor=floor)
 
 
 def _pixel_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
     """Zone × ecosystem, wherever there is any area in scope."""
-    assert line.item is not None  # noqa: S101
-    found = cells(of, line.service, line.item.quantity)
-    values = _floored(found.quantity) if floor and line.item.floor == "ecosystem" else found.quantity
+    found = cells(of, line.service, line.quantity)
+    values = _floored(found.quantity) if floor and line.floors else found.quantity
     for z in range(found.valid.shape[0]):
         for e, ecosystem in enumerate(of.prepared.plan.ecosystems):
             valid, missing = float(found.valid[z, e]), float(found.missing[z, e])
@@ -179,36 +192,33 @@ def _pixel_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
 
 def _zone_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
     """One number a zone, shared out by ecosystem where the item names a key; outside is no accounting unit."""
-    assert line.item is not None  # noqa: S101
     found = given(of, line)
     for z, zone in enumerate(of.inputs.zones.zones, 1):
-        total = zonal.total(line.item.quantity, zone.code, found)
-        if floor and line.item.floor == "ecosystem" and total < 0:
+        total = zonal.total(line.quantity, zone.code, found)
+        if floor and line.floors and total < 0:
             total = 0.0
         yield from _shared(of, line, z, total)
 
 
 def given(of: Accounted, line: Line) -> zonal.Given:
     """What a line's zone formulas see: totals over the service's scope, missing where no cell has a value."""
-    assert line.item is not None  # noqa: S101
     totals = {}
-    for feed in zonal.feeds(of.graph, line.item.quantity):
+    for feed in zonal.feeds(of.graph, line.quantity):
         found = cells(of, line.service, feed)
         for z, zone in enumerate(of.inputs.zones.zones, 1):
             unknown = not found.valid[z].any() and found.missing[z].any()
             totals[feed, zone.code] = math.nan if unknown else math.fsum(found.quantity[z])
-    return zonal.given(of.inputs, of.graph, line.item.quantity, of.year, totals)
+    return zonal.given(of.inputs, of.graph, line.quantity, of.year, totals)
 
 
 def _shared(of: Accounted, line: Line, zone: int, total: float) -> Iterator[Leaf]:
     """A zone's number as one leaf, or as parts by ecosystem that add up to it exactly."""
-    assert line.item is not None  # noqa: S101
     valid, missing = _areas(of, line, zone, total)
     if math.isnan(total):
         yield Leaf(zone, WHOLE, None, valid, missing)
         return
-    key = output_key(line.service, line.item.share)
-    found = cells(of, line.service, line.item.share) if key in of.at else None
+    key = output_key(line.service, line.share)
+    found = cells(of, line.service, line.share) if key in of.at else None
     weights = found.quantity[zone] if found else np.zeros(1)
     if found is None or (weights < 0).any() or not weights.sum() > 0:
         yield Leaf(zone, WHOLE, door(total), valid, missing)
@@ -220,27 +230,36 @@ def _shared(of: Accounted, line: Line, zone: int, total: float) -> Iterator[Leaf
 
 
 def split(total: Decimal, weights: Floats) -> list[Decimal]:
-    """A number in parts by weight, in its own last digit, that add up to it exactly (largest remainders).
+    """A number in parts by weight, in the ledger's last digit, that add up to it exactly (largest remainders).
 
-    >>> split(Decimal("10.0"), np.array([1.0, 1.0, 1.0]))
-    [Decimal('3.4'), Decimal('3.3'), Decimal('3.3')]
+    >>> split(Decimal("10"), np.array([1.0, 1.0, 1.0]))
+    [Decimal('3.3333334'), Decimal('3.3333333'), Decimal('3.3333333')]
     """
-    quantum = Decimal((0, (1,), min(0, int(total.as_tuple().exponent))))
-    exact = [total * Decimal(float(w)) / Decimal(float(weights.sum())) for w in weights]
-    parts = [x.quantize(quantum, ROUND_FLOOR) for x in exact]
+    quantum = _last_digit(total)
+    shares = [Fraction(float(weight)) for weight in weights]
+    exact = [Fraction(total / quantum) * share / sum(shares) for share in shares]
+    parts = [math.floor(x) for x in exact]
     order = sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))
-    for i in order[: int((total - sum(parts, Decimal(0))) / quantum)]:
-        parts[i] += quantum
-    return parts
+    for i in order[: int(total / quantum) - sum(parts)]:
+        parts[i] += 1
+    return [part * quantum for part in parts]
+
+
+def _last_digit(total: Decimal) -> Decimal:
+    """The unit that parts of a number come in: the last of the ledger's digits, or its own where it has more.
+
+    >>> _last_digit(Decimal("12")), _last_digit(Decimal("5050900000"))
+    (Decimal('1E-7'), Decimal('1E+1'))
+    """
+    return Decimal(1).scaleb(min(total.adjusted() + 1 - ledger.DIGITS, int(total.normalize().as_tuple().exponent)))
 
 
 def _areas(of: Accounted, line: Line, zone: int, total: float) -> tuple[float, float]:
     """The area that a zone's number holds for: that of its pixel inputs, else the whole zone's."""
-    assert line.item is not None  # noqa: S101
     area = of.inputs.zones.zones[zone - 1].area_m2
     if math.isnan(total):
         return 0.0, area
-    found = [cells(of, line.service, feed) for feed in zonal.feeds(of.graph, line.item.quantity)]
+    found = [cells(of, line.service, feed) for feed in zonal.feeds(of.graph, line.quantity)]
     if not found:
         return area, 0.0
     worst = max(found, key=lambda one: float(one.missing[zone].sum()))
@@ -256,11 +275,10 @@ def _missing_share(leaves: list[Leaf]) -> float:
 
 
 def _entry(of: Accounted, line: Line, leaf: Leaf, status: str) -> Entry:
-    assert line.item is not None  # noqa: S101
     zones = of.inputs.zones
     zone = zones.zones[leaf.zone - 1] if leaf.zone else None
-    node = of.graph.nodes[line.item.quantity]
-    rows = [*_rows_behind(of, line.item.quantity, leaf.ecosystem), *(line.price.rows if line.price else ())]
+    node = of.graph.nodes[line.quantity]
+    rows = [*_rows_behind(of, line.quantity, leaf.ecosystem), *(line.price.rows if line.price else ())]
     return Entry(
         year=of.year,
         zone_level=zones.level,
@@ -268,19 +286,19 @@ def _entry(of: Accounted, line: Line, leaf: Leaf, status: str) -> Entry:
         zone_name=zone.name.get("zh") or zone.name.get("en") or zone.code if zone else ledger.OUTSIDE,
         ecosystem=leaf.ecosystem,
         service=line.service.id,
-        item=line.item.quantity,
+        item=line.quantity,
         cls=line.service.cls,
         status=status,
         method=node.method or node.via,
         quantity=leaf.quantity,
-        quantity_unit=quantities()[line.item.quantity].total_unit,
+        quantity_unit=quantities()[line.quantity].total_unit,
         **_priced(line.price, leaf.quantity),
         valid_area_km2=door(leaf.valid / 1e6),
         missing_area_km2=door(leaf.missing / 1e6),
         allocated=leaf.allocated,
         verified=next((v for v in _WORST if any(row.verified == v for row in rows)), ""),
         reason=of.inputs.stack.unvalued.get(line.service.id, ""),
-        method_hash=_method_hash(of.graph, line.item.quantity),
+        method_hash=_method_hash(of.graph, line.quantity),
     )
 
 
@@ -355,7 +373,7 @@ def _without_number(year: str, line: Line) -> Entry:
         zone_name="",
         ecosystem="",
         service=line.service.id,
-        item=line.item.quantity if line.item else "",
+        item=line.quantity,
         cls=line.service.cls,
         status=line.status,
         method="",

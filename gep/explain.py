@@ -36,7 +36,7 @@ from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare,
 from gep.prices import Price
 from gep.profile import Item, Profile, Service, within
 from gep.quantities import quantities
-from gep.resolve import ACCESS, THREATS, Graph, Node, bare, node_name, unresolved, ways
+from gep.resolve import ACCESS, THREATS, Graph, Node, bare, inputs_of, node_name, unresolved, ways
 from gep.tables import Legend
 from gep.words import LANGS, Lang
 from gep.zonetree import ZoneTree
@@ -51,7 +51,7 @@ def in_general(name: str, lang: Lang) -> str:
         raise GepError([Problem("quantity-unknown", name, {"quantity": name, "near": _near(name)})])
     lines = [f"{getattr(row, lang)} {name}  {row.unit}  [{row.kind}]"]
     for method, way in ways(name).items():
-        args = ", ".join(way.needs if isinstance(way, Field) else way.params)
+        args = ", ".join(inputs_of(way))
         lines += [f"  {method}({args})  {cited(way.source, way.clause)}", f"    {way.summary}"]
         lines += [] if isinstance(way, Field) else [f"    | {line}" for line in code_lines(way.func)]
     table = tables.everywhere().get(name)
@@ -367,9 +367,8 @@ def _figure(entries: list[Entry], lang: Lang) -> list[str]:
 def _evidence(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator[str]:
     """What the run wrote down of the graph, inputs, statistics, coefficients and prices behind these entries."""
     items, zone, of_year = {e.item for e in entries}, entries[0].zone, run.determined["years"][year]
-    nodes = {n[0]: Node(n[0], n[1], n[2], tuple(n[3:])) for n in of_year["graph"]}
-    needed = Graph(nodes).of([item for item in items if item in nodes]).nodes
-    for node in needed.values():
+    graph = Graph.of_run(of_year)
+    for node in graph.of([item for item in items if item in graph.nodes]).nodes.values():
         said = f"{node.method}({', '.join(node.args)})" if node.method else words.say(f"explain-via-{node.via}", lang)
         yield f"  {label(node, lang)} ← {said}"
         yield from ("    " + text for text in _written(of_year, node, zone, lang))

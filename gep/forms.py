@@ -18,7 +18,7 @@ from gep.errors import Fact, GepError, Problem, raise_all
 from gep.headings import folded
 from gep.needs import BUREAUS, Need, needs
 from gep.prepare import DEFAULT_PROFILE, Request
-from gep.quantities import quantities
+from gep.quantities import Quantity, quantities
 from gep.statistics import Reader, Statistic, conversion, implausible, mixed, twice, zone_names, zone_words
 from gep.words import LANGS, Lang
 from gep.yearbook import Given
@@ -35,6 +35,7 @@ _PRICES = {
     "name": 34, "price": 28, "unit": 14, "shipped": 16, "shipped_source": 28, "value": 16, "price_year": 12,
     "source": 28, "note": 24,
 }  # fmt: skip
+_NEEDED = ("price", "unit", "value", "price_year", "source", "note")  # of a sheet of prices, to be read back
 _FILLED = ("object", "value", "source", "note", "price_year")
 _SOURCES = ("id", "title", "publisher", "number", "year", "url", "licence")
 _LONG = ("zone", "year", "quantity", "object", "value", "unit", "source", "note")
@@ -348,12 +349,27 @@ def _read_prices(path: Path, problems: list[Problem]) -> list[dict[str, str]]:
     titles = {words.say("form-prices", lang) for lang in LANGS}
     found = []
     for sheet in (one for one in sheets.read(path, []) if one.name in titles and one.rows):
-        columns = {name: col for col, name in enumerate(_PRICES)}
+        columns = _price_columns(sheet)
+        lost = [words.say(f"form-column-{name}", lang) for name in _NEEDED if name not in columns for lang in LANGS]
+        if lost:
+            problems.append(Problem("forms-columns-missing", sheet.where(0), {"columns": ", ".join(lost)}))
+            continue
         for number in range(1, len(sheet.rows)):
             row = {name: sheet.cell(number, col) for name, col in columns.items()}
             if row["value"] and not headings.missing(row["value"]):
                 found.append(row | {"where": sheet.where(number, columns["value"])})
     problems += [p for row in found for p in _price_wrong(row)]
+    return found
+
+
+def _price_columns(sheet: sheets.Sheet) -> dict[str, int]:
+    """The columns of a sheet of prices by their headings: a bureau may have put one in between."""
+    known = {folded(words.say(f"form-column-{name}", lang)): name for name in _PRICES for lang in LANGS}
+    found: dict[str, int] = {}
+    for col, text in enumerate(sheet.rows[0]):
+        for part in headings.folded_parts(text):
+            if part in known:
+                found.setdefault(known[part], col)
     return found
 
 
@@ -363,12 +379,21 @@ def _price_wrong(row: Mapping[str, str]) -> Iterable[Problem]:
         yield Problem("forms-price-unknown", row["where"], {"price": row["price"]})
     elif value is None:
         yield Problem("forms-price-number", row["where"], {"value": row["value"]})
-    elif not known.low <= value <= known.high:
-        facts: dict[str, Fact] = {"quantity": known.name, "value": f"{value:.6g} {known.unit}"}
-        yield Problem("statistic-implausible", row["where"], facts | {"low": known.low, "high": known.high})
+    elif (found := conversion(row["unit"], known)) is None:
+        facts: dict[str, Fact] = {"unit": row["unit"], "quantity": known.name, "wanted": known.unit}
+        yield Problem("statistics-unit-wrong", row["where"], facts)
+    else:
+        yield from _implausible(known, value * found[0] + found[1], row["where"])
     empty = [name for name in ("price_year", "source") if not row[name]]
     if empty:
         yield Problem("statistics-cell-empty", row["where"], {"columns": ", ".join(empty)})
+
+
+def _implausible(known: Quantity, value: float, where: str) -> Iterable[Problem]:
+    """A figure, in the vocabulary's unit, out of all range."""
+    if not known.low <= value <= known.high:
+        facts: dict[str, Fact] = {"quantity": known.name, "value": f"{value:.6g} {known.unit}"}
+        yield Problem("statistic-implausible", where, facts | {"low": known.low, "high": known.high})
 
 
 def merge(found: Check, out: Path) -> list[Path]:

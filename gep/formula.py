@@ -8,7 +8,8 @@ and the constants of its module, nothing else: it is compiled.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeVar
@@ -74,6 +75,22 @@ def yields(
         return func
 
     return register
+
+
+def masked(formula: Formula, args: Sequence[float]) -> float:
+    """A formula's result outside the pixels, behind the engine's mask: NaN where an argument is NaN or none is finite.
+
+    >>> half = Formula("x", "half", lambda x: 0.5 / x, ("x",), "", "", None, False)
+    >>> masked(half, [0.25]), masked(half, [0.0]), masked(half, [math.nan])
+    (2.0, nan, nan)
+    """
+    if any(math.isnan(arg) for arg in args):
+        return math.nan
+    try:
+        result = formula.func(*args)
+    except (ZeroDivisionError, ValueError, OverflowError):
+        return math.nan
+    return result if isinstance(result, float | int) and math.isfinite(result) else math.nan
 
 
 def methods(quantity: str) -> dict[str, Formula]:

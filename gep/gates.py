@@ -151,7 +151,7 @@ def overlaps() -> tuple[Mapping[str, str], ...]:
 
 def _overlaps(of: Accounted) -> Iterator[Problem]:
     """Pairs of which both are in the sum."""
-    counted = {line.item.quantity for line in of.numbers if line.item and line.price and line.status == "counted"}
+    counted = {line.quantity for line in of.numbers if line.price and line.status == "counted"}
     for pair in overlaps():
         if {pair["a"], pair["b"]} <= counted:
             facts = {"a": pair["a"], "b": pair["b"], "why": f"{pair['zh']} / {pair['en']}"}
@@ -171,9 +171,9 @@ def _unshared(of: Accounted) -> Iterator[Problem]:
 def _zone_values(of: Accounted) -> Iterator[Problem]:
     """Numbers of a whole zone, on the way to an item too, outside the vocabulary's range."""
     seen = set()
-    for line in (x for x in of.numbers if x.item and of.graph.nodes[x.item.quantity].level == "zone"):
+    for line in (x for x in of.numbers if of.graph.nodes[x.quantity].level == "zone"):
         given = entries.given(of, line)
-        for node in (n for n in of.graph.of([line.key.partition("|")[2]]).nodes.values() if n.level == "zone"):
+        for node in (n for n in of.graph.of([line.quantity]).nodes.values() if n.level == "zone"):
             for zone in of.inputs.zones.zones:
                 for value in zonal.evaluate(node.name, zone.code, given).values():
                     if not node.quantity.low <= value <= node.quantity.high and not math.isnan(value):
@@ -193,14 +193,8 @@ def _densities(plan: Plan, year: str, sums: Sums) -> Iterator[Problem]:
             area = _counted_area(plan, sums, at, i)
             mean = math.fsum(sums.values[1 + at, i]) / area if area else math.nan
             if gate and not gate.low <= mean <= gate.high and area:
-                unit = quantities()[gate.quantity].unit
-                facts: dict[str, Fact] = {
-                    "quantity": gate.quantity,
-                    "mean": f"{mean:.4g}",
-                    "unit": unit,
-                    "zone": zone.code,
-                }
-                facts |= {"low": gate.low, "high": gate.high}
+                facts: dict[str, Fact] = {"quantity": gate.quantity, "mean": f"{mean:.4g}", "zone": zone.code}
+                facts |= {"unit": quantities()[gate.quantity].unit, "low": gate.low, "high": gate.high}
                 yield Problem("density-unusual", f"{zone.code} {year}", facts)
 
 

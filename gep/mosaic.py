@@ -20,7 +20,7 @@ import shapely
 from numpy.typing import NDArray
 
 from gep import parcels, shipped
-from gep.coverage import ONE, Floats, Ints, areas, lines, pieces, ranges, spans
+from gep.coverage import ONE, Columns, Floats, Ints, areas, lines, pieces, ranges, spans
 from gep.declaration import Polygons
 from gep.grid import Grid, Window
 from gep.parcels import Parcels
@@ -160,19 +160,13 @@ def _hashed(*parts: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
+class _Cut(Columns):
     """Polygons cut at the zones' borders: each one's zone (0 outside) and class."""
 
     shapes: Shapes
     zone: Ints
     label: Ints
     surveyed: Floats
-
-    def __getitem__(self, chosen: NDArray[Any]) -> _Cut:
-        return _Cut(*(getattr(self, name)[chosen] for name in self.__slots__))
-
-    def __add__(self, other: _Cut) -> _Cut:
-        return _Cut(*(np.concatenate((getattr(self, n), getattr(other, n))) for n in self.__slots__))
 
 
 def _make(
@@ -275,19 +269,13 @@ def _parts(drawn: _Cut, held: _Cut, laid: Floats, crs: str) -> Iterator[Part]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Units:
+class _Units(Columns):
     """Parts of cells in units of 2⁻⁴⁰."""
 
     cell: Ints
     zone: Ints
     klass: Ints
     units: Ints
-
-    def __getitem__(self, chosen: NDArray[Any]) -> _Units:
-        return _Units(*(getattr(self, name)[chosen] for name in self.__slots__))
-
-    def __add__(self, other: _Units) -> _Units:
-        return _Units(*(np.concatenate((getattr(self, n), getattr(other, n))) for n in self.__slots__))
 
 
 def _strips(held: _Cut, zones: Zones, grid: Grid, classes: int) -> Iterator[tuple[Window, _Units]]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
 from gep.profile import Profile
 from gep.quantities import Quantity, quantities
-from gep.resolve import GIVEN, TABLE, bare, node_name, ways
+from gep.resolve import GIVEN, TABLE, bare, inputs_of, node_name, ways
 from gep.statistics import conversion
 from gep.words import LANGS, Lang
 
@@ -39,11 +39,10 @@ class Owner:
 
 @dataclass(slots=True)
 class Need:
-    """A statistic or price that is asked for: what for, and whether the account can do without it."""
+    """A statistic or price that is asked for, and whether the account can do without it."""
 
     quantity: Quantity
     owner: Owner
-    services: list[str] = field(default_factory=list)
     optional: bool = True
 
     @property
@@ -99,21 +98,19 @@ def needs(chosen: Profile, layers: frozenset[str], methods: Mapping[str, str]) -
             found[one.name] = Need(one, whose, optional=False)
     for service in chosen.services.values():
         for item in service.items if service.status != "not_applicable" else ():
-            roots = [name for name in (item.quantity, item.price, getattr(item, "share", "")) if name]
+            roots = [name for name in (item.quantity, item.price, item.share) if name]
             for name in _reached(roots, layers, methods):
-                _add(found, name, service.id, optional=getattr(item, "optional", False))
+                _add(found, name, optional=item.optional)
     ordered = [found[name] for name in quantities() if name in found]
     return [n for n in ordered if n.quantity.kind != "price"], [n for n in ordered if n.quantity.kind == "price"]
 
 
-def _add(found: dict[str, Need], name: str, service: str, *, optional: bool) -> None:
+def _add(found: dict[str, Need], name: str, *, optional: bool) -> None:
     # Prices are the business of 发改; a statistic that bureaus.csv forgets is asked of 统计.
     other = BUREAUS[-1] if quantities()[name].kind == "price" else BUREAUS[0]
     whose = owner(name) or Owner(name, other, "", False, dict.fromkeys(LANGS, ""), dict.fromkeys(LANGS, ""))
     need = found.setdefault(name, Need(quantities()[name], whose))
     need.optional = need.optional and optional
-    if service not in need.services:
-        need.services.append(service)
 
 
 def _reached(roots: list[str], layers: frozenset[str], methods: Mapping[str, str]) -> Iterator[str]:
@@ -131,4 +128,4 @@ def _reached(roots: list[str], layers: frozenset[str], methods: Mapping[str, str
             yield name
         elif picked != TABLE:
             for way in [known[picked]] if picked in known else known.values():
-                pending += getattr(way, "params", None) or way.needs  # type: ignore[union-attr]
+                pending += inputs_of(way)

@@ -24,10 +24,10 @@ from gep.needs import owner
 from gep.paper import Paper, Row
 from gep.profile import Item, Profile, Service
 from gep.quantities import Quantity, quantities
-from gep.resolve import TABLE, bare, node_name, ways
+from gep.resolve import GIVEN, TABLE, bare, inputs_of, node_name, ways
 from gep.tables import Table
 from gep.typeset import Typeset, symbol, typeset
-from gep.words import Lang, say, texts
+from gep.words import Lang, listed, say, texts
 
 Way: TypeAlias = Formula | Field
 _STANDARD = re.compile(r"^(GB|HJ|LY|DB|SL|TD|NY|SC|WS|DZ|QX)\b|^(GB|HJ|LY|DB)[ /\d]|〔\d{4}〕")
@@ -119,10 +119,6 @@ def choice(chosen: Profile, name: str) -> Choice:
     return Choice(allowed, tuple(way for way in there.values() if way not in allowed), picked=picked is not None)
 
 
-def _needs(way: Way) -> tuple[str, ...]:
-    return way.params if isinstance(way, Formula) else way.needs
-
-
 def _name(param: str) -> str:
     """The quantity that a parameter is of: without `previous_` and `annual_`."""
     return node_name(bare(param))
@@ -134,7 +130,7 @@ def _reach(chosen: Profile, name: str, seen: dict[str, None]) -> None:
         return
     seen[name] = None
     for way in choice(chosen, name).allowed:
-        for param in _needs(way):
+        for param in inputs_of(way):
             _reach(chosen, _name(param), seen)
 
 
@@ -278,7 +274,7 @@ class _Writer:
             yield self._say("norm-state-empty", names=self._list(map(self._word, empty)))
 
     def _list(self, words: Iterable[str]) -> str:
-        return ("、" if self.lang == "zh" else ", ").join(words)
+        return listed(words, self.lang)
 
     # Chapters 1 to 4
 
@@ -516,7 +512,7 @@ class _Writer:
 
     def _is_given(self, name: str) -> bool:
         """Whether it comes from outside: nothing yields it and no table has it, or a stack may map it."""
-        if name in ("month", "half_month", "latitude", "years_between"):
+        if name in GIVEN:
             return False
         return not self.norm.choice(name).allowed and not self.norm.rows(name)
 

@@ -9,22 +9,20 @@ mended: a ring that touches itself (Esri's form of a hole at the border), which 
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from pyproj import CRS
 from pyproj.exceptions import CRSError, ProjError
 
+from gep import vectors
 from gep.coverage import Floats, Ints, base_crs, metres, ranges, transformer
 from gep.declaration import Polygons
 from gep.errors import Fact, GepError, Problem, raise_all
@@ -143,49 +141,35 @@ def _checked(
 
 
 def _read(path: Path, said: Polygons) -> _File:
-    where = str(path)
+    where, fields = str(path), [field for field in (said.field, said.area_field) if field]
     try:
-        info, table, wkb = _open(path, said)
-    except (DataSourceError, DataLayerError, FeatureError, GeometryError, UnicodeDecodeError, LookupError) as e:
+        found = vectors.read(path, _layer(path, said), fields, said.encoding or None)
+    except (*vectors.UNREADABLE, *vectors.ENCODING) as e:
         raise GepError([Problem("parcels-unreadable", where, {"reason": str(e)})]) from e
-    wanted = [field for field in (said.field, said.area_field) if field and field not in table]
     problems = [
-        Problem("parcels-field-missing", where, {"field": field, "fields": ", ".join(map(str, info["fields"]))})
-        for field in wanted
+        Problem("parcels-field-missing", where, {"field": field, "fields": ", ".join(found.fields)})
+        for field in fields
+        if field not in found.table
     ]
-    problems += [] if info["crs"] else [Problem("parcels-crs-missing", where)]
-    problems += [] if wkb is not None and len(wkb) else [Problem("parcels-empty", where)]
+    wkb = found.shapes if found.shapes is not None else ()
+    problems += [] if found.crs else [Problem("parcels-crs-missing", where)]
+    problems += [] if len(wkb) else [Problem("parcels-empty", where)]
     raise_all(problems)
     surveyed = np.full(len(wkb), np.nan)
     if said.area_field:
-        surveyed = np.array([_number(value) for value in table[said.area_field]])
-    code = tuple(map(_text, table[said.field]))
+        surveyed = np.array([_number(value) for value in found.table[said.area_field]])
+    code = tuple(map(vectors.text, found.table[said.field]))
     shapes = shapely.from_wkb(wkb, on_invalid="ignore")
-    return _File(path, str(info["crs"]), shapes, code, surveyed, np.arange(1, len(wkb) + 1))
+    return _File(path, found.crs, shapes, code, surveyed, np.arange(1, len(wkb) + 1))
 
 
-def _open(path: Path, said: Polygons) -> tuple[Mapping[str, Any], Mapping[str, Any], Any]:
-    layers = [str(found) for found in pyogrio.list_layers(path)[:, 0]]
+def _layer(path: Path, said: Polygons) -> str:
+    layers = vectors.layers(path)
     layer = said.layer or (layers[0] if len(layers) == 1 else "")
     if layer not in layers:
         facts: dict[str, Fact] = {"layer": layer or "–", "layers": ", ".join(layers)}
         raise GepError([Problem("parcels-layer", str(path), facts)])
-    with warnings.catch_warnings():
-        for of_no_loss in (r"Measured \(M\) geometry", ".*invalid winding order", "Non closed ring"):
-            warnings.filterwarnings("ignore", of_no_loss)
-        named = {"layer": layer, "encoding": said.encoding or None}
-        info = pyogrio.read_info(path, **named)
-        columns = [f for f in dict.fromkeys((said.field, said.area_field)) if f in info["fields"]]
-        meta, _, wkb, values = pyogrio.raw.read(path, columns=columns, force_2d=True, **named)
-    return info, dict(zip(meta["fields"], values, strict=True)), wkb
-
-
-def _text(value: Any) -> str:
-    """A code as text: "" for none; 101.0, as a .dbf may hold a code, is "101"."""
-    if value is None or value != value:  # noqa: PLR0124 — NaN
-        return ""
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value) if whole else value).strip()
+    return layer
 
 
 def _number(value: Any) -> float:

@@ -81,7 +81,7 @@ def warnings(of: Accounted, entries: Iterable[Entry], *, complete: bool) -> Iter
 
 
 def _zones(of: Accounted, entries: list[Entry]) -> Iterator[Zone]:
-    counted = [e for e in entries if e.status.startswith("counted") or e.status.startswith("unvalued")]
+    counted = [e for e in entries if e.status.startswith(("counted", "unvalued"))]
     for zone in of.inputs.zones.zones:
         mine = tuple(e for e in counted if e.zone == zone.code)
         rows = [s for s in of.inputs.stack.statistics if s.zone == zone.code and s.year == of.year]

@@ -6,6 +6,7 @@ Shared by the account, single maps, `explain` and the lazy xarray view, so that 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -77,6 +78,12 @@ class Inputs:
         """The year that a node of the graph of `year` is of."""
         years = self.stack.years
         return years[years.index(year) - 1] if name.startswith(PREVIOUS) else year
+
+    def years_between(self, year: str) -> float:
+        """Years since the account before this one; NaN where there is none."""
+        years = self.stack.years
+        at = years.index(year)
+        return math.nan if at == 0 or self.stack.period else float(int(years[at]) - int(years[at - 1]))
 
     def stated(self, name: str, year: str) -> list[list[str]]:
         """What the stack says of its threats or of access, a node of the graph of `year`, as evidence."""
@@ -399,7 +406,7 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
         ecosystems=inputs.ecosystems,
         ecosystem_of=_ecosystem_of(inputs),
         outputs=tuple(Output(t.key, Wanted(t.node, t.map), _scope(inputs, t.ecosystems)) for t in targets),
-        years_between=_years_between(inputs.stack, year),
+        years_between=inputs.years_between(year),
         block=(block, block) if block else default_block(inputs.stack.grid, sources.values()),
         cache=shipped.cache(),
         laid=laid,
@@ -418,14 +425,6 @@ def _scope(inputs: Inputs, wanted: tuple[str, ...]) -> tuple[int, ...]:
     if not wanted or legend is None:
         return (IN,) * (len(legend.codes) + 1 if legend else 1)
     return (*(IN if profile.within(wanted, e) else OUT for e in legend.ecosystems), MISSING)
-
-
-def _years_between(opened: Stack, year: str) -> float:
-    """Years since the account before this one; NaN where there is none."""
-    at = opened.years.index(year)
-    if at == 0 or opened.period:
-        return float("nan")
-    return float(int(opened.years[at]) - int(opened.years[at - 1]))
 
 
 def _source(inputs: Inputs, graph: Graph, node_name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> Source:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from gep.errors import GepError, Problem
+from gep.formula import masked
 from gep.fuse import chosen
 from gep.prepare import Inputs, look_up, resolve_year
 from gep.quantities import quantities
-from gep.resolve import Graph, Node
+from gep.resolve import YEARS_BETWEEN, Graph
 from gep.tables import Row
 
 
@@ -51,10 +52,11 @@ def price(inputs: Inputs, name: str, year: str) -> Price:
         raise GepError(
             Problem("price-empty", row.where, {"price": row.quantity, "set": row.set or "-"}) for row in empty
         )
-    value = _evaluate(graph, name, {key: row.value for key, row in rows.items()})
+    given = {YEARS_BETWEEN: inputs.years_between(year), **{key: row.value for key, row in rows.items()}}
+    value = _evaluate(graph, name, given)
     if math.isnan(value):
         raise GepError([Problem("price-not-finite", name, {"price": name, "method": graph.nodes[name].method})])
-    low, high = _range(graph, name, rows)
+    low, high = _range(graph, name, given, rows)
     return Price(name, value, low, high, graph.nodes[name].method, tuple(rows.values()))
 
 
@@ -73,24 +75,15 @@ def _evaluate(graph: Graph, name: str, given: Mapping[str, float]) -> float:
     known = dict(given)
     for node in graph.nodes.values():
         if node.via == "formula":
-            known[node.name] = _call(node, known)
+            known[node.name] = masked(chosen(node), [known[arg] for arg in node.args])
     return known[name]
 
 
-def _call(node: Node, known: Mapping[str, float]) -> float:
-    function: Callable[..., float] = chosen(node).func
-    try:
-        result = function(*(known[arg] for arg in node.args))
-    except (ZeroDivisionError, ValueError, OverflowError):
-        return math.nan
-    return result if isinstance(result, float | int) and math.isfinite(result) else math.nan
-
-
-def _range(graph: Graph, name: str, rows: Mapping[str, Row]) -> tuple[float, float]:
+def _range(graph: Graph, name: str, given: Mapping[str, float], rows: Mapping[str, Row]) -> tuple[float, float]:
     """The least and greatest price over the corners of its inputs' ranges."""
     ends = {key: (r.low, r.high) if np.isfinite([r.low, r.high]).all() else (r.value,) for key, r in rows.items()}
     if all(len(end) == 1 for end in ends.values()):
         return math.nan, math.nan
     corners = (dict(zip(ends, corner, strict=True)) for corner in itertools.product(*ends.values()))
-    found = [_evaluate(graph, name, corner) for corner in corners]
+    found = [_evaluate(graph, name, {**given, **corner}) for corner in corners]
     return min(found), max(found)

@@ -22,7 +22,7 @@ class Quantity:
     """One row of the vocabulary.
 
     `unit` is what formulas see, `total_unit` what a zone's total over a year is counted in (empty where a total
-    has no meaning), `steps` how many values a year may have (1, 12 or 24) and `annual` how they make the year's.
+    has no meaning), `steps` how many values a year may have (1, 12, 24 or 365) and `annual` how they make the year's.
     """
 
     name: str

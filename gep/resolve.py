@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import gep.services  # noqa: F401  (registers the formulas)
-from gep.errors import Problem
+from gep.errors import Fact, Problem
 from gep.fields import Field, fields
 from gep.formula import STEPS, Formula, methods
 from gep.quantities import Quantity, quantities
 from gep.tables import THREAT, Table
+from gep.words import LANGS, say
 
 Via = Literal["layer", "field", "formula", "table", "statistic", "given", "stack"]
 Level = Literal["pixel", "zone", "price", "whole"]
@@ -27,8 +28,8 @@ Level = Literal["pixel", "zone", "price", "whole"]
 PREVIOUS = "previous_"
 ANNUAL = "annual_"
 # What the engine itself knows: the step's number, each cell's latitude, the years to the account before.
-LATITUDE = "latitude"
-GIVEN = ("month", "half_month", LATITUDE, "years_between")
+LATITUDE, YEARS_BETWEEN = "latitude", "years_between"
+GIVEN = ("month", "half_month", LATITUDE, YEARS_BETWEEN)
 TABLE = "table"
 # What a stack's own tables [threats.*] and [access] yield: fields alone read them.
 THREATS, ACCESS = "threat_influence", "habitat_access"
@@ -55,12 +56,23 @@ class Node:
         """The vocabulary's row."""
         return quantities()[bare(self.name)]
 
+    @property
+    def written(self) -> list[str]:
+        """As a run writes it down: name, origin, method, arguments."""
+        return [self.name, self.via, self.method, *self.args]
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
     """Nodes by name, inputs before what uses them."""
 
     nodes: Mapping[str, Node]
+
+    @classmethod
+    def of_run(cls, determined: Mapping[str, Any]) -> Graph:
+        """The graph that a run wrote down of a year, without steps and levels, which it does not keep."""
+        written = (Node(name, via, method, tuple(args)) for name, via, method, *args in determined["graph"])
+        return cls({node.name: node for node in written})
 
     def of(self, targets: Iterable[str]) -> Graph:
         """The part of the graph that the targets need, in the same order."""
@@ -174,8 +186,7 @@ class _Resolver:
 
     def _method(self, name: str, chosen: Formula | Field, needed_by: tuple[str, ...]) -> list[Problem]:
         prefix = PREVIOUS if name.startswith(PREVIOUS) else ""
-        params = chosen.params if isinstance(chosen, Formula) else chosen.needs
-        args = tuple(param if param in GIVEN else prefix + param for param in params)
+        args = tuple(param if param in GIVEN else prefix + param for param in inputs_of(chosen))
         found = [p for arg in args for p in self.visit(node_name(arg), (name, *needed_by))]
         found += self._steps_missing(chosen, args, (name, *needed_by)) if not found else []
         if found:
@@ -246,15 +257,20 @@ def unresolved(quantity: str, where: str, needed_by: tuple[str, ...] = ()) -> Pr
     if quantity == THREATS:
         return Problem("threats-missing", where)
     row = quantities()[quantity]
-    inputs = "; ".join(f"{n}({', '.join(_needs(w))})" for n, w in ways(quantity).items())
-    others = [f"{name}={'|'.join(ways(bare(name)))}" for name in needed_by if len(ways(bare(name))) > 1]
-    facts = {"quantity": quantity, "methods": inputs or "–", "others": ", ".join(others) or "–"}
+    inputs = "; ".join(f"{n}({', '.join(inputs_of(w))})" for n, w in ways(quantity).items())
+    others = ", ".join(f"{n}={'|'.join(ways(bare(n)))}" for n in needed_by if len(ways(bare(n))) > 1)
+    table = "" if row.steps > 1 and row.annual == "none" else f"{quantity}.csv"  # days cannot come from a table
+    pairs = {"table": table, "methods": inputs, "others": others}
+    facts: dict[str, Fact] = {"quantity": quantity, **{key: text or "–" for key, text in pairs.items()}}
+    for lang in LANGS:  # what there is no other way for is not said
+        facts |= {f"{key}_{lang}": say(f"supply-{key}", lang, said=text) if text else "" for key, text in pairs.items()}
     if row.kind in ("statistic", "zone"):
         return Problem("statistic-unresolved", where, facts | {"zh": row.zh, "en": row.en, "unit": row.unit})
-    return Problem("quantity-unresolved", where, facts | {"table": f"{quantity}.csv"})
+    return Problem("quantity-unresolved", where, facts)
 
 
-def _needs(way: Formula | Field) -> tuple[str, ...]:
+def inputs_of(way: Formula | Field) -> tuple[str, ...]:
+    """The names that a method needs, in the order of its parameters."""
     return way.params if isinstance(way, Formula) else way.needs
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gep import headings, sheets
+from gep import headings, sheets, vectors
 from gep.declaration import StatisticsFile, ZoneSource, near
 from gep.errors import Fact, Problem
 from gep.quantities import Quantity, quantities
@@ -253,22 +253,13 @@ def zone_words(source: ZoneSource) -> dict[str, str]:
 
 def zone_names(source: ZoneSource) -> dict[str, dict[Lang, str]]:
     """The names of the zones by code, as declared; {} if the file cannot be read, which is said elsewhere."""
-    import pyogrio
-
     fields = [source.code, *source.name.values()]
     try:
-        meta, _, _, columns = pyogrio.raw.read(
-            source.path, layer=source.layer, encoding=source.encoding, columns=fields, read_geometry=False
-        )
+        layer = source.layer or vectors.layers(source.path)[0]
+        table = vectors.read(source.path, layer, fields, source.encoding).table
     except Exception:  # whatever GDAL cannot read here, the zones themselves cannot be read from
         return {}
-    table = {name: [_text(v) for v in column] for name, column in zip(meta["fields"], columns, strict=True)}
-    codes = table.get(source.code, [])
-    named = {lang: table[name] for lang, name in source.name.items() if name in table}
+    texts = {name: list(map(vectors.text, column)) for name, column in table.items()}
+    named = {lang: texts[name] for lang, name in source.name.items() if name in texts}
+    codes = texts.get(source.code, [])
     return {code: {lang: names[i] for lang, names in named.items()} for i, code in enumerate(codes) if code}
-
-
-def _text(value: object) -> str:
-    """A code or name as text: 511129.0, as a .dbf may hold a code, is "511129"."""
-    whole = isinstance(value, float) and value.is_integer()
-    return "" if value is None else str(int(value) if whole else value).strip()  # type: ignore[call-overload]

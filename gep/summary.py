@@ -29,7 +29,7 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
 }
 _PROVISIONAL = "_provisional"
 _THIN = 1e-6  # of a zone, without data: the seams between polygons, which no figure shows
-_FEW = 6  # names shown of a long list
+_FEW, _FEW_REASONS = 6, 3  # names and reasons shown of a long list
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,8 +323,7 @@ def _left_out(one: Year, lang: Lang) -> str:
         if entry.reason:
             said = words.say("explain-unvalued", lang, reason=entry.reason)
             by_reason.setdefault(said, []).append(titles[entry.service][lang])
-    comma = "、" if lang == "zh" else ", "
-    lines = [f"  {comma.join(dict.fromkeys(names))}: {reason}" for reason, names in by_reason.items()]
+    lines = [f"  {words.listed(dict.fromkeys(names), lang)}: {reason}" for reason, names in by_reason.items()]
     lines += ["  " + words.say("left-out-statistics", lang)] if wanted else []
     lines += [f"    {service}: {_few(list(names), lang)}" for service, names in wanted.items()]
     return "\n".join([words.say("left-out", lang), *lines]) if lines else ""
@@ -339,15 +338,16 @@ def _statistics_lacking(reason: Any, lang: Lang) -> list[str]:
 
 def _few(names: Sequence[str], lang: Lang) -> str:
     """The first names of many."""
-    comma = "、" if lang == "zh" else ", "
-    shown = comma.join(names[:_FEW])
+    shown = words.listed(names[:_FEW], lang)
     return shown if len(names) <= _FEW else words.say("and-more", lang, shown=shown, count=len(names))
 
 
 def _reason(found: Any, lang: Lang) -> str:
     if isinstance(found, dict):
         return str(found[lang])
-    return "; ".join(words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found[:3])
+    said = [words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found]
+    shown = "; ".join(said[:_FEW_REASONS])
+    return shown if len(said) <= _FEW_REASONS else words.say("reasons-more", lang, shown=shown, count=len(said))
 
 
 def _gdp(one: Year, lang: Lang) -> str:

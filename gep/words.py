@@ -16,7 +16,7 @@ import locale
 import os
 import tomllib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
 from typing import Literal
@@ -45,6 +45,15 @@ def texts(section: Literal["problem", "word"]) -> Texts:
 def say(key: str, lang: Lang, **facts: Fact) -> str:
     """The text of a word or sentence, with facts filled in; KeyError if it does not exist."""
     return texts("word")[key][lang].format(**facts)
+
+
+def listed(names: Iterable[str], lang: Lang) -> str:
+    """Names one after the other.
+
+    >>> listed(["林", "草"], "zh"), listed(["forest", "grass"], "en")
+    ('林、草', 'forest, grass')
+    """
+    return ("、" if lang == "zh" else ", ").join(names)
 
 
 def problem(found: Problem, lang: Lang) -> str:

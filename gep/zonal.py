@@ -3,20 +3,22 @@
 A zone formula's arguments are statistics, other zone quantities, constants (coefficients without keys) and pixel
 quantities, which stand for the unit's total over the service's scope, in the total unit a year. The engine's mask
 holds here too: a missing argument gives a missing result. A statistic given by object (a reservoir, a plant, a lake)
-makes its formulas run once per object; a unit's value is the sum over its objects.
+makes its formulas run once per object; a unit's value is the sum over its objects. Beside a total of pixels only the
+whole counts: there the objects' figures are summed before the formula (a cap holds for all plants together).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gep.errors import Problem
+from gep.formula import masked
 from gep.fuse import chosen
 from gep.prepare import Inputs, look_up
 from gep.quantities import quantities
-from gep.resolve import PREVIOUS, Graph, Node, bare, node_name
+from gep.resolve import GIVEN, YEARS_BETWEEN, Graph, Node, bare, node_name
 from gep.statistics import Statistic
 from gep.tables import Row
 
@@ -31,6 +33,7 @@ class Given:
     statistics: Mapping[tuple[str, str], ByObject]
     constants: Mapping[str, float]
     totals: Mapping[tuple[str, str], float]
+    years_between: float = math.nan
 
 
 def feeds(graph: Graph, name: str) -> tuple[str, ...]:
@@ -76,6 +79,7 @@ def problems(inputs: Inputs, graph: Graph, name: str, year: str) -> Iterator[Pro
     for feed in feeds(graph, name):
         if not graph.nodes[feed].quantity.total_unit:
             yield Problem("zone-input-without-total", f"{feed} < {name}", {"quantity": feed, "needed": name})
+    yield from _not_additive(graph, name, _by_unit(inputs, statistics_used(graph, name), year))
     yield from objects_lacking(inputs, graph, name, year)
 
 
@@ -100,6 +104,21 @@ def _objects_lacking(
                     yield Problem("object-without-figure", f"{zone} {year}", facts)
 
 
+def _not_additive(graph: Graph, name: str, found: Mapping[tuple[str, str], ByObject]) -> Iterator[Problem]:
+    """Figures by object that stand beside a total of pixels and cannot be summed: shares, prices, times."""
+    for node in (n for n in _zone_nodes(graph, name) if _has_feed(graph, n)):
+        for arg in _args(graph, node):
+            if not graph.nodes[arg].quantity.total_unit and _by_object(graph, arg, found):
+                yield Problem("objects-beside-total", f"{arg} < {node.name}", {"quantity": bare(arg), "of": node.name})
+
+
+def _by_object(graph: Graph, name: str, found: Mapping[tuple[str, str], ByObject]) -> bool:
+    node = graph.nodes[name]
+    if node.via == "statistic":
+        return any(key for (statistic, _), values in found.items() if statistic == name for key in values)
+    return not _has_feed(graph, node) and any(_by_object(graph, arg, found) for arg in _args(graph, node))
+
+
 def rows(inputs: Inputs, graph: Graph, name: str) -> list[Row]:
     """The coefficient rows of the constants behind a zone quantity."""
     found = (look_up(inputs, bare(one)) for one in constants(graph, name))
@@ -110,7 +129,7 @@ def given(inputs: Inputs, graph: Graph, name: str, year: str, totals: Mapping[tu
     """All that a zone quantity of a year rests on; `totals` by (pixel quantity, zone) in total units."""
     values = _by_unit(inputs, statistics_used(graph, name), year)
     held = {one: float(look_up(inputs, bare(one)).values.flat[0]) for one in constants(graph, name)}
-    return Given(graph, values, held, totals)
+    return Given(graph, values, held, totals, inputs.years_between(year))
 
 
 def _by_unit(inputs: Inputs, names: Iterable[str], year: str) -> dict[tuple[str, str], dict[str, float]]:
@@ -124,21 +143,24 @@ def _by_unit(inputs: Inputs, names: Iterable[str], year: str) -> dict[tuple[str,
 
 def of_year(inputs: Inputs, name: str, year: str) -> Iterator[Statistic]:
     """The rows of a statistic node in an account's year; of the account before for a previous one."""
-    years = inputs.stack.years
-    when = years[years.index(year) - 1] if name.startswith(PREVIOUS) else year
+    when = inputs.when(name, year)
     return (row for row in inputs.stack.statistics if row.quantity == bare(name) and row.year == when)
 
 
 def evaluate(name: str, zone: str, given: Given) -> ByObject:
     """A zone quantity of one unit by object, in the vocabulary's unit; NaN where something it needs is missing."""
+    if name in GIVEN:  # only the years between accounts are the same for a whole zone
+        return {"": given.years_between if name == YEARS_BETWEEN else math.nan}
     node = given.graph.nodes[name]
     if node.via == "statistic":
         return given.statistics.get((name, zone), {"": math.nan})
     if node.level != "zone":
         return {"": _pixel_total(node, zone, given)}
-    args = [evaluate(arg, zone, given) for arg in _args(given.graph, node)]
+    args = [evaluate(node_name(arg), zone, given) for arg in node.args]
+    if _has_feed(given.graph, node):
+        args = [{"": math.fsum(values.values())} for values in args]
     objects = dict.fromkeys(key for arg in args for key in arg if key) or {"": None}
-    return {key: _call(node, [_of(arg, key) for arg in args]) for key in objects}
+    return {key: masked(chosen(node), [_of(arg, key) for arg in args]) for key in objects}
 
 
 def total(name: str, zone: str, given: Given) -> float:
@@ -156,21 +178,8 @@ def _pixel_total(node: Node, zone: str, given: Given) -> float:
     if node.name in given.constants:
         return given.constants[node.name]
     if is_constant(given.graph, node.name):
-        args = [evaluate(arg, zone, given)[""] for arg in _args(given.graph, node)]
-        return _call(node, args)
+        return masked(chosen(node), [evaluate(node_name(arg), zone, given)[""] for arg in node.args])
     return given.totals.get((node.name, zone), math.nan)
-
-
-def _call(node: Node, args: list[float]) -> float:
-    """A formula behind the mask: missing in, missing out; never a result that is not finite."""
-    function: Callable[..., float] = chosen(node).func
-    if any(math.isnan(arg) for arg in args):
-        return math.nan
-    try:
-        result = function(*args)
-    except (ZeroDivisionError, ValueError, OverflowError):
-        return math.nan
-    return result if isinstance(result, float | int) and math.isfinite(result) else math.nan
 
 
 def _zone_nodes(graph: Graph, name: str) -> Iterator[Node]:
@@ -182,15 +191,20 @@ def _args(graph: Graph, node: Node) -> list[str]:
     return [node_name(arg) for arg in node.args if node_name(arg) in graph.nodes]
 
 
+def _has_feed(graph: Graph, node: Node) -> bool:
+    """Whether a zone formula takes the total of a pixel quantity."""
+    return node.level == "zone" and any(_is_feed(graph, arg) for arg in _args(graph, node))
+
+
 def _is_feed(graph: Graph, name: str) -> bool:
     return graph.nodes[name].level == "pixel" and not is_constant(graph, name)
 
 
 def is_constant(graph: Graph, name: str) -> bool:
-    """Whether a node is a table without keys, or a formula of such alone."""
+    """Whether a name is a table without keys, the years between accounts, or a formula of such alone."""
+    if name not in graph.nodes:
+        return name == YEARS_BETWEEN
     node = graph.nodes[name]
     if node.via == "table":
         return not node.args
-    return (
-        node.via == "formula" and node.level == "pixel" and all(is_constant(graph, arg) for arg in _args(graph, node))
-    )
+    return node.via == "formula" and node.level == "pixel" and all(is_constant(graph, node_name(a)) for a in node.args)

@@ -7,7 +7,6 @@ the pieces of a border that two counties share cancel exactly.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,14 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from pyproj import CRS
 from pyproj.exceptions import CRSError, ProjError
 
-from gep.coverage import NOTHING, ONE, Floats, Ints, Lines, area, base_crs, lines, pieces, ranges, spans, transformer
+from gep import vectors
+from gep.coverage import (
+    NOTHING,
+    ONE,
+    Columns,
+    Floats,
+    Ints,
+    Lines,
+    area,
+    base_crs,
+    lines,
+    pieces,
+    ranges,
+    spans,
+    transformer,
+)
 from gep.errors import GepError, Problem, raise_all
 from gep.grid import Grid, Window
 from gep.words import LANGS, Lang, texts
@@ -86,9 +98,10 @@ def load(
     """
     where = str(path)
     fields = tuple(dict.fromkeys([code, *(name[lang] for lang in LANGS if lang in name)]))
-    crs, table, shapes = _read(path, layer, fields, encoding)
+    read = _read(path, layer, fields, encoding)
+    crs = read.crs
     raise_all(_crs_problems(where, crs, grid.crs if grid else crs))
-    features = [_feature(i, table, wkb, code, name) for i, wkb in enumerate(shapes)]
+    features = [_feature(i, read.table, wkb, code, name) for i, wkb in enumerate(read.shapes)]
     faults = {f.number: fault for f in features if (fault := _fault(where, f, crs))}
     sound = [f for f in features if f.number not in faults]
     placed = [_placed(f, crs, grid.crs) for f in sound] if grid else []
@@ -131,26 +144,23 @@ class _Feature:
         return {"code": self.code or f"#{self.number}", **{lang: self.name[lang] or "?" for lang in LANGS}}
 
 
-Table = Mapping[str, Sequence[Any]]
-
-
-def _read(path: Path, layer: str | None, fields: tuple[str, ...], encoding: str | None) -> tuple[str, Table, Any]:
-    """CRS, columns and WKB of a layer; GepError when that much can't be had."""
+def _read(path: Path, layer: str | None, fields: tuple[str, ...], encoding: str | None) -> vectors.Layer:
+    """A layer with its fields and polygons; GepError when that much can't be had."""
     where = str(path)
     if not path.exists():
         raise GepError([Problem("zones-file-missing", where)])
     try:
-        info, table, shapes = _open(path, _layer(path, layer), fields, encoding)
-    except (DataSourceError, DataLayerError, FeatureError, GeometryError) as e:
+        found = vectors.read(path, _layer(path, layer), fields, encoding)
+    except vectors.UNREADABLE as e:
         raise GepError([Problem("zones-file-unreadable", where, {"reason": str(e)})]) from e
-    except (UnicodeDecodeError, LookupError) as e:
+    except vectors.ENCODING as e:
         raise GepError([Problem("zones-encoding-wrong", where, {"encoding": encoding or "?"})]) from e
-    raise_all(_file_problems(where, info, fields, table, shapes))
-    return str(info["crs"]), table, shapes
+    raise_all(_file_problems(where, found, fields))
+    return found
 
 
 def _layer(path: Path, layer: str | None) -> str:
-    layers = [str(found) for found in pyogrio.list_layers(path)[:, 0]]
+    layers = vectors.layers(path)
     if layer is None and len(layers) == 1:
         return layers[0]
     if layer in layers:
@@ -159,30 +169,16 @@ def _layer(path: Path, layer: str | None) -> str:
     raise GepError([Problem("zones-layer-unpicked" if layer is None else "zones-layer-missing", str(path), facts)])
 
 
-def _open(
-    path: Path, layer: str, fields: tuple[str, ...], encoding: str | None
-) -> tuple[Mapping[str, Any], Table, Any]:
-    with warnings.catch_warnings():
-        for of_no_loss_or_found_later in (r"Measured \(M\) geometry", ".*invalid winding order", "Non closed ring"):
-            warnings.filterwarnings("ignore", of_no_loss_or_found_later)
-        info = pyogrio.read_info(path, layer=layer, encoding=encoding)
-        here = [f for f in fields if f in info["fields"]]
-        meta, _, shapes, columns = pyogrio.raw.read(path, layer=layer, encoding=encoding, columns=here, force_2d=True)
-    return info, dict(zip(meta["fields"], columns, strict=True)), shapes
-
-
-def _file_problems(
-    where: str, info: Mapping[str, Any], fields: Iterable[str], table: Table, shapes: Any
-) -> Iterator[Problem]:
+def _file_problems(where: str, found: vectors.Layer, fields: Iterable[str]) -> Iterator[Problem]:
     for field in fields:
-        if field not in table:
-            facts = {"field": field, "fields": ", ".join(map(str, info["fields"]))}
-            yield Problem("zones-field-missing", where, facts)
-    if not info["crs"]:
+        if field not in found.table:
+            yield Problem("zones-field-missing", where, {"field": field, "fields": ", ".join(found.fields)})
+    if not found.crs:
         yield Problem("zones-crs-missing", where)
-    if shapes is None or not len(shapes):
+    if found.shapes is None or not len(found.shapes):
         yield Problem("zones-empty", where)
-    if info["encoding"] == "ISO-8859-1" and not all(str(v).isascii() for column in table.values() for v in column):
+    plain = all(str(v).isascii() for column in found.table.values() for v in column)
+    if found.encoding == "ISO-8859-1" and not plain:
         # A Shapefile that does not say its encoding: GDAL reads Chinese names as Latin ones without a word.
         yield Problem("zones-encoding-unknown", where)
 
@@ -195,20 +191,14 @@ def _crs_problems(where: str, crs: str, target: str) -> Iterator[Problem]:
         yield Problem("zones-crs-unusable", where, {"crs": CRS(crs).name, "grid": CRS(target).name})
 
 
-def _feature(index: int, table: Table, wkb: bytes | None, code: str, name: Mapping[Lang, str]) -> _Feature:
-    names: dict[Lang, str] = {lang: _text(table[name[lang]][index]) for lang in LANGS if lang in name}
+def _feature(
+    index: int, table: Mapping[str, Sequence[Any]], wkb: bytes | None, code: str, name: Mapping[Lang, str]
+) -> _Feature:
+    names: dict[Lang, str] = {lang: vectors.text(table[name[lang]][index]) for lang in LANGS if lang in name}
     known = next(filter(None, names.values()), "")
     shape, fault = _geometry(wkb)
     both: dict[Lang, str] = {lang: names.get(lang) or known for lang in LANGS}
-    return _Feature(index + 1, _text(table[code][index]), both, shape, fault)
-
-
-def _text(value: Any) -> str:
-    """A code or name as text: "" for none; 511129.0, as a .dbf may hold a code, is "511129"."""
-    if value is None or value != value:  # noqa: PLR0124 — NaN
-        return ""
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value) if whole else value).strip()
+    return _Feature(index + 1, vectors.text(table[code][index]), both, shape, fault)
 
 
 def _geometry(wkb: bytes | None) -> tuple[Any, str]:
@@ -367,22 +357,12 @@ def _disjoint(start: Ints, stop: Ints, zone: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shares:
+class _Shares(Columns):
     """Lines of cell, zone and share in units of 2⁻⁴⁰."""
 
     cell: Ints
     zone: Ints
     units: Ints
-
-    def __getitem__(self, chosen: NDArray[Any]) -> _Shares:
-        return _Shares(self.cell[chosen], self.zone[chosen], self.units[chosen])
-
-    def __add__(self, other: _Shares) -> _Shares:
-        return _Shares(
-            np.concatenate((self.cell, other.cell)),
-            np.concatenate((self.zone, other.zone)),
-            np.concatenate((self.units, other.units)),
-        )
 
 
 def _with_runs(shares: _Shares, start: Ints, stop: Ints, run: Ints) -> _Shares:

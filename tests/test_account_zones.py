@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gep import account
+from gep import account, dossier, explain
 from gep.account import Options, Outcome
 from gep.errors import GepError
 from gep.ledger import Ledger
@@ -26,6 +26,12 @@ PLANTS = """\
 02,2020,hydropower_generation,,1,亿kWh,test
 02,2020,external_share,,0.5,1,test
 01,2020,domestic_water_use,,1000000,m³,test
+"""
+VISITS = """\
+01,2020,nature_visits,,1000,visit,test
+01,2020,visit_time,,2,workday/visit,test
+01,2020,daily_wage,,200,CNY/workday,test
+01,2020,visit_cost,,150,CNY/visit,test
 """
 PRICES = """\
 price,value,unit,verified
@@ -49,7 +55,7 @@ def run(path: Path, out: Path) -> Outcome:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return run(stack(tmp_path_factory.mktemp("zones"), PLANTS), tmp_path_factory.mktemp("out"))
+    return run(stack(tmp_path_factory.mktemp("zones"), PLANTS + VISITS), tmp_path_factory.mktemp("out"))
 
 
 @pytest.fixture
@@ -89,6 +95,25 @@ def test_the_ledger_holds_and_names_what_it_rests_on(done: Outcome) -> None:
     of_year = done.run.determined["years"]["2020"]
     assert ["01", "transit", "0.99", "test"] in of_year["statistics"]["external_share"]
     assert "generation" in of_year["formulas"]["hydropower_from_outside"]
+
+
+def test_a_figure_is_explained_down_to_its_statistics(done: Outcome) -> None:
+    text = explain.in_ledger(done.database, "hydropower_from_outside", "01", "2020", "en")
+    assert "transit = 0.99" in text
+    assert "transit = 3,000,000,000 kWh/year" in text
+    assert " 0.5 " not in text  # another zone's
+
+
+def test_the_dossier_knows_what_rests_on_a_constant_of_a_zone_formula(
+    done: Outcome, rows: list[dict[str, str]]
+) -> None:
+    """The share of the wage, which no pixel asks for."""
+    found = dossier.of_run(done.database, done.run.id)
+    (share,) = [row for row in found.rows if row.quantity == "time_value_share"]
+    assert share.items == ("tourism_value",)
+    inside = [r for r in rows if r["status"].startswith("counted") and r["zone"] != "outside"]
+    whole = sum(abs(Decimal(r["value_yuan"] or 0)) for r in inside)
+    assert share.share == pytest.approx(float(Decimal(270000) / whole))
 
 
 def test_a_double_count_is_said(done: Outcome) -> None:

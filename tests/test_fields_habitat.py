@@ -23,6 +23,7 @@ import gep
 from gep import account, engine, explain, words
 from gep.errors import GepError, Problem
 from gep.fields import Floats, Given, access, derive, fields, habitat, join
+from gep.fields.distance import distances
 from gep.grid import Grid, Window
 from gep.prepare import Request, Target, open_inputs, prepare
 from tests.conftest import CELL, COLS, CRS, LEFT, ROWS, TOP, layers, write_raster, write_stack
@@ -50,7 +51,7 @@ def test_distances_are_scipys_up_to_the_reach(
 ) -> None:
     there = np.random.default_rng(seed).random(shape) < share
     width, height = size
-    found = habitat.distances(there, np.full(shape[0], width), height, reach)
+    found = distances(there, np.full(shape[0], width), height, reach)
     if not there.any():
         assert np.isinf(found).all()
         return
@@ -63,7 +64,7 @@ def test_on_degrees_a_row_is_measured_by_its_own_width() -> None:
     there = np.zeros((60, 50), bool)
     there[0, 0] = there[59, 0] = True
     widths, height = DEGREES.metres(DEGREES.window())
-    found = habitat.distances(there, widths, height, 1e6)
+    found = distances(there, widths, height, 1e6)
     np.testing.assert_array_equal(found[0], np.arange(50) * widths[0])
     np.testing.assert_array_equal(found[59], np.arange(50) * widths[59])
     assert found[0, 49] > found[59, 49] * 0.99 < found[0, 49] * 1.01
@@ -184,10 +185,10 @@ def blob(seed: int) -> Any:
     return shapely.Polygon(np.column_stack([x + far * np.cos(angle), y + far * np.sin(angle)]))
 
 
-def write_access(path: Path, shapes: Any, values: Any, crs: str | None = CRS) -> Path:
-    column = np.asarray(values)
-    wkb = shapely.to_wkb(np.array(shapes, object))
-    pyogrio.raw.write(path, wkb, [column], ["access"], geometry_type="Unknown", crs=crs, driver="GPKG")
+def write_access(path: Path, shapes: Any, values: Any, crs: str | None = CRS, layer: str = "access") -> Path:
+    column, wkb = np.asarray(values), shapely.to_wkb(np.array(shapes, object))
+    named = {"geometry_type": "Unknown", "crs": crs, "driver": "GPKG", "layer": layer}
+    pyogrio.raw.write(path, wkb, [column], ["access"], **named)
     return path
 
 
@@ -233,6 +234,15 @@ def test_bad_access_is_refused_with_all_its_faults(tmp_path: Path) -> None:
     assert set(refused(tmp_path / "b.gpkg")) == {"access-file-unreadable"}
     words_of = write_access(tmp_path / "c.gpkg", [blob(1)], np.array(["high"], object))
     assert set(refused(words_of)) == {"access-value-wrong"}
+
+
+def test_access_of_several_layers_is_asked_for_one_of_them(tmp_path: Path) -> None:
+    """The first of several is nobody's choice."""
+    for layer in ("core", "buffer"):
+        write_access(tmp_path / "two.gpkg", [blob(1)], [0.5], layer=layer)
+    found = refused(tmp_path / "two.gpkg")
+    assert found["access-layer"].facts["layers"] == "core, buffer"
+    assert access.load(tmp_path / "two.gpkg", "buffer", "access", GRID).shares == (0.5,)
 
 
 def test_access_without_a_crs_is_refused(tmp_path: Path) -> None:

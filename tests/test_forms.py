@@ -15,7 +15,9 @@ from gep import needs, profile, tables, words
 from gep.cli import main
 from gep.declaration import StatisticsFile
 from gep.errors import Problem
+from gep.forms import check
 from gep.needs import BUREAUS, Owner, owner, owners
+from gep.prepare import Request
 from gep.quantities import quantities
 from gep.statistics import conversion, read
 from gep.words import LANGS, Lang
@@ -154,6 +156,27 @@ def test_wrong_cells_are_listed_and_nothing_is_written(forms: tuple[Path, Fill],
     }  # fmt: skip
     assert not (folder / "all.csv").exists()
     assert gep(*args, "--lang", "zh").exit_code == 1
+
+
+def test_a_sheet_of_prices_is_read_by_its_headings(forms: tuple[Path, Fill], stack_path: Path) -> None:
+    """A bureau puts a column in between, and writes the unit otherwise."""
+    folder, fill = forms
+    fill("Water bureau", "Prices", C2="万元/万m³", F2=9.5, G2=2020, H2="letter 7", I2="by lot")
+    path = folder / "2020_Water bureau.xlsx"
+    book = openpyxl.load_workbook(path)
+    book["Prices"].insert_cols(6)
+    book.save(path)
+    request = Request(stack_path, years=("2020",))
+    found = check(request, folder, "2020")
+    assert not found.problems
+    assert [(p["value"], p["unit"], p["source"], p["note"]) for p in found.prices] == [
+        ("9.5", "万元/万m³", "letter 7", "by lot")
+    ]
+    fill("Water bureau", "Prices", C2="CNY/t")
+    assert [p.code for p in check(request, folder, "2020").problems] == ["statistics-unit-wrong"]
+    fill("Water bureau", "Prices", G1="ours")
+    (problem,) = check(request, folder, "2020").problems
+    assert (problem.code, problem.facts["columns"]) == ("forms-columns-missing", "数值, value")
 
 
 def test_a_folder_without_forms(stack_path: Path, tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gep import shipped, tables
+from gep import shipped, tables, words
 from gep.formula import Formula
 from gep.quantities import quantities
-from gep.resolve import GIVEN, Graph, Supply, node_name, resolve, table_args, ways
+from gep.resolve import GIVEN, Graph, Supply, node_name, resolve, table_args, unresolved, ways
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,16 @@ def test_what_is_missing_is_named_with_every_way_to_supply_it(shipped_tables: di
     assert problem.code == "quantity-unresolved"
     assert problem.facts["quantity"] == "precipitation"
     assert problem.where == "precipitation < water_conservation"
+
+
+@pytest.mark.parametrize("lang", words.LANGS)
+def test_only_the_ways_that_there_are_are_said(lang: words.Lang) -> None:
+    """Days of rain come from no table and no method; the cover factor from all of them."""
+    bare_ = words.problem(unresolved("daily_precipitation", "here"), lang)
+    assert "[layers.daily_precipitation]" in bare_
+    assert not any(word in bare_ for word in ("–", ".csv", "--method"))
+    full = words.problem(unresolved("cover_factor", "here", ("soil_retention",)), lang)
+    assert all(word in full for word in ("cover_factor.csv", "cai_2000(vegetation_cover)", "--method"))
 
 
 def test_rival_methods_must_be_picked(shipped_tables: dict[str, tables.Table]) -> None:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import ast
 import csv
+import doctest
 import inspect
 import math
 import random
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from numba import njit
 
 import gep.services
-from gep import profile, shipped, tables
+from gep import formula as formula_
+from gep import needs, profile, shipped, tables, zonal
+from gep import resolve as resolve_
 from gep.declaration import presets
 from gep.fields import Field
 from gep.formula import STEPS, Formula, formulas
-from gep.quantities import Quantity, quantities
-from gep.resolve import TABLE, Supply, bare, node_name, resolve, table_args, ways
+from gep.quantities import Kind, Quantity, quantities
+from gep.resolve import TABLE, Graph, Node, Supply, bare, node_name, resolve, table_args, ways
+from gep.statistics import conversion
 from gep.units import parse, registry
 
 FORMULAS = sorted(formulas(), key=lambda f: (f.quantity, f.name))
@@ -430,18 +436,80 @@ def test_every_other_method_resolves(pick: dict[str, str], shipped_tables: dict[
     assert all(graph.nodes[name].method == method for name, method in pick.items())
 
 
-def test_the_guide_gives_a_row_for_every_name_of_its_service() -> None:
-    guide = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
-    code = next(text for kind, text in blocks if kind == "python")
-    tables_ = [list(csv.reader(text.splitlines())) for kind, text in blocks if kind == "csv"]
-    vocabulary = next(rows for rows in tables_ if len(rows) > 2)
+ROOT = Path(__file__).parents[1]
+
+
+def guide(heading: str) -> list[tuple[str, str]]:
+    """The kinds and texts of the blocks of a chapter of CONTRIBUTING.md."""
+    chapters = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("\n## ")
+    (chapter,) = [text for text in chapters if text.startswith(heading)]
+    return re.findall(r"^```(\w+)\n(.*?)^```", chapter, re.MULTILINE | re.DOTALL)
+
+
+def of_kind(blocks: list[tuple[str, str]], wanted: str) -> list[str]:
+    return [text for kind, text in blocks if kind == wanted]
+
+
+def as_rows(text: str) -> list[list[str]]:
+    return list(csv.reader(text.splitlines()))
+
+
+def width(name: str) -> int:
+    return len((ROOT / name).read_text("utf-8").splitlines()[0].split(","))
+
+
+def names_used(blocks: list[tuple[str, str]]) -> set[str]:
+    """The quantities of a service of the guide: its formula's and its profile's."""
+    (code,), (service,) = of_kind(blocks, "python"), of_kind(blocks, "toml")
     (function,) = [node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
-    used = {"wood_growth", "wood_price", *(arg.arg for arg in function.args.args)}
-    assert used == {row[0] for row in vocabulary}
-    files = ["gep/vocabulary.csv", *(f"coefficients/{name}.csv" for name in ("prices", "sources"))]
-    widths = [len((Path(__file__).parents[1] / name).read_text("utf-8").splitlines()[0].split(",")) for name in files]
-    assert {len(row) for row in vocabulary} == {widths[0]}
-    assert [len(rows[0]) for rows in tables_[-2:]] == widths[1:]
-    growth = next(rows for rows in tables_ if rows[0][0] == "set")
+    (said,) = tomllib.loads(service)["services"].values()
+    items = {item[key] for item in said["items"] for key in ("quantity", "price", "share") if key in item}
+    return items | {arg.arg for arg in function.args.args}
+
+
+def test_the_guide_gives_a_row_for_every_name_of_its_service() -> None:
+    blocks = guide("Add a service in ten lines")
+    vocabulary, growth, prices, sources = map(as_rows, of_kind(blocks, "csv"))
+    assert names_used(blocks) == {row[0] for row in vocabulary}
+    assert {len(row) for row in vocabulary} == {width("gep/vocabulary.csv")}
+    assert {len(row) for row in prices} == {width("coefficients/prices.csv")}
+    assert {len(row) for row in sources} == {width("coefficients/sources.csv")}
     assert {len(row) for row in growth} == {12}
+
+
+def test_the_guides_service_with_a_statistic_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are whole, its units fit each other, and it runs by county: capped, by object, or missing."""
+    blocks = guide("One that needs a statistic")
+    vocabulary, bureau = map(as_rows, of_kind(blocks, "csv"))
+    assert names_used(blocks) == {row[0] for row in vocabulary}
+    assert {len(row) for row in vocabulary} == {width("gep/vocabulary.csv")}
+    assert {len(row) for row in bureau} == {width("gep/bureaus.csv")}
+    assert (bureau[0][0], bureau[0][1] in needs.BUREAUS) == ("mushrooms_gathered", True)
+    known = {
+        row[0]: Quantity(row[0], row[1], row[2], cast("Kind", row[3]), 1, "none", 0.0, 1e6, row[8], row[9])
+        for row in vocabulary
+    }
+    assert parse(known["mushroom_growth"].zone_unit) == parse(known["mushroom_harvest"].unit)
+    assert conversion(bureau[0][2], known["mushrooms_gathered"]) == (1.0, 0.0)
+
+    monkeypatch.setattr(formula_, "_registry", {})
+    space: dict[str, object] = {"__name__": "example"}
+    exec(of_kind(blocks, "python")[0], space)  # noqa: S102  (our own documentation)
+    (made,) = formulas()
+    tests = doctest.DocTestFinder().find(made.func, made.name, globs=space)
+    assert [doctest.DocTestRunner().run(test) for test in tests] == [doctest.TestResults(0, 1)]
+    nodes = [
+        Node("mushroom_growth", "layer"),
+        Node("mushrooms_gathered", "statistic", level="zone"),
+        Node(made.quantity, "formula", made.name, made.params, level="zone"),
+    ]
+    monkeypatch.setattr(resolve_, "quantities", lambda: known)
+    found = zonal.Given(
+        Graph({node.name: node for node in nodes}),
+        {("mushrooms_gathered", "a"): {"": 80.0}, ("mushrooms_gathered", "b"): {"north": 70.0, "south": 90.0}},
+        {},
+        dict.fromkeys((("mushroom_growth", zone) for zone in "abc"), 120.0),
+    )
+    assert zonal.evaluate(made.quantity, "a", found) == {"": 80.0}
+    assert zonal.evaluate(made.quantity, "b", found) == {"": 120.0}
+    assert math.isnan(zonal.evaluate(made.quantity, "c", found)[""])

@@ -80,12 +80,6 @@ class Field:
     classes: tuple[str, ...] = ()
 
     @property
-    def text(self) -> str:
-        """The source of the field's module, which the identity of a cached result covers."""
-        made_by: Any = self.compute or self.join
-        return inspect.getsource(inspect.getmodule(made_by) or made_by)
-
-    @property
     def summary(self) -> str:
         """The first line of its documentation."""
         return (inspect.getdoc(self.compute or self.join) or "").partition("\n")[0]

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
-import pyogrio.raw
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from pyproj import Transformer
 from pyproj.exceptions import CRSError, ProjError
 
+from gep import vectors
 from gep.errors import GepError, Problem, raise_all
 from gep.fields import Floats
 from gep.grid import Grid, Window
@@ -72,20 +70,28 @@ def load(path: Path, layer: str | None, field: str, grid: Grid | None) -> Access
     if not path.exists():
         raise GepError([Problem("access-file-missing", where)])
     try:
-        info = pyogrio.read_info(path, layer=layer)
-        columns = [field] if field in info["fields"] else []
-        _, _, shapes, values = pyogrio.raw.read(path, layer=layer, columns=columns, force_2d=True)
-    except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
+        found = vectors.read(path, _layer(path, layer), [field])
+    except vectors.UNREADABLE as error:
         raise GepError([Problem("access-file-unreadable", where, {"reason": str(error)})]) from error
-    if not columns:
-        facts = {"field": field, "fields": ", ".join(map(str, info["fields"])) or "–"}
+    if field not in found.table:
+        facts = {"field": field, "fields": ", ".join(found.fields) or "–"}
         raise GepError([Problem("access-field-missing", where, facts)])
     problems: list[Problem] = []
-    crs = str(info["crs"] or "")
-    placed = _placed(shapes if shapes is not None else (), crs, grid.crs if grid else crs, where, problems)
-    problems += _values_wrong(values[0], field, where)
+    shapes, values = found.shapes if found.shapes is not None else (), found.table[field]
+    placed = _placed(shapes, found.crs, grid.crs if grid else found.crs, where, problems)
+    problems += _values_wrong(values, field, where)
     raise_all(problems)
-    return Access(tuple(placed), tuple(map(float, values[0])))
+    return Access(tuple(placed), tuple(map(float, values)))
+
+
+def _layer(path: Path, layer: str | None) -> str:
+    layers = vectors.layers(path)
+    if layer is None and len(layers) == 1:
+        return layers[0]
+    if layer not in layers:
+        facts = {"layer": layer or "–", "layers": ", ".join(layers)}
+        raise GepError([Problem("access-layer", str(path), facts)])
+    return layer
 
 
 def _values_wrong(values: Sequence[Any], field: str, where: str) -> Iterator[Problem]:

@@ -1,8 +1,9 @@
-"""Distance to where people live, for services that need somebody to serve.
+"""Exact distances to what lies near, and from them the distance to where people live.
 
-Exact Euclidean distance between cell centres, up to a reach; beyond it the reach stands for "at least". A cell whose
-own state is not known is missing; ground beyond the raster's edge counts as without settlements, so a raster should
-hold the settlements around the counties too.
+Distances are Euclidean, between the centres of cells, and end at a reach, so a halo of the reach is all that a block
+needs. Services that need somebody to serve ask how far the next settlement is; a cell whose own state is not known is
+missing there, and ground beyond the raster's edge counts as without settlements, so a raster should hold the
+settlements around the counties too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from gep.fields import Cells, Floats, derives, derives_from_types
 from gep.grid import Grid
@@ -23,63 +25,97 @@ REACH = 10_000.0  # m; a declared distance must be less
 _SETTLED = 0.5  # share of a cell from which on it is a settlement
 
 
-def _halo(grid: Grid) -> int:
-    widths, height = grid.metres(grid.window())
-    return math.ceil(REACH / min(float(np.min(widths)), height)) + 1
+def halo(reach: float) -> Callable[[Grid], int]:
+    """The cells around a block that distances up to `reach` metres need."""
+
+    def cells(grid: Grid) -> int:
+        widths, height = grid.metres(grid.window())
+        return math.ceil(reach / min(float(np.min(widths)), height)) + 1
+
+    return cells
 
 
-@derives_from_types("settlement_distance", ("town", "town.residential"), source="decision_0025", halo=_halo)
+@derives_from_types("settlement_distance", ("town", "town.residential"), source="decision_0025", halo=halo(REACH))
 def from_town_classes(town: Floats, cells: Cells) -> Floats:
     """Distance to the nearest cell of town or residential land, m, at most 10 km."""
-    return np.asarray(nearest(town[0], cells.widths, cells.height))
+    return nearest(town[0], cells.widths, cells.height)
 
 
-@derives("settlement_distance", needs=("settlement",), source="decision_0025", halo=_halo)
+@derives("settlement_distance", needs=("settlement",), source="decision_0025", halo=halo(REACH))
 def from_settlements(settlement: Floats, cells: Cells) -> Floats:
     """Distance to the nearest cell that is at least half settled, m, at most 10 km."""
-    return np.asarray(nearest(settlement[0], cells.widths, cells.height))
+    return nearest(settlement[0], cells.widths, cells.height)
+
+
+def nearest(settled: Floats, widths: Floats, height: float) -> Floats:
+    """Metres from each cell to the nearest settled one, at most the reach; NaN where a cell's own state is unknown."""
+    away = np.minimum(distances(settled >= _SETTLED, widths, height, REACH), REACH)
+    return np.asarray(np.where(np.isnan(settled), np.nan, away))
 
 
 @_compiled
-def nearest(settled: Floats, widths: Floats, height: float) -> Floats:
-    """Distance from each cell to the nearest settled one, by the widths of its own row; NaN where it is not known.
+def distances(there: NDArray[np.bool_], widths: Floats, height: float, reach: float) -> Floats:
+    """Metres from each cell's centre to the nearest cell that is `there`, ∞ beyond `reach`; exact.
 
-    First the nearest in each column, in whole rows, then along the row outwards while a column can still be nearer: the
-    same numbers are compared whatever the block is.
+    First along the columns, in whole rows; then along each row, over the columns that have something within reach.
+    Along a row its own cells' width counts, which on a geographic grid is that of the cell's latitude.
     """
-    rows_away = _rows_away(settled)
-    result = np.full(settled.shape, math.nan)
-    for r in range(settled.shape[0]):
-        for c in range(settled.shape[1]):
-            if not math.isnan(settled[r, c]):
-                result[r, c] = _along(rows_away[r], c, widths[r], height)
+    rows, cols = there.shape
+    steps = _rows_away(there)
+    result = np.empty((rows, cols))
+    near = np.empty(cols, np.int64)
+    for r in range(rows):
+        count = 0
+        for c in range(cols):
+            if steps[r, c] >= 0 and steps[r, c] * height <= reach:
+                near[count] = c
+                count += 1
+        ahead = 0
+        for c in range(cols):
+            while ahead < count and near[ahead] < c:
+                ahead += 1
+            square = _least(steps[r], near[:count], ahead, c, (widths[r], height, reach))
+            result[r, c] = math.sqrt(square) if square <= reach * reach else math.inf
     return result
 
 
 @_compiled
-def _rows_away(settled: Floats) -> Floats:
-    """Rows to the nearest settled cell of the same column; infinite where there is none."""
-    away = np.full(settled.shape, math.inf)
-    last = settled.shape[0] - 1
-    for c in range(settled.shape[1]):
-        down, up = math.inf, math.inf
-        for r in range(settled.shape[0]):
-            down = 0.0 if settled[r, c] >= _SETTLED else down + 1.0
-            away[r, c] = min(away[r, c], down)
-            up = 0.0 if settled[last - r, c] >= _SETTLED else up + 1.0
-            away[last - r, c] = min(away[last - r, c], up)
-    return away
+def _rows_away(there: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Rows to the nearest cell of the same column that is there, −1 where none is."""
+    rows, cols = there.shape
+    steps = np.full((rows, cols), -1, np.int32)
+    for r in range(rows):
+        for c in range(cols):
+            if there[r, c]:
+                steps[r, c] = 0
+            elif r > 0 and steps[r - 1, c] >= 0:
+                steps[r, c] = steps[r - 1, c] + 1
+    for r in range(rows - 2, -1, -1):
+        for c in range(cols):
+            below = steps[r + 1, c]
+            if below >= 0 and (steps[r, c] < 0 or below + 1 < steps[r, c]):
+                steps[r, c] = below + 1
+    return steps
 
 
 @_compiled
-def _along(away: Floats, c: int, width: float, height: float) -> float:
-    best = REACH
-    for step in range(away.size):
-        across = step * width
-        if across >= best:
+def _least(
+    steps: NDArray[np.int32], near: NDArray[np.int64], ahead: int, c: int, of: tuple[float, float, float]
+) -> float:
+    """The least squared distance from column c, over the columns to its right and then to its left."""
+    width, height, reach = of
+    least = math.inf
+    limit = reach * reach
+    for k in range(ahead, near.size):
+        across = (near[k] - c) * width
+        if across * across >= least or across * across > limit:
             break
-        for j in (c - step, c + step):
-            if 0 <= j < away.size:
-                along = away[j] * height
-                best = min(best, math.sqrt(across * across + along * along))
-    return best
+        along = steps[near[k]] * height
+        least = min(least, across * across + along * along)
+    for k in range(ahead - 1, -1, -1):
+        across = (c - near[k]) * width
+        if across * across >= least or across * across > limit:
+            break
+        along = steps[near[k]] * height
+        least = min(least, across * across + along * along)
+    return least

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gep.fields import Cells, Field, Floats, Given, Read, joins
+from gep.fields.distance import distances, halo
 from gep.grid import Grid, Window
 
 _compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -31,90 +32,18 @@ _LEAST_BLOCK, _MOST_BLOCK = 512, 1024
 def influence(reach: float, decay: Decay) -> Field:
     """The influence of a threat that reaches `reach` metres: 1 at its own cells, falling with distance, 0 beyond."""
 
-    def halo(grid: Grid) -> int:
-        widths, height = grid.metres(grid.window())
-        return math.ceil(reach / min(float(np.min(widths)), height)) + 1
-
     def compute(presence: Floats, cells: Cells) -> Floats:
         """Influence of a threat by the distance to its nearest cell."""
         there = ~np.isnan(presence[0]) & (presence[0] != 0)
         return np.asarray(_fading(distances(there, cells.widths, cells.height, reach), reach, decay == "linear"))
 
     needs = ("threat_presence",)
-    return Field("threat_influence", decay, needs, "invest_3_20", "", halo, compute, _LEAST_BLOCK)
+    return Field("threat_influence", decay, needs, "invest_3_20", "", halo(reach), compute, _LEAST_BLOCK)
 
 
 def block(field: Field, grid: Grid) -> int:
     """The side of a block of which the halo is not most of the work, as far as memory allows."""
     return min(max(2 * field.halo(grid), _LEAST_BLOCK), _MOST_BLOCK)
-
-
-@_compiled
-def distances(there: NDArray[np.bool_], widths: Floats, height: float, reach: float) -> Floats:
-    """Metres from each cell's centre to the nearest cell that is `there`, ∞ beyond `reach`; exact.
-
-    First along the columns, in whole rows; then along each row, over the columns that have something within reach.
-    Along a row its own cells' width counts, which on a geographic grid is that of the cell's latitude.
-    """
-    rows, cols = there.shape
-    steps = _rows_away(there)
-    result = np.empty((rows, cols))
-    near = np.empty(cols, np.int64)
-    for r in range(rows):
-        count = 0
-        for c in range(cols):
-            if steps[r, c] >= 0 and steps[r, c] * height <= reach:
-                near[count] = c
-                count += 1
-        ahead = 0
-        for c in range(cols):
-            while ahead < count and near[ahead] < c:
-                ahead += 1
-            square = _least(steps[r], near[:count], ahead, c, (widths[r], height, reach))
-            result[r, c] = math.sqrt(square) if square <= reach * reach else math.inf
-    return result
-
-
-@_compiled
-def _rows_away(there: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Rows to the nearest cell of the same column that is there, −1 where none is."""
-    rows, cols = there.shape
-    steps = np.full((rows, cols), -1, np.int32)
-    for r in range(rows):
-        for c in range(cols):
-            if there[r, c]:
-                steps[r, c] = 0
-            elif r > 0 and steps[r - 1, c] >= 0:
-                steps[r, c] = steps[r - 1, c] + 1
-    for r in range(rows - 2, -1, -1):
-        for c in range(cols):
-            below = steps[r + 1, c]
-            if below >= 0 and (steps[r, c] < 0 or below + 1 < steps[r, c]):
-                steps[r, c] = below + 1
-    return steps
-
-
-@_compiled
-def _least(
-    steps: NDArray[np.int32], near: NDArray[np.int64], ahead: int, c: int, of: tuple[float, float, float]
-) -> float:
-    """The least squared distance from column c, over the columns to its right and then to its left."""
-    width, height, reach = of
-    least = math.inf
-    limit = reach * reach
-    for k in range(ahead, near.size):
-        across = (near[k] - c) * width
-        if across * across >= least or across * across > limit:
-            break
-        along = steps[near[k]] * height
-        least = min(least, across * across + along * along)
-    for k in range(ahead - 1, -1, -1):
-        across = (c - near[k]) * width
-        if across * across >= least or across * across > limit:
-            break
-        along = steps[near[k]] * height
-        least = min(least, across * across + along * along)
-    return least
 
 
 @_compiled
