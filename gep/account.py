@@ -591,7 +591,7 @@ def single_map(
     inputs = open_inputs(request)
     year = inputs.years[-1]
     graph, broken = resolve_year(inputs, year, [quantity])
-    raise_all(_of_zones(graph, quantity) or broken.get(quantity, ()))
+    raise_all(of_zones(graph, quantity) or broken.get(quantity, ()))
     row, node = quantities()[quantity], graph.nodes[quantity]
     no_year = node.steps > 1 and row.annual == "none"  # days of rain have no year's value
     if row.kind in ("class", "price") or node.level != "pixel" or no_year:
@@ -605,7 +605,7 @@ def single_map(
     return out
 
 
-def _of_zones(graph: Graph, quantity: str) -> list[Problem]:
+def of_zones(graph: Graph, quantity: str) -> list[Problem]:
     """Why a quantity of zones, whether it resolves or not, has no map."""
     if quantity not in quantities() or quantities()[quantity].kind not in ("zone", "statistic"):
         return []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import gep.services  # noqa: F401  (registers the formulas)
-from gep import account, derive, engine, mosaic, stack, words, zonetree
+from gep import account, derive, engine, mosaic, stack, tables, words, zonal, zonetree
 from gep.account import Checked, Progress
 from gep.engine import UNCLASSIFIED
 from gep.entries import Accounted, Line
@@ -54,6 +54,8 @@ def in_general(name: str, lang: Lang) -> str:
         args = ", ".join(inputs_of(way))
         lines += [f"  {method}({args})  {cited(way.source, way.clause)}", f"    {way.summary}"]
         lines += [] if isinstance(way, Field) else [f"    | {line}" for line in code_lines(way.func)]
+    table = tables.everywhere().get(name)
+    lines += [f"  {row_text(one, lang)}" for one in table.rows] if table else []
     if len(lines) == 1:
         lines.append("  " + words.problem(unresolved(name, name), lang))
     return "\n".join(lines)
@@ -66,9 +68,14 @@ def _near(name: str) -> str:
 
 
 def code(request: Request, name: str) -> str:
-    """The text of the block function that computes a quantity of this stack."""
+    """The text of the block function that computes a quantity of this stack, or the pixels that a zone's rests on."""
     inputs = open_inputs(request)
-    return prepare(inputs, inputs.years[-1], [Target(name, name)]).plan.fused.text
+    graph, broken = resolve_year(inputs, inputs.years[-1], [name])
+    raise_all(broken.get(name, ()))
+    of_zones = account.of_zones(graph, name)
+    names = zonal.feeds(graph, name) if of_zones else (name,)
+    raise_all(of_zones if not names else ())
+    return prepare(inputs, inputs.years[-1], [Target(one, one) for one in names]).plan.fused.text
 
 
 def at_point(
@@ -87,7 +94,7 @@ def at_point(
     zone = zonetree.zone_at(inputs, *placed(inputs.stack.grid, point)) if _zonal(found, year) else None
     if zone is None and _zonal(found, year):
         raise GepError([Problem("point-in-no-zone", f"{point[0]},{point[1]}", {"lon": point[0], "lat": point[1]})])
-    of = _summed(found, year, progress, zonal=True) if zone else None
+    of = _summed(found, year, progress, by_zone=True) if zone else None
     said = False  # once, before the first of several items in a row
     for line in found.lines[year]:
         by_zone = line in _zonal(found, year)
@@ -106,7 +113,7 @@ def in_zone(request: Request, name: str, zone: str, lang: Lang, progress: Progre
     year, at = inputs.years[-1], zonetree.zone_of(inputs, zone)
     found = _decided(inputs, year, name)
     raise_all(_without_total(found, year))
-    of = _summed(found, year, progress, zonal=False)
+    of = _summed(found, year, progress, by_zone=False)
     named = zonetree.title(at, lang)
     lines = [words.say("explain-head-zone", lang, name=name, zone=named, year=year, title=inputs.stack.title)]
     for line in found.lines[year]:
@@ -138,8 +145,8 @@ def _neither(node: Node) -> bool:
 
 def _serving(profile: Profile, name: str) -> Service:
     """The service that has a quantity of zone level among its items, with that item alone; else one of it alone."""
-    zonal = name in quantities() and quantities()[name].kind in ("zone", "statistic")
-    for service in profile.services.values() if zonal else ():
+    by_zone = name in quantities() and quantities()[name].kind in ("zone", "statistic")
+    for service in profile.services.values() if by_zone else ():
         for item in service.items:
             if item.quantity == name:
                 return replace(service, items=(item,))
@@ -155,9 +162,9 @@ def _zonal(found: Checked, year: str) -> list[Line]:
     ]
 
 
-def _summed(found: Checked, year: str, progress: Progress, *, zonal: bool) -> Accounted:
+def _summed(found: Checked, year: str, progress: Progress, *, by_zone: bool) -> Accounted:
     """After the pass for all lines, or for those of zone level alone."""
-    lines = _zonal(found, year) if zonal else found.lines[year]
+    lines = _zonal(found, year) if by_zone else found.lines[year]
     return account.summed(replace(found, lines={year: tuple(lines)}), year, progress)
 
 

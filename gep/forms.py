@@ -19,7 +19,7 @@ from gep.headings import folded
 from gep.needs import BUREAUS, Need, needs
 from gep.prepare import DEFAULT_PROFILE, Request
 from gep.quantities import Quantity, quantities
-from gep.statistics import Reader, Statistic, conversion, twice, zone_names, zone_words
+from gep.statistics import Reader, Statistic, conversion, implausible, mixed, twice, zone_names, zone_words
 from gep.words import LANGS, Lang
 from gep.yearbook import Given
 
@@ -330,12 +330,10 @@ def _read(path: Path, given: Given, made: Check, answers: set[tuple[str, str]]) 
     return found
 
 
-def _wrong(found: Iterable[Statistic], year: str) -> Iterable[Problem]:
-    """Numbers of another year, or out of all range."""
-    for s in found:
-        if s.year != year:
-            yield Problem("forms-year", s.where, {"year": s.year, "wanted": year})
-        yield from _implausible(quantities()[s.quantity], s.value, s.where)
+def _wrong(found: Sequence[Statistic], year: str) -> Iterable[Problem]:
+    """Numbers of another year, out of all range, or of a zone and of what is in it."""
+    yield from (Problem("forms-year", s.where, {"year": s.year, "wanted": year}) for s in found if s.year != year)
+    yield from [*implausible(found), *mixed(found)]
 
 
 def _late(need: Need, what: Asked, answers: set[tuple[str, str]]) -> Late:

@@ -127,6 +127,18 @@ def test_a_service_due_but_not_valued_in_a_zone_makes_it_partial(tmp_path: Path,
     assert ebian.partial is False
 
 
+def test_a_service_that_the_profile_gives_no_price_is_not_due(tmp_path: Path) -> None:
+    habitat = entry(service="habitat_quality", item="habitat_quality", status="unvalued", price=None)
+    muchuan, _ = rows(tmp_path, [*ACCOUNT, habitat], RECORDED | {"unpriced": ["habitat_quality"]})
+    assert (muchuan.ratio, muchuan.reason, muchuan.partial) == (Decimal("1.25"), "", False)
+
+
+def test_a_deduction_reduces_gep_and_is_no_service(tmp_path: Path) -> None:
+    transit = entry(service="outside_deduction", item="power", cls="deduction", quantity=Decimal(-(10**8)))
+    muchuan, _ = rows(tmp_path, [*ACCOUNT, transit])
+    assert (muchuan.gep_fen, muchuan.services) == (11 * 10**11 - 10**11, 2)
+
+
 def test_one_ecosystem_without_a_quantity_is_not_a_service_without_one(tmp_path: Path) -> None:
     muchuan, _ = rows(tmp_path, [*ACCOUNT, entry(ecosystem="shrub", quantity=None)])
     assert muchuan.ratio == Decimal("1.25")
