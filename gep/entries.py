@@ -224,7 +224,7 @@ def split(total: Decimal, weights: Floats) -> list[Decimal]:
     >>> split(Decimal("10.0"), np.array([1.0, 1.0, 1.0]))
     [Decimal('3.4'), Decimal('3.3'), Decimal('3.3')]
     """
-    quantum = Decimal((0, (1,), min(0, int(total.as_tuple().exponent))))
+    quantum = _last_digit(total)
     shares = [Fraction(float(weight)) for weight in weights]
     exact = [Fraction(total / quantum) * share / sum(shares) for share in shares]
     parts = [math.floor(x) for x in exact]
@@ -232,6 +232,17 @@ def split(total: Decimal, weights: Floats) -> list[Decimal]:
     for i in order[: int(total / quantum) - sum(parts)]:
         parts[i] += 1
     return [part * quantum for part in parts]
+
+
+def _last_digit(total: Decimal) -> Decimal:
+    """The unit that parts of a number come in: its last digit, or where a whole number is too long, the ledger's last.
+
+    >>> _last_digit(Decimal("10.0")), _last_digit(Decimal("5050900000"))
+    (Decimal('0.1'), Decimal('1E+1'))
+    """
+    own, zeros = min(0, int(total.as_tuple().exponent)), int(total.normalize().as_tuple().exponent)
+    kept = total.adjusted() + 1 - ledger.DIGITS
+    return Decimal(1).scaleb(kept if own == 0 < kept <= zeros else own)
 
 
 def _areas(of: Accounted, line: Line, zone: int, total: float) -> tuple[float, float]:

@@ -497,6 +497,7 @@ def block(
     # hi and lo: area, then each output's sum, then each output's gap, every one by zone and ecosystem
     n = 0
 {constants}
+    places = np.array([{weights}, {extra}], np.int64)  # from an array: numba would compile for each literal anew
     for start in range(0, area.size, {chunk}):
         count = min({chunk}, area.size - start)
         for i in range(count):
@@ -510,14 +511,14 @@ def block(
             while end < count and k{cover}[end] == c and zone[start + end] == z:
                 end += 1
             run = (c, first, end)
-            tally(x, outputs, scope, run, {weights}, (hi, lo, z * ecosystems + ecosystem[c]))
+            tally(x, outputs, scope, run, places[0], (hi, lo, z * ecosystems + ecosystem[c]))
             draw(x, outputs, mapped, scope, run, start, maps)
         while n < extra_cell.size and extra_cell[n] < start + count:  # a further zone of a cell
             i = extra_cell[n] - start
             x[{extra} + i] = area[start + i] * extra_share[n]
             c = k{cover}[i]
             j = extra_zone[n] * ecosystems + ecosystem[c]
-            tally(x, outputs, scope, (c, i, i + 1), {extra}, (hi, lo, j))
+            tally(x, outputs, scope, (c, i, i + 1), places[1], (hi, lo, j))
             n += 1
 {counted}
 '''

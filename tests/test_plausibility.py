@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from gep import plausibility
+from gep import gates, plausibility
 from gep.entries import Accounted
 from gep.ledger import Entry
 from gep.plausibility import EMITTED, ranges
@@ -87,3 +87,11 @@ def test_no_more_is_purified_than_was_emitted() -> None:
 def test_every_gate_names_something_that_exists() -> None:
     assert {*EMITTED, *EMITTED.values()} <= set(quantities())
     assert all(not math.isinf(gate.low) or not math.isinf(gate.high) for gate in ranges().values())
+
+
+def test_every_pair_that_overlaps_names_two_quantities_with_a_total() -> None:
+    for pair in gates.overlaps():
+        assert pair["a"] != pair["b"]
+        assert all(quantities()[pair[side]].total_unit for side in "ab")
+        assert pair["zh"]
+        assert pair["en"]

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from gep import prices, zonal
 from gep.entries import split
 from gep.errors import GepError
+from gep.ledger import door
 from gep.prepare import Inputs, Request, open_inputs
 from gep.resolve import Graph, Node, Supply, resolve
 from gep.statistics import Statistic
@@ -141,4 +142,11 @@ def test_parts_add_up_to_the_last_digit_and_follow_their_weights(total: Decimal,
     parts = split(total, np.array(weights))
     assert sum(parts, Decimal(0)) == total
     for part, weight in zip(parts, weights, strict=True):
-        assert float(part) == pytest.approx(float(total) * weight / sum(weights), abs=0.0011, rel=1e-9)
+        assert float(part) == pytest.approx(float(total) * (weight / sum(weights)), abs=0.0011, rel=1e-9)
+
+
+def test_parts_of_a_large_number_are_numbers_that_the_ledger_takes() -> None:
+    """50.509 亿kWh in three parts: in whole kWh they would have ten digits, and the ledger keeps nine."""
+    parts = split(door(5_050_900_000.0), np.array([1.0, 1.0, 1.0]))
+    assert parts == [Decimal(1683633340), Decimal(1683633330), Decimal(1683633330)]
+    assert all(door(float(part)) == part for part in parts)
