@@ -53,6 +53,8 @@ from gep.resolve import Graph
 
 Progress = Callable[[str, int, int], None]
 
+Broken = Mapping[str, tuple[Problem, ...]]
+
 # What the numbers depend on beside this program.
 _LIBRARIES = ("numpy", "numba", "rasterio", "pyproj", "shapely", "pyogrio")
 
@@ -98,7 +100,7 @@ def check(request: Request, *, partial: bool = False) -> Checked:
     """Open everything and decide every line; all problems are raised at once.
 
     A service whose inputs or price cannot be resolved is left out with its reasons; if the profile calls it mandatory
-    and `partial` is not given, the reasons are problems.
+    and `partial` is not given, the reasons are problems. A plant or lake that lacks a figure is one in any case.
     """
     inputs = open_inputs(request)
     wanted = [i.quantity for s in inputs.profile.services.values() if s.status != "not_applicable" for i in s.items]
@@ -111,8 +113,23 @@ def check(request: Request, *, partial: bool = False) -> Checked:
         if _lacking(line) and not partial
         for p in line.reason
     }
-    raise_all([*problems.values(), *_unknown_codes(inputs)])
+    lacking = {(p.code, p.where, *p.facts.values()): p for p in _objects_lacking(inputs, lines, found)}
+    raise_all(
+        [*lacking.values(), *(p for p in problems.values() if p not in lacking.values()), *_unknown_codes(inputs)]
+    )
     return Checked(inputs, lines, {year: graph for year, (graph, _) in found.items()})
+
+
+def _objects_lacking(
+    inputs: Inputs, lines: Mapping[str, tuple[Line, ...]], found: Mapping[str, tuple[Graph, Broken]]
+) -> Iterator[Problem]:
+    """Objects without a figure that an item needs of each; an optional item does without."""
+    for year, of_year in lines.items():
+        graph, broken = found[year]
+        for line in of_year:
+            name = line.item.quantity if line.item and not line.item.optional else ""
+            if name in graph.nodes and name not in broken and graph.nodes[name].level == "zone":
+                yield from zonal.objects_lacking(inputs, graph, name, year)
 
 
 def _keys(inputs: Inputs) -> list[str]:
@@ -123,9 +140,6 @@ def _keys(inputs: Inputs) -> list[str]:
 def _lacking(line: Line) -> bool:
     """Whether a line leaves a hole in a mandatory service; an optional item does not."""
     return line.status == "left_out" and line.service.mandatory and not (line.item and line.item.optional)
-
-
-Broken = Mapping[str, tuple[Problem, ...]]
 
 
 def _lines(inputs: Inputs, year: str, graph: Graph, broken: Broken) -> Iterator[Line]:
@@ -196,6 +210,34 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
         for left in options.out.glob(".run-*"):  # also what a killed run of other inputs left behind
             shutil.rmtree(left)
     return Outcome(run, database, tuple(files))
+
+
+def decide(inputs: Inputs, year: str, service: Service) -> Checked:
+    """What an account would make of one service in one year, for a reader.
+
+    An item that lacks only its price is there without one, for the reason of that lack.
+    """
+    service = replace(service, status="counted") if service.status == "not_applicable" else service
+    names = [name for item in service.items for name in (item.quantity, item.share) if name]
+    graph, broken = resolve_year(inputs, year, dict.fromkeys(names))
+    lines = tuple(_shown(inputs, year, service, item, graph, broken) for item in service.items)
+    return Checked(inputs, {year: lines}, {year: graph})
+
+
+def _shown(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph, broken: Broken) -> Line:
+    line = _line(inputs, year, service, item, graph, broken)
+    unpriced = _line(inputs, year, service, replace(item, price=None), graph, broken)
+    return replace(unpriced, reason=line.reason) if line.status == "left_out" != unpriced.status else line
+
+
+def summed(checked: Checked, year: str, progress: Progress = lambda *_: None) -> Accounted:
+    """One year of what was decided after its pass over the pixels; nothing is kept."""
+    options = Options(Path(), maps=False)
+    prepared = prepare(checked.inputs, year, _targets(checked, year, options))
+    of = prepared.plan.grid.count(*prepared.plan.block)
+    with executor(options) as (pool, workers):
+        sums = engine.run(prepared.plan, pool, workers, lambda done: progress(year, done, of))
+    return Accounted(checked.inputs, year, checked.lines[year], checked.graphs[year], prepared, sums)
 
 
 def plan_id(checked: Checked) -> str:
@@ -383,7 +425,7 @@ def _libraries() -> dict[str, str]:
 
 def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[str, Any]:
     lines = checked.lines[year]
-    nodes = prepared.graph.nodes.values()
+    known, nodes = prepared.graph.nodes, prepared.graph.nodes.values()
     priced = {
         line.key: [line.price.method, repr(line.price.value), *map(evidence, line.price.rows)]
         for line in lines
@@ -393,7 +435,7 @@ def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[st
     coefficients = {name: [evidence(r) for r in lookup.used] for name, lookup in prepared.plan.lookups.items()}
     return {
         **engine.identity(prepared.plan),
-        "graph": [*(n.written for n in nodes), *zone.pop("graph")],
+        "graph": [*(n.written for n in nodes), *(n for n in zone.pop("graph") if n[0] not in known)],
         "coefficients": coefficients | zone.pop("coefficients"),
         **zone,
         **_stated(checked.inputs, year, prepared),
@@ -476,6 +518,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "notice": dict(inputs.stack.notice or {}),
         "notes": {service: dict(pair) for service, pair in inputs.stack.notes.items()},
         "partial": bool(checked.left_out),
+        "unpriced": [s.id for s in inputs.profile.services.values() if not any(i.price for i in s.items)],
         "left_out": list(checked.left_out),
         "label": dict(inputs.profile.label),
         "period": inputs.stack.period,
@@ -489,6 +532,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "warnings": warnings,
         "floored": dict(pair for one in years for pair in entries.floored(one)),
         "controls": dict(pair for one in years for pair in entries.controls(one)),
+        "feeds": dict(pair for one in years for pair in entries.fed(one)),
     }
 
 
@@ -546,7 +590,7 @@ def single_map(
     inputs = open_inputs(request)
     year = inputs.years[-1]
     graph, broken = resolve_year(inputs, year, [quantity])
-    raise_all(broken.get(quantity, ()))
+    raise_all(_of_zones(graph, quantity) or broken.get(quantity, ()))
     row, node = quantities()[quantity], graph.nodes[quantity]
     no_year = node.steps > 1 and row.annual == "none"  # days of rain have no year's value
     if row.kind in ("class", "price") or node.level != "pixel" or no_year:
@@ -558,6 +602,14 @@ def single_map(
         windows, tags = list(prepared.plan.windows()), map_tags(inputs, prepared.graph, quantity, year)
         maps.assemble(Path(spool), prepared.plan.grid, windows, quantity, out, tags, maps.style(quantity))
     return out
+
+
+def _of_zones(graph: Graph, quantity: str) -> list[Problem]:
+    """Why a quantity of zones, whether it resolves or not, has no map."""
+    if quantity not in quantities() or quantities()[quantity].kind not in ("zone", "statistic"):
+        return []
+    feeds = zonal.feeds(graph, quantity) if quantity in graph.nodes else ()
+    return [Problem("zone-without-map", quantity, {"quantity": quantity, "feeds": ", ".join(feeds) or "–"})]
 
 
 def _folder(out: Path) -> Path:

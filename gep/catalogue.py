@@ -81,7 +81,7 @@ def profiles(lang: Lang) -> str:
 
 
 def _profile_row(found: Profile, lang: Lang) -> list[str]:
-    counted = sum(service.status == "counted" for service in found.services.values())
+    counted = sum(s.status == "counted" and s.cls != "deduction" for s in found.services.values())
     count = words.say("n-services", lang, count=counted)
     return [found.id, found.standard, count, found.title[lang], found.label.get(lang, "")]
 

@@ -240,7 +240,7 @@ def map_command(request: Any, *, quantity: str, out: Path, workers: int | None) 
 @_method
 @_coefficients
 @click.option("--ledger", "database")
-@click.option("--zone")
+@click.option("--zone", metavar="CODE", help="A zone of the ledger; or of the stack, instead of a place.")
 @click.option("--code", is_flag=True, help="Print the text of the block function.")
 def explain(name: str, stack: Path | None, *, code: bool, **options: Any) -> None:
     """Where a number comes from: formula, clause, inputs, coefficients, price."""
@@ -256,12 +256,21 @@ def explain(name: str, stack: Path | None, *, code: bool, **options: Any) -> Non
     else:
         years = (options["year"],) if options["year"] else ()
         request = Request(stack, options["profile"], years, options["methods"], options["coefficients"])
-        text = (
-            explaining.code(request, name)
-            if code
-            else explaining.at_point(request, name, _point(options["at"]), _lang())
+        click.echo(
+            explaining.code(request, name) if code else _explained(request, name, options["at"], options["zone"])
         )
-        click.echo(text)
+
+
+def _explained(request: Any, name: str, at: str | None, zone: str | None) -> str:
+    """A number of a stack, at a place or in a zone."""
+    from gep import explain as explaining
+
+    if (at is None) == (zone is None):
+        raise click.UsageError("--at LON,LAT or --zone CODE")
+    with _progress() as show:
+        if zone is not None:
+            return explaining.in_zone(request, name, zone, _lang(), show)
+        return explaining.at_point(request, name, _point(at), _lang(), show)
 
 
 def _point(text: str | None) -> tuple[float, float]:

@@ -53,10 +53,10 @@ class Figure:
 class DualRow:
     """One zone and year of one run; None is missing.
 
-    `gep_fen` is the standard total over `services` services, `partial` if the account lacks one that it should have,
-    `provisional` if too much of the zone's area has no data. `gep_per_km2` and `gep_per_person` are in yuan,
-    `area_km2` is the zone's. `gdp` and `population` are of the row's year, or, where the account is of a reference
-    period, the latest known, each with its year. `ratio` is GEP/GDP (绿金指数), or None for `reason`.
+    `gep_fen` is the standard total over `services` services, less deductions, `partial` if the account lacks one that
+    it should have, `provisional` if too much of the zone's area has no data. `gep_per_km2` and `gep_per_person` are
+    in yuan, `area_km2` is the zone's. `gdp` and `population` are of the row's year, or, where the account is of a
+    reference period, the latest known, each with its year. `ratio` is GEP/GDP (绿金指数), or None for `reason`.
     """
 
     run: str
@@ -87,7 +87,7 @@ def dual(ledger: Ledger, statistics: Sequence[StatisticLike], years: Sequence[st
     """
     figures = _figures(statistics, ledger.where)
     runs = {run.id: run for run in ledger.runs()}
-    totals = ledger.totals(by=("zone", "zone_name", "service"))
+    totals = ledger.totals(by=("zone", "zone_name", "service", "cls"))
     wanted = set(years or ())
     missing = wanted - {total.year for total in totals}
     raise_all(Problem("dual-year-missing", ledger.where, {"year": year}) for year in sorted(missing))
@@ -155,7 +155,7 @@ def _row(run: Run, place: tuple[str, str, str], totals: list[Total], figures: _F
         year=year,
         gep_fen=gep,
         satellite_fen=_sum(totals, "satellite"),
-        services=len(services),
+        services=len(services - {t.key[2] for t in totals if t.key[3] == "deduction"}),
         partial=reason in ("nothing-valued", "partial", "zone-incomplete"),
         provisional=any(t.status.endswith(_PROVISIONAL) for t in totals),
         area_km2=area_km2,
@@ -187,7 +187,8 @@ def _reason(run: Run, year: str, totals: Sequence[Total], gdp: Figure | None) ->
 
     A run that does not say whether it is partial is taken to be.
     """
-    due = {t.key[2] for t in totals if _base(t) in ("counted", "unvalued")}
+    unpriced = run.recorded.get("unpriced", ())  # by the profile itself: they are in no total
+    due = {t.key[2] for t in totals if _base(t) in ("counted", "unvalued") and t.key[2] not in unpriced}
     if not _valued(totals):
         return "nothing-valued"
     if run.recorded.get("partial", True):

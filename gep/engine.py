@@ -184,7 +184,7 @@ def compute(plan: Plan, window: Window, given: Mapping[str, Any] = _NOTHING) -> 
         area,
         *covered,
         np.array(plan.ecosystem_of, np.int32),
-        np.array([output.scope for output in plan.outputs], np.uint8).reshape(len(plan.outputs), -1),
+        _scopes(plan),
         len(plan.ecosystems),
         hi,
         lo,
@@ -193,6 +193,12 @@ def compute(plan: Plan, window: Window, given: Mapping[str, Any] = _NOTHING) -> 
         made,
     )
     return sums, made if parts is None else _folded(made, parts, window.rows * window.cols)
+
+
+def _scopes(plan: Plan) -> NDArray[np.uint8]:
+    """Of each output and class whether it is in scope; statistics alone need no output."""
+    rows = [output.scope for output in plan.outputs]
+    return np.array(rows, np.uint8).reshape(len(rows), len(plan.ecosystem_of))
 
 
 def _classes(

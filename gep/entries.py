@@ -141,6 +141,15 @@ def controls(of: Accounted) -> Iterator[tuple[str, str]]:
         yield f"{of.year}|{line.key}", ledger.decimal_text(_whole(of, line, floor=True))
 
 
+def fed(of: Accounted) -> Iterator[tuple[str, str]]:
+    """The totals of pixels that zone quantities rest on, by year, service, quantity and zone; missing ones are not."""
+    for line in of.numbers:
+        if of.graph.nodes[line.quantity].level == "zone":
+            for (feed, zone), total in given(of, line).totals.items():
+                if not math.isnan(total):
+                    yield f"{of.year}|{output_key(line.service, feed)}|{zone}", ledger.decimal_text(door(total))
+
+
 def floored(of: Accounted) -> Iterator[tuple[str, str]]:
     """What the floors of items took away (a negative amount), by year and item; nothing where no item has a floor."""
     for line in of.numbers:

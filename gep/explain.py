@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 import gep.services  # noqa: F401  (registers the formulas)
-from gep import derive, engine, mosaic, prices, stack, tables, words
+from gep import account, derive, engine, mosaic, stack, words, zonetree
+from gep.account import Checked, Progress
 from gep.engine import UNCLASSIFIED
-from gep.errors import GepError, Problem
+from gep.entries import Accounted, Line
+from gep.errors import GepError, Problem, raise_all
 from gep.fields import Field
-from gep.fuse import LAND_COVER, chosen
+from gep.fuse import LAND_COVER
 from gep.grid import Grid, Window
-from gep.ledger import Entry, Ledger, decimal_text, yuan
+from gep.ledger import Entry, Ledger, Run, yuan
+from gep.origins import (
+    cited,
+    code_lines,
+    entry_text,
+    evidence_text,
+    label,
+    origin,
+    plain,
+    row_text,
+    statistic_text,
+    with_unit,
+)
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
-from gep.profile import Item, within
+from gep.prices import Price
+from gep.profile import Item, Profile, Service, within
 from gep.quantities import quantities
 from gep.resolve import ACCESS, THREATS, Graph, Node, bare, inputs_of, node_name, unresolved, ways
-from gep.tables import Legend, Row
-from gep.words import Lang
+from gep.tables import Legend
+from gep.words import LANGS, Lang
+from gep.zonetree import ZoneTree
 
 HECTARE = 10_000.0
 
@@ -37,8 +52,8 @@ def in_general(name: str, lang: Lang) -> str:
     lines = [f"{getattr(row, lang)} {name}  {row.unit}  [{row.kind}]"]
     for method, way in ways(name).items():
         args = ", ".join(inputs_of(way))
-        lines += [f"  {method}({args})  {_cited(way.source, way.clause)}", f"    {way.summary}"]
-        lines += [] if isinstance(way, Field) else [f"    | {line}" for line in _code_lines(way.func)]
+        lines += [f"  {method}({args})  {cited(way.source, way.clause)}", f"    {way.summary}"]
+        lines += [] if isinstance(way, Field) else [f"    | {line}" for line in code_lines(way.func)]
     if len(lines) == 1:
         lines.append("  " + words.problem(unresolved(name, name), lang))
     return "\n".join(lines)
@@ -50,61 +65,149 @@ def _near(name: str) -> str:
     return ", ".join(difflib.get_close_matches(name, quantities(), 3))
 
 
-def _code_lines(function: Any) -> list[str]:
-    """The arithmetic of a formula, without decorator and documentation."""
-    source = inspect.cleandoc(inspect.getsource(function))
-    body = source.split('"""')[-1] if '"""' in source else source
-    return [line for line in body.splitlines() if line.strip()]
-
-
-def _cited(source: str, clause: str) -> str:
-    if not source:
-        return ""
-    found = tables.sources().get(source)
-    title = " ".join(part for part in (found.number, found.title) if part) if found else ""
-    return f"[{source}{': ' + title if title else ''}{', ' + clause if clause else ''}]"
-
-
 def code(request: Request, name: str) -> str:
     """The text of the block function that computes a quantity of this stack."""
     inputs = open_inputs(request)
     return prepare(inputs, inputs.years[-1], [Target(name, name)]).plan.fused.text
 
 
-def at_point(request: Request, name: str, point: tuple[float, float], lang: Lang) -> str:
-    """The tree of a quantity or service at one place, with every value, origin and status, priced in yuan."""
+def at_point(
+    request: Request, name: str, point: tuple[float, float], lang: Lang, progress: Progress = lambda *_: None
+) -> str:
+    """The tree of a quantity or service at one place, with every value, origin and status, priced in yuan.
+
+    What is computed by zone is shown for the zone that holds the point, after a pass over the pixels.
+    """
     inputs = open_inputs(request)
     year = inputs.years[-1]
-    window = cell_at(inputs.stack.grid, point)
-    service = inputs.profile.services.get(name)
-    items = service.items if service and service.items else (Item(name, None, "none"),)
+    window, found = cell_at(inputs.stack.grid, point), _decided(inputs, year, name)
     lines = [
         words.say("explain-head", lang, name=name, lon=point[0], lat=point[1], year=year, title=inputs.stack.title)
     ]
-    for item in items:
-        tree = _Tree(inputs, year, item.quantity, window, lang)
-        lines += tree.lines()
-        if service and not within(service.ecosystems, tree.ecosystem):
-            lines.append("  " + words.say("out-of-scope", lang, ecosystem=tree.ecosystem))
-            continue
-        if math.isnan(tree.values[item.quantity]):
-            continue
-        if item.price and service and service.id not in inputs.stack.unvalued:
-            lines += _money(inputs, item, year, tree.values[item.quantity], lang)
-        elif service and service.id in inputs.stack.unvalued:
-            lines.append("  " + words.say("explain-unvalued", lang, reason=inputs.stack.unvalued[service.id]))
-    if inputs.stack.notice:
-        lines.append(inputs.stack.notice[lang])
-    return "\n".join(lines)
+    zone = zonetree.zone_at(inputs, *placed(inputs.stack.grid, point)) if _zonal(found, year) else None
+    if zone is None and _zonal(found, year):
+        raise GepError([Problem("point-in-no-zone", f"{point[0]},{point[1]}", {"lon": point[0], "lat": point[1]})])
+    of = _summed(found, year, progress, zonal=True) if zone else None
+    said = False  # once, before the first of several items in a row
+    for line in found.lines[year]:
+        by_zone = line in _zonal(found, year)
+        if zone and of and by_zone:
+            lines += [] if said else [words.say("explain-in-zone", lang, zone=zonetree.title(zone, lang))]
+            lines += ZoneTree(of, line, zone, lang).lines()
+        else:
+            lines += _left_out(line, lang) if line.status == "left_out" else _in_cell(inputs, year, line, window, lang)
+        said = by_zone
+    return "\n".join([*lines, *([inputs.stack.notice[lang]] if inputs.stack.notice else [])])
 
 
-def cell_at(grid: Grid, point: tuple[float, float]) -> Window:
-    """The cell that holds a longitude and latitude; a problem if none does."""
+def in_zone(request: Request, name: str, zone: str, lang: Lang, progress: Progress = lambda *_: None) -> str:
+    """The same for a whole zone, by code or name: totals of pixels and what is computed by zone."""
+    inputs = open_inputs(request)
+    year, at = inputs.years[-1], zonetree.zone_of(inputs, zone)
+    found = _decided(inputs, year, name)
+    raise_all(_without_total(found, year))
+    of = _summed(found, year, progress, zonal=False)
+    named = zonetree.title(at, lang)
+    lines = [words.say("explain-head-zone", lang, name=name, zone=named, year=year, title=inputs.stack.title)]
+    for line in found.lines[year]:
+        lines += _left_out(line, lang) if line.status == "left_out" else ZoneTree(of, line, at, lang).lines()
+    return "\n".join([*lines, *([inputs.stack.notice[lang]] if inputs.stack.notice else [])])
+
+
+def _decided(inputs: Inputs, year: str, name: str) -> Checked:
+    """The lines of a service, of an item of zone level with its service's scope and price, or of any quantity."""
+    service = inputs.profile.services.get(name)
+    if service is None or not service.items:
+        service = _serving(inputs.profile, name)
+    found = account.decide(inputs, year, service)
+    if all(line.status == "left_out" for line in found.lines[year]):
+        problems = [p for line in found.lines[year] for p in line.reason]
+        raise_all(p for i, p in enumerate(problems) if p not in problems[:i])
+    raise_all(
+        Problem("not-a-map", item.quantity, {"quantity": item.quantity, "kind": quantities()[item.quantity].kind})
+        for item in service.items
+        if item.quantity in found.graphs[year].nodes and _neither(found.graphs[year].nodes[item.quantity])
+    )
+    return found
+
+
+def _neither(node: Node) -> bool:
+    """Whether a node has a value neither in a cell nor in a zone."""
+    return node.quantity.kind in ("class", "price") or node.level not in ("pixel", "zone")
+
+
+def _serving(profile: Profile, name: str) -> Service:
+    """The service that has a quantity of zone level among its items, with that item alone; else one of it alone."""
+    zonal = name in quantities() and quantities()[name].kind in ("zone", "statistic")
+    for service in profile.services.values() if zonal else ():
+        for item in service.items:
+            if item.quantity == name:
+                return replace(service, items=(item,))
+    plain = dict.fromkeys(LANGS, "")
+    return Service(name, plain, "regulating", "counted", plain, False, "", (), (Item(name, None, "none"),))
+
+
+def _zonal(found: Checked, year: str) -> list[Line]:
+    """The lines that are computed by zone."""
+    nodes = found.graphs[year].nodes
+    return [
+        x for x in found.lines[year] if x.item and x.status != "left_out" and nodes[x.item.quantity].level == "zone"
+    ]
+
+
+def _summed(found: Checked, year: str, progress: Progress, *, zonal: bool) -> Accounted:
+    """After the pass for all lines, or for those of zone level alone."""
+    lines = _zonal(found, year) if zonal else found.lines[year]
+    return account.summed(replace(found, lines={year: tuple(lines)}), year, progress)
+
+
+def _without_total(found: Checked, year: str) -> Iterator[Problem]:
+    """Quantities of pixels that have no total over a zone."""
+    for line in found.lines[year]:
+        row = quantities()[line.item.quantity] if line.item else None
+        if row and line not in _zonal(found, year) and not row.total_unit and line.status != "left_out":
+            yield Problem("explain-without-total", row.name, {"quantity": row.name})
+
+
+def _left_out(line: Line, lang: Lang) -> list[str]:
+    """An item that cannot be accounted, and why."""
+    assert line.item is not None  # noqa: S101  (whole services are not looked at here)
+    name = line.item.quantity
+    head = f"{getattr(quantities()[name], lang)} {name}: {words.say('status-left_out', lang)}"
+    return [head, *(f"  {words.problem(problem, lang)}" for problem in line.reason)]
+
+
+def _in_cell(inputs: Inputs, year: str, line: Line, window: Window, lang: Lang) -> list[str]:
+    """The tree of one item of pixels in one cell."""
+    assert line.item is not None  # noqa: S101
+    item, service = line.item, line.service
+    tree = _Tree(inputs, year, item.quantity, window, lang)
+    lines = tree.lines()
+    if not within(service.ecosystems, tree.ecosystem):
+        return [*lines, "  " + words.say("out-of-scope", lang, ecosystem=tree.ecosystem)]
+    if math.isnan(tree.values[item.quantity]):
+        return lines
+    if service.id in inputs.stack.unvalued:
+        reason = inputs.stack.unvalued[service.id]
+        return [*lines, "  " + words.say("explain-unvalued", lang, reason=reason)]
+    reasons = (words.say("explain-unvalued", lang, reason=words.problem(p, lang)) for p in line.reason)
+    lines += ["  " + said for said in reasons]
+    return lines if line.price is None else [*lines, *_money(line.price, item, tree.values[item.quantity], lang)]
+
+
+def placed(grid: Grid, point: tuple[float, float]) -> tuple[float, float]:
+    """A longitude and latitude in the grid's CRS; a problem where it has no such place."""
     from pyproj import Transformer
 
     x, y = Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True).transform(*point)
     if not math.isfinite(x + y):
         raise GepError([Problem("point-outside", f"{point[0]},{point[1]}", {"lon": point[0], "lat": point[1]})])
+    return x, y
+
+
+def cell_at(grid: Grid, point: tuple[float, float]) -> Window:
+    """The cell that holds a longitude and latitude; a problem if none does."""
+    x, y = placed(grid, point)
     col, row = math.floor((x - grid.x0) / grid.dx), math.floor((grid.y0 - y) / grid.dy)
     if not (0 <= row < grid.rows and 0 <= col < grid.cols):
         raise GepError([Problem("point-outside", f"{point[0]},{point[1]}", {"lon": point[0], "lat": point[1]})])
@@ -148,30 +251,18 @@ class _Tree:
                 yield from self._below(self.prepared.graph.nodes[node_name(arg)], depth + 1)
 
     def _line(self, node: Node) -> str:
-        label = f"{getattr(node.quantity, self.lang)} {node.name}"
+        named = label(node, self.lang)
         if node.quantity.kind == "class":
-            return f"{label} = {self._class(node)}  ← {self._origin(node)}"
+            return f"{named} = {self._class(node)}  ← {origin(self.inputs, node, self.lang)}"
         if bare(node.name) == ACCESS and node.via == "stack":
             share = self.inputs.access.read(self.inputs.stack.grid, self.window).flat[0]
-            return f"{label} = {share:.6g}  ← {self._origin(node)}"
+            return f"{named} = {share:.6g}  ← {origin(self.inputs, node, self.lang)}"
         if node.level == "whole":
-            return f"{label}  ← {self._origin(node)}"
+            return f"{named}  ← {origin(self.inputs, node, self.lang)}"
         value = self.values[node.name]
         unit = "" if node.quantity.unit == "1" else f" {node.quantity.unit}"
         shown = words.say("missing", self.lang) if math.isnan(value) else f"{value:.6g}{unit}"
-        return f"{label} = {shown}  ← {self._origin(node)}"
-
-    def _origin(self, node: Node) -> str:
-        if node.via == "formula":
-            formula = chosen(node)
-            return f"{node.method}({', '.join(node.args)}) {_cited(formula.source, formula.clause)}"
-        if node.via == "field":
-            way = ways(bare(node.name))[node.method]
-            return f"{node.method}({', '.join(node.args)}) {_cited(way.source, way.clause)}"
-        if node.via == "layer":
-            layer = self.inputs.stack.layers[bare(node.name)]
-            return words.say("explain-stations" if layer.stations else "explain-layer", self.lang, path=layer.where)
-        return words.say(f"explain-{node.via}", self.lang)
+        return f"{named} = {shown}  ← {origin(self.inputs, node, self.lang)}"
 
     def _class(self, node: Node) -> str:
         legend, at = self.inputs.legends[bare(node.name)], self.classes[node.name]
@@ -199,7 +290,7 @@ class _Tree:
             columns = columns[column : column + 1] if column >= 0 else range(0)
         for column in columns if at >= 0 else ():
             if lookup.rows[at, column] >= 0:
-                yield _row_text(lookup.used[int(lookup.rows[at, column])], self.lang)
+                yield row_text(lookup.used[int(lookup.rows[at, column])], self.lang)
 
 
 def _code(legend: Legend, at: int, lang: Lang) -> str:
@@ -232,24 +323,14 @@ def _classes(prepared: Prepared, window: Window) -> tuple[dict[str, int], dict[i
     return found | ({LAND_COVER: next(iter(shares))} if shares else {}), shares
 
 
-def _row_text(row: Row, lang: Lang) -> str:
-    keys = " ".join(key for key in row.keys if key)
-    parts = [row.quantity, row.where, row.set, keys, row.figure, row.price_year]
-    text = " · ".join(part for part in parts if part)
-    status = words.say(f"verified-{row.verified}", lang)
-    return f"{text}  {_cited(row.source, row.clause)}  {status}" + (f"  {row.note}" if row.note else "")
-
-
-def _money(inputs: Inputs, item: Item, year: str, value: float, lang: Lang) -> list[str]:
+def _money(price: Price, item: Item, value: float, lang: Lang) -> list[str]:
     """Price, what it rests on, and yuan per hectare."""
-    assert item.price is not None  # noqa: S101  (the caller asked)
-    found = prices.price(inputs, item.price, year)
     per_hectare = value * HECTARE * quantities()[item.quantity].total_factor()
-    label = getattr(quantities()[item.price], lang)
-    lines = [f"  {label} {item.price} = {found.value:.6g} {found.unit}  ← {found.method or item.price}"]
-    lines += ["    " + _row_text(row, lang) for row in found.rows]
+    name = getattr(quantities()[price.name], lang)
+    lines = [f"  {name} {price.name} = {with_unit(f'{price.value:.6g}', price.unit)}  ← {price.method or price.name}"]
+    lines += ["    " + row_text(row, lang) for row in price.rows]
     total = f"{per_hectare:.6g} {quantities()[item.quantity].total_unit}"
-    return [*lines, "  " + words.say("explain-yuan", lang, quantity=total, yuan=f"{per_hectare * found.value:,.2f}")]
+    return [*lines, "  " + words.say("explain-yuan", lang, quantity=total, yuan=f"{per_hectare * price.value:,.2f}")]
 
 
 def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str:
@@ -263,7 +344,7 @@ def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str
     for run in dict.fromkeys(line.run for line in lines):
         entries = [line.entry for line in lines if line.run == run]
         text += _figure(entries, lang)
-        text += _evidence(runs[run].determined["years"][year], {e.item for e in entries}, zone, lang)
+        text += _evidence(runs[run], year, entries, lang)
         text.append(words.say("explain-run", lang, run=run, when=str(runs[run].recorded.get("when", ""))))
     return "\n".join(text)
 
@@ -271,32 +352,58 @@ def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str
 def _figure(entries: list[Entry], lang: Lang) -> list[str]:
     """Each entry as quantity × price = value, and their sum."""
     lines = [f"{entries[0].zone_name} {entries[0].zone} {entries[0].year} {entries[0].service}"]
-    for e in entries:
-        amount = "" if e.quantity is None else f"{decimal_text(e.quantity)} {e.quantity_unit}"
-        money = "" if e.value_fen is None else f" × {e.price} {e.price_unit} = {yuan(e.value_fen):,} CNY"
-        lines.append(
-            f"  {e.ecosystem} {e.item}: {amount or words.say('missing', lang)}{money}  [{e.status}, {e.method}]"
-        )
-    total = sum((Decimal(e.value_fen) for e in entries if e.value_fen is not None), Decimal(0))
-    return [*lines, f"  Σ = {yuan(int(total)):,} CNY"]
+    lines += [f"  {entry_text(entry, lang)}" for entry in entries]
+    fens = [e.value_fen for e in entries if e.value_fen is not None]
+    return [*lines, f"  Σ = {yuan(sum(fens)):,} CNY"] if fens else lines
 
 
-def _evidence(of_year: Mapping[str, Any], items: set[str], zone: str, lang: Lang) -> Iterator[str]:
-    """What the run wrote down of the graph, inputs, statistics, coefficients and prices behind these items."""
+def _evidence(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator[str]:
+    """What the run wrote down of the graph, inputs, statistics, coefficients and prices behind these entries."""
+    items, zone, of_year = {e.item for e in entries}, entries[0].zone, run.determined["years"][year]
     graph = Graph.of_run(of_year)
     for node in graph.of([item for item in items if item in graph.nodes]).nodes.values():
-        origin = f"{node.method}({', '.join(node.args)})" if node.method else node.via
-        yield f"  {getattr(quantities()[bare(node.name)], lang)} {node.name} ← {origin}"
-        if node.via == "stack":
-            yield from ("    " + json.dumps(said, ensure_ascii=False) for said in of_year.get(node.name, ()))
-        if node.name in of_year["inputs"]:
-            yield f"    {of_year['inputs'][node.name][0]}"
-        for code, thing, value, source in of_year.get("statistics", {}).get(node.name, ()):
-            if code == zone:
-                figure = f"{float(value):.9g} {node.quantity.unit}".removesuffix(" 1")
-                yield f"    {f'{thing}: ' if thing else ''}{figure}  [{source}]"
-        yield from ("    " + json.dumps(row, ensure_ascii=False) for row in of_year["coefficients"].get(node.name, ()))
-    for key, (method, *rows) in of_year["prices"].items():
-        if key.rpartition("|")[2] in items:
-            yield f"  {words.say('price', lang)} {method}"
-            yield from ("    " + json.dumps(row, ensure_ascii=False) for row in rows)
+        said = f"{node.method}({', '.join(node.args)})" if node.method else words.say(f"explain-via-{node.via}", lang)
+        yield f"  {label(node, lang)} ← {said}"
+        yield from ("    " + text for text in _written(of_year, node, zone, lang))
+    yield from _fed(run, year, entries, lang)
+    yield from _prices(of_year, {f"{e.service}|{e.item}" for e in entries}, lang)
+
+
+def _written(of_year: Mapping[str, Any], node: Node, zone: str, lang: Lang) -> Iterator[str]:
+    """What stands in a run of one node: a formula's text, a file's hash, a zone's statistics, coefficient rows."""
+    if node.name in of_year.get("formulas", {}):
+        yield from (f"| {line}" for line in code_lines(of_year["formulas"][node.name]))
+    if node.via == "stack":
+        yield from (json.dumps(said, ensure_ascii=False) for said in of_year.get(node.name, ()))
+    if node.name in of_year["inputs"]:
+        yield words.say("explain-content", lang, hash=of_year["inputs"][node.name][0])
+    if node.via == "statistic":
+        given = [row[1:] for row in of_year.get("statistics", {}).get(node.name, ()) if row[0] == zone]
+        yield from (statistic_text(row, node.quantity.unit, lang) for row in given)
+        if not given:
+            yield words.say("missing", lang)
+    yield from (evidence_text(row, lang) for row in of_year["coefficients"].get(node.name, ()))
+
+
+def _fed(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator[str]:
+    """The totals of pixels over the service's scope in this zone that zone formulas rest on."""
+    services, zone = dict.fromkeys(e.service for e in entries), entries[0].zone
+    for key, total in run.recorded.get("feeds", {}).items():
+        when, service, quantity, where = key.split("|")
+        if (when, where) == (year, zone) and service in services:
+            row = quantities()[quantity]
+            yield "  " + words.say(
+                "explain-fed", lang, name=f"{getattr(row, lang)} {quantity}", total=f"{total} {row.total_unit}"
+            )
+
+
+def _prices(of_year: Mapping[str, Any], keys: set[str], lang: Lang) -> Iterator[str]:
+    """Each price once, with the items it is of and its rows."""
+    found: dict[str, list[str]] = {}
+    for key, priced in of_year["prices"].items():
+        if key in keys:
+            found.setdefault(json.dumps(priced), []).append(key.rpartition("|")[2])
+    for text, items in found.items():
+        method, value, *rows = json.loads(text)
+        yield f"  {words.say('price', lang)} {plain(value)}{' ← ' + method if method else ''}  ({', '.join(items)})"
+        yield from ("    " + evidence_text(row, lang) for row in rows)

@@ -129,6 +129,7 @@ def warnings(of: Accounted) -> Iterator[Problem]:
     inputs, plan, year, sums = of.inputs, of.prepared.plan, of.year, of.sums
     yield from _densities(plan, year, sums)
     yield from _overlaps(of)
+    yield from _unshared(of)
     yield from _zone_values(of)
     for closure in closures(inputs, plan, year, sums):
         if abs(closure.gap) > IMBALANCE:
@@ -154,7 +155,17 @@ def _overlaps(of: Accounted) -> Iterator[Problem]:
     for pair in overlaps():
         if {pair["a"], pair["b"]} <= counted:
             facts = {"a": pair["a"], "b": pair["b"], "why": f"{pair['zh']} / {pair['en']}"}
+            facts |= {"why_zh": pair["zh"], "why_en": pair["en"]}
             yield Problem("counted-twice", of.year, facts)
+
+
+def _unshared(of: Accounted) -> Iterator[Problem]:
+    """Items that the profile shares out among ecosystems and this stack cannot: they stand for the whole zone."""
+    for line in of.numbers:
+        share = line.item.share if line.item else ""
+        known = entries.output_key(line.service, share) in of.at
+        if line.item and share and not (known and entries.cells(of, line.service, share).valid.any()):
+            yield Problem("share-unresolved", of.year, {"quantity": line.item.quantity, "share": share})
 
 
 def _zone_values(of: Accounted) -> Iterator[Problem]:

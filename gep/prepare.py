@@ -132,6 +132,7 @@ def _opened(request: Request) -> Inputs:
     problems += _closure_wrong(declared, request)
     problems += _services_unknown(declared, chosen) if chosen else ()
     problems += _statistics_implausible(opened) if opened else ()
+    problems += _object_and_whole(opened) if opened else ()
     problems += _insensitive(declared, read or {}, {**(chosen.sets if chosen else {}), **declared.sets})
     problems += _baseline_wrong(request.stack, legends)
     laid = _mosaics(opened, request.years, legends, areas, problems) if opened and areas else {}
@@ -307,6 +308,17 @@ def _statistics_implausible(opened: Stack) -> Iterator[Problem]:
             facts: dict[str, Fact] = {"quantity": row.quantity, "value": f"{row.value:.6g} {known.unit}"}
             facts |= {"low": known.low, "high": known.high}
             yield Problem("statistic-implausible", f"{opened.path.name} {row.zone} {row.year}", facts)
+
+
+def _object_and_whole(opened: Stack) -> Iterator[Problem]:
+    """Figures of a whole zone beside figures of objects in it: whoever adds them counts twice."""
+    objects: dict[tuple[str, str, str], set[str]] = {}
+    for row in opened.statistics:
+        objects.setdefault((row.zone, row.year, row.quantity), set()).add(row.object)
+    for (zone, year, quantity), named in objects.items():
+        if "" in named and len(named) > 1:
+            facts = {"quantity": quantity, "objects": ", ".join(sorted(named - {""}))}
+            yield Problem("statistic-object-and-whole", f"{opened.path.name} {zone} {year}", facts)
 
 
 def _closed(inputs: Inputs) -> Inputs:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gep import extent, ledger, words
 from gep.account import Checked, Outcome
-from gep.errors import GepError, Problem
+from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
 from gep.ledger import Entry, Ledger, Run, short
 from gep.quantities import quantities
@@ -21,6 +21,7 @@ from gep.words import Lang
 
 Row = Sequence[str]
 COUNTED, SATELLITE, UNVALUED = "counted", "satellite", "unvalued"
+DEDUCTION = "deduction"  # the class that reduces the sum
 # Units that people use, largest first: a table takes the first in which its largest figure is at least 0.1.
 _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
     "zh": (("亿", 1e8), ("万", 1e4), ("", 1.0)),
@@ -104,6 +105,10 @@ def _dict(one: Year) -> dict[str, Any]:
         "partial": one.run.recorded["partial"],
         "items": services,
         "total_yuan": {z: _text(_money(one, z, COUNTED)) for z in one.zones},
+        "class_yuan": {
+            cls: {z: _text(_money(one, z, COUNTED, cls)) for z in one.zones}
+            for cls in dict.fromkeys(e.cls for e in one.of(COUNTED))
+        },
         "satellite_yuan": {z: _text(_money(one, z, SATELLITE)) for z in one.zones},
         "warnings": one.run.recorded["warnings"][one.year],
         "left_out": one.run.recorded["left_out"],
@@ -131,10 +136,11 @@ def _plus(a: Decimal | None, b: Decimal | None) -> Decimal | None:
     return b if a is None else a if b is None else a + b
 
 
-def _money(one: Year, zone: str, status: str) -> Decimal | None:
+def _money(one: Year, zone: str, status: str, cls: str = "") -> Decimal | None:
+    """Yuan of a zone's lines of a status, of one class or of all."""
     total: Decimal | None = None
     for entry in one.of(status):
-        if entry.zone == zone and entry.value_fen is not None:
+        if entry.zone == zone and cls in ("", entry.cls) and entry.value_fen is not None:
             total = _plus(total, ledger.yuan(entry.value_fen))
     return total
 
@@ -163,10 +169,19 @@ def _table(one: Year, lang: Lang) -> str:
     for key, by_zone in _items(one).items():
         rows += _item_rows(one, key, by_zone, zones, lang)
     standard = "total-partial" if one.run.recorded["partial"] else "total-standard"
-    count = len({e.service for e in one.of(COUNTED) if e.value_fen})  # one of nothing but zeros adds none
+    count = len({e.service for e in one.of(COUNTED) if e.value_fen and e.cls != DEDUCTION})  # zeros alone add none
+    rows += _class_rows(one, zones, lang)
     rows.append(_money_row(words.say(standard, lang, count=count), [_money(one, z, COUNTED) for z in zones], lang))
     rows.append(_money_row(words.say("total-satellite", lang), [_money(one, z, SATELLITE) for z in zones], lang))
     return layout(rows)
+
+
+def _class_rows(one: Year, zones: list[str], lang: Lang) -> Iterator[Row]:
+    """What each class adds to the sum, or takes from it; nothing where there is one class alone."""
+    classes = list(dict.fromkeys(e.cls for e in one.of(COUNTED) if e.value_fen is not None))
+    for cls in classes if len(classes) > 1 else ():
+        label = words.say("class-sum", lang, cls=words.say(f"list-class-{cls}", lang))
+        yield _money_row(label, [_money(one, z, COUNTED, cls) for z in zones], lang)
 
 
 def _item_rows(
@@ -263,7 +278,15 @@ def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
     known = one.zones.get(zone, {}).get(lang, zone)
     said = getattr(quantities()[quantity], lang) if quantity in quantities() else quantity
     where = warning.where.replace(zone, known, 1) if zone else warning.where
-    return Problem(warning.code, where, {**warning.facts, "zone": known, "quantity": said})
+    facts = {**warning.facts, "zone": known, "quantity": said}
+    facts |= {key: _quantity(facts[key], lang) for key in ("a", "b") if key in facts}
+    return Problem(warning.code, where, facts | ({"why": facts[f"why_{lang}"]} if f"why_{lang}" in facts else {}))
+
+
+def _quantity(name: Fact, lang: Lang) -> str:
+    """A quantity by its name and id, where it is one."""
+    row = quantities().get(str(name))
+    return f"{getattr(row, lang)} {name}" if row else str(name)
 
 
 def _unverified(one: Year, lang: Lang) -> str:
@@ -408,6 +431,7 @@ def checked_dict(found: Checked) -> dict[str, Any]:
         year: [
             {
                 "service": line.service.id,
+                "class": line.service.cls,
                 "item": line.item.quantity if line.item else None,
                 "status": line.status,
                 "reason": [p.as_dict() for p in line.reason],

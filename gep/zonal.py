@@ -46,7 +46,7 @@ def feeds(graph: Graph, name: str) -> tuple[str, ...]:
 
 def constants(graph: Graph, name: str) -> tuple[str, ...]:
     """The tables without keys that a zone quantity rests on directly or through formulas of constants alone."""
-    pending = [arg for node in _zone_nodes(graph, name) for arg in _args(graph, node) if _constant(graph, arg)]
+    pending = [arg for node in _zone_nodes(graph, name) for arg in _args(graph, node) if is_constant(graph, arg)]
     found: dict[str, None] = {}
     while pending:
         one = pending.pop()
@@ -56,8 +56,17 @@ def constants(graph: Graph, name: str) -> tuple[str, ...]:
 
 
 def nodes(graph: Graph, names: Iterable[str]) -> list[Node]:
-    """All that is computed outside the pixels behind zone quantities: nodes of zone level, and constants."""
-    return [n for n in graph.of(names).nodes.values() if n.level == "zone" or _constant(graph, n.name)]
+    """The nodes behind zone quantities that no pixel needs: of zone level, and the constants they rest on."""
+    found = graph.of(names).nodes.values()
+    held = {one for node in found if node.level == "zone" for arg in _args(graph, node) for one in _held(graph, arg)}
+    return [node for node in found if node.level == "zone" or node.name in held]
+
+
+def _held(graph: Graph, name: str) -> Iterator[str]:
+    """A constant and what it rests on; nothing of what is no constant."""
+    if is_constant(graph, name):
+        yield name
+        yield from (one for arg in _args(graph, graph.nodes[name]) for one in _held(graph, arg))
 
 
 def statistics_used(graph: Graph, name: str) -> tuple[str, ...]:
@@ -70,10 +79,12 @@ def problems(inputs: Inputs, graph: Graph, name: str, year: str) -> Iterator[Pro
     for feed in feeds(graph, name):
         if not graph.nodes[feed].quantity.total_unit:
             yield Problem("zone-input-without-total", f"{feed} < {name}", {"quantity": feed, "needed": name})
+    yield from objects_lacking(inputs, graph, name, year)
+
+
+def objects_lacking(inputs: Inputs, graph: Graph, name: str, year: str) -> Iterator[Problem]:
+    """Objects behind a zone quantity that lack one of the figures its formulas need of each."""
     found = _by_unit(inputs, statistics_used(graph, name), year)
-    for (statistic, zone), values in found.items():
-        if "" in values and len(values) > 1:
-            yield Problem("statistic-object-and-whole", f"{zone} {year}", {"quantity": statistic})
     yield from _not_additive(graph, name, found)
     for node in _zone_nodes(graph, name):
         yield from _objects_lacking(node, _args(graph, node), found, year)
@@ -166,7 +177,7 @@ def _pixel_total(node: Node, zone: str, given: Given) -> float:
     """A constant, or a feed's total."""
     if node.name in given.constants:
         return given.constants[node.name]
-    if _constant(given.graph, node.name):
+    if is_constant(given.graph, node.name):
         return masked(chosen(node), [evaluate(node_name(arg), zone, given)[""] for arg in node.args])
     return given.totals.get((node.name, zone), math.nan)
 
@@ -186,14 +197,14 @@ def _has_feed(graph: Graph, node: Node) -> bool:
 
 
 def _is_feed(graph: Graph, name: str) -> bool:
-    return graph.nodes[name].level == "pixel" and not _constant(graph, name)
+    return graph.nodes[name].level == "pixel" and not is_constant(graph, name)
 
 
-def _constant(graph: Graph, name: str) -> bool:
+def is_constant(graph: Graph, name: str) -> bool:
     """Whether a name is a table without keys, the years between accounts, or a formula of such alone."""
     if name not in graph.nodes:
         return name == YEARS_BETWEEN
     node = graph.nodes[name]
     if node.via == "table":
         return not node.args
-    return node.via == "formula" and node.level == "pixel" and all(_constant(graph, node_name(a)) for a in node.args)
+    return node.via == "formula" and node.level == "pixel" and all(is_constant(graph, node_name(a)) for a in node.args)

@@ -1,0 +1,124 @@
+"""How the origin of a number is said: formulas with source and clause, coefficient rows with status, ledger lines."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gep import tables, words
+from gep.fuse import chosen
+from gep.ledger import Entry, decimal_text, door, yuan
+from gep.prepare import Inputs
+from gep.quantities import quantities
+from gep.resolve import Node, bare, ways
+from gep.tables import Row
+from gep.words import Lang
+
+_PROVISIONAL = "_provisional"
+_AFTER_KEYS = 13  # fields of a row as evidence behind its keys
+
+
+def label(node: Node, lang: Lang) -> str:
+    """A quantity as a reader knows it, with its id."""
+    return f"{getattr(node.quantity, lang)} {node.name}"
+
+
+def with_unit(text: str, unit: str) -> str:
+    """A figure with its unit; a pure number has none."""
+    return text if unit == "1" else f"{text} {unit}"
+
+
+def cited(source: str, clause: str) -> str:
+    """A source by id, number and title, and the clause."""
+    if not source:
+        return ""
+    found = tables.sources().get(source)
+    title = " ".join(part for part in (found.number, found.title) if part) if found else ""
+    return f"[{source}{': ' + title if title else ''}{', ' + clause if clause else ''}]"
+
+
+def code_lines(function: Callable[..., Any] | str) -> list[str]:
+    """The arithmetic of a formula (or of its text), without decorator and documentation."""
+    source = inspect.cleandoc(function if isinstance(function, str) else inspect.getsource(function))
+    body = source.split('"""')[-1] if '"""' in source else source
+    return [line for line in textwrap.dedent(body).splitlines() if line.strip()]
+
+
+def origin(inputs: Inputs, node: Node, lang: Lang) -> str:
+    """Where a node's values come from: a formula or field with its source, a layer's file, a table, statistics."""
+    if node.via == "formula":
+        formula = chosen(node)
+        return f"{node.method}({', '.join(node.args)}) {cited(formula.source, formula.clause)}"
+    if node.via == "field":
+        way = ways(bare(node.name))[node.method]
+        return f"{node.method}({', '.join(node.args)}) {cited(way.source, way.clause)}"
+    if node.via == "layer":
+        layer = inputs.stack.layers[bare(node.name)]
+        return words.say("explain-stations" if layer.stations else "explain-layer", lang, path=layer.where)
+    return words.say(f"explain-{node.via}", lang)
+
+
+def row_text(row: Row, lang: Lang) -> str:
+    """A coefficient or price row: figure, keys, source, clause, status, note."""
+    keys = " ".join(key for key in row.keys if key)
+    parts = [row.quantity, row.where, row.set, keys, row.figure, row.price_year]
+    return _row((*parts, row.source, row.clause, row.verified, row.note), lang)
+
+
+def evidence_text(row: Sequence[str], lang: Lang) -> str:
+    """The same of a row that a run wrote down (`gep.entries.evidence`), in the vocabulary's unit."""
+    value, low, high, unit, _, source, clause, _, _, verified, note, price_year, _ = row[-_AFTER_KEYS:]
+    figure = words.say("missing", lang) if value == "nan" else plain(value)
+    figure += "" if "nan" in (low, high) else f" ({plain(low)}–{plain(high)})"
+    keys = " ".join(key for key in row[2:-_AFTER_KEYS] if key)
+    shown = (row[0], row[1], keys, with_unit(figure, unit), price_year)
+    return _row((*shown, source, clause, verified, note), lang)
+
+
+def _row(parts: Sequence[str], lang: Lang) -> str:
+    *shown, source, clause, verified, note = parts
+    text = " · ".join(part for part in shown if part)
+    status = words.say(f"verified-{verified}", lang) if verified else ""
+    return "  ".join(part for part in (text, cited(source, clause), status, note) if part)
+
+
+def plain(number: str | float) -> str:
+    """A number as a reader likes it, at most nine digits.
+
+    >>> plain("2970000000.0"), plain(0.25)
+    ('2,970,000,000', '0.25')
+    """
+    return f"{door(float(number)):,f}"
+
+
+def statistic_text(row: Sequence[str], unit: str, lang: Lang) -> str:
+    """A figure of the statistics: its object (if it has one), value, source, place and note."""
+    object_, value, source, *more = row
+    said = words.say("explain-source", lang, source=source)
+    head = f"{object_} = " if object_ else ""
+    return "  ".join(part for part in (f"{head}{with_unit(plain(value), unit)}", said, *more) if part)
+
+
+def place(where: str) -> str:
+    """A line or cell of a file, without the folders above it."""
+    return Path(where).name
+
+
+def entry_text(entry: Entry, lang: Lang) -> str:
+    """A ledger's line as quantity × price = value, its status and method; of the whole zone where it has no type."""
+    amount = words.say("missing", lang)
+    if entry.quantity is not None:
+        amount = f"{decimal_text(entry.quantity)} {entry.quantity_unit}"
+    price = with_unit(str(entry.price), entry.price_unit)
+    money = "" if entry.value_fen is None else f" × {price} = {yuan(entry.value_fen):,} CNY"
+    status = words.say(f"status-{entry.status.removesuffix(_PROVISIONAL)}", lang)
+    marks = [words.say(key, lang) for key, on in (
+        ("explain-provisional", entry.status.endswith(_PROVISIONAL)), ("explain-allocated", entry.allocated),
+    ) if on]  # fmt: skip
+    ecosystem = entry.ecosystem or words.say("whole-zone", lang)
+    item = f" {entry.item} {getattr(quantities()[entry.item], lang)}" if entry.item else ""
+    last = ", ".join(filter(None, (status, *marks, entry.method)))
+    return f"{ecosystem}{item}: {amount}{money}  [{last}]"
