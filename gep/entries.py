@@ -29,6 +29,7 @@ from gep.tables import Row
 Floats = NDArray[np.float64]
 
 PROVISIONAL = 0.05  # a zone with a larger share of its area missing is provisional
+ROUNDING = 1e-12  # of an area: two sums of the same cells may differ by so much, and then nothing has a value
 WHOLE = ""  # the ecosystem of a zone quantity that is not shared out
 _WORST = ("demo", "unverified", "secondhand", "derived", "quoted")
 
@@ -107,7 +108,8 @@ def cells(of: Accounted, service: Service, quantity: str) -> Cells:
     values = of.sums.values[1 + at] * quantities()[quantity].total_factor()
     inside = np.array([e == UNCLASSIFIED or within(service.ecosystems, e) for e in plan.ecosystems])
     total, missing = of.sums.values[0] * inside, of.sums.values[1 + len(plan.outputs) + at]
-    return Cells(values, np.maximum(total - missing, 0.0), missing)
+    valid = total - missing
+    return Cells(values, np.where(valid > ROUNDING * total, valid, 0.0), missing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from gep.errors import Fact, GepError, Problem, raise_all
 from gep.headings import folded
 from gep.needs import BUREAUS, Need, needs
 from gep.prepare import DEFAULT_PROFILE, Request
-from gep.quantities import Quantity, quantities
-from gep.statistics import Reader, Statistic, conversion, twice, zone_names, zone_words
+from gep.quantities import quantities
+from gep.statistics import Reader, Statistic, conversion, implausible, mixed, twice, zone_names, zone_words
 from gep.words import LANGS, Lang
 from gep.yearbook import Given
 
@@ -330,12 +330,10 @@ def _read(path: Path, given: Given, made: Check, answers: set[tuple[str, str]]) 
     return found
 
 
-def _wrong(found: Iterable[Statistic], year: str) -> Iterable[Problem]:
-    """Numbers of another year, or out of all range."""
-    for s in found:
-        if s.year != year:
-            yield Problem("forms-year", s.where, {"year": s.year, "wanted": year})
-        yield from _implausible(quantities()[s.quantity], s.value, s.where)
+def _wrong(found: Sequence[Statistic], year: str) -> Iterable[Problem]:
+    """Numbers of another year, out of all range, or of a zone and of what is in it."""
+    yield from (Problem("forms-year", s.where, {"year": s.year, "wanted": year}) for s in found if s.year != year)
+    yield from [*implausible(found), *mixed(found)]
 
 
 def _late(need: Need, what: Asked, answers: set[tuple[str, str]]) -> Late:
@@ -385,17 +383,13 @@ def _price_wrong(row: Mapping[str, str]) -> Iterable[Problem]:
         facts: dict[str, Fact] = {"unit": row["unit"], "quantity": known.name, "wanted": known.unit}
         yield Problem("statistics-unit-wrong", row["where"], facts)
     else:
-        yield from _implausible(known, value * found[0] + found[1], row["where"])
+        figure = Statistic(
+            "", row["price_year"], known.name, value * found[0] + found[1], row["source"], where=row["where"]
+        )
+        yield from implausible([figure])
     empty = [name for name in ("price_year", "source") if not row[name]]
     if empty:
         yield Problem("statistics-cell-empty", row["where"], {"columns": ", ".join(empty)})
-
-
-def _implausible(known: Quantity, value: float, where: str) -> Iterable[Problem]:
-    """A figure, in the vocabulary's unit, out of all range."""
-    if not known.low <= value <= known.high:
-        facts: dict[str, Fact] = {"quantity": known.name, "value": f"{value:.6g} {known.unit}"}
-        yield Problem("statistic-implausible", where, facts | {"low": known.low, "high": known.high})
 
 
 def merge(found: Check, out: Path) -> list[Path]:

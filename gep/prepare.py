@@ -25,14 +25,14 @@ from gep.fuse import IN, LAND_COVER, MISSING, OUT, Wanted, fuse
 from gep.grid import Grid
 from gep.mosaic import Mosaic
 from gep.quantities import quantities
-from gep.resolve import ACCESS, LATITUDE, PREVIOUS, TABLE, THREATS, Graph, Supply, bare, resolve, ways
+from gep.resolve import ACCESS, LATITUDE, PREVIOUS, SENSITIVITY, TABLE, THREATS, Graph, Supply, bare, resolve, ways
 from gep.stack import Source, Stack
 from gep.tables import Legend, Lookup, Table
 from gep.tables import Source as Publication
 
 DEFAULT_PROFILE = "leshan"
 CLOSED = ("water_conservation", "closed_water_balance")  # what a stack's closure means
-SENSITIVITY, BASELINE = "habitat_sensitivity", "baseline_land_cover"
+BASELINE = "baseline_land_cover"
 _CELLS = 1 << 18  # cells in a default window of strips: a few megabytes a layer
 _MOST_CELLS = 1 << 20  # and in any default window, whatever the files' own blocks
 
@@ -131,8 +131,6 @@ def _opened(request: Request) -> Inputs:
     problems += _stations_broken(opened) if opened else ()
     problems += _closure_wrong(declared, request)
     problems += _services_unknown(declared, chosen) if chosen else ()
-    problems += _statistics_implausible(opened) if opened else ()
-    problems += _object_and_whole(opened) if opened else ()
     problems += _insensitive(declared, read or {}, {**(chosen.sets if chosen else {}), **declared.sets})
     problems += _baseline_wrong(request.stack, legends)
     laid = _mosaics(opened, request.years, legends, areas, problems) if opened and areas else {}
@@ -299,26 +297,6 @@ def _services_unknown(declared: Declaration, chosen: profile.Profile) -> Iterato
                 near = ", ".join(difflib.get_close_matches(name, chosen.services, 3)) or "–"
                 facts = {"service": name, "profile": chosen.id, "near": near}
                 yield Problem("service-unknown", f"{declared.path.name} [{part}]", facts)
-
-
-def _statistics_implausible(opened: Stack) -> Iterator[Problem]:
-    for row in opened.statistics:
-        known = quantities()[row.quantity]
-        if not known.low <= row.value <= known.high:
-            facts: dict[str, Fact] = {"quantity": row.quantity, "value": f"{row.value:.6g} {known.unit}"}
-            facts |= {"low": known.low, "high": known.high}
-            yield Problem("statistic-implausible", f"{opened.path.name} {row.zone} {row.year}", facts)
-
-
-def _object_and_whole(opened: Stack) -> Iterator[Problem]:
-    """Figures of a whole zone beside figures of objects in it: whoever adds them counts twice."""
-    objects: dict[tuple[str, str, str], set[str]] = {}
-    for row in opened.statistics:
-        objects.setdefault((row.zone, row.year, row.quantity), set()).add(row.object)
-    for (zone, year, quantity), named in objects.items():
-        if "" in named and len(named) > 1:
-            facts = {"quantity": quantity, "objects": ", ".join(sorted(named - {""}))}
-            yield Problem("statistic-object-and-whole", f"{opened.path.name} {zone} {year}", facts)
 
 
 def _closed(inputs: Inputs) -> Inputs:

@@ -49,8 +49,33 @@ def read(files: Iterable[StatisticsFile], zones: Mapping[str, str], problems: li
             words = {headings.folded(word): meaning for word, meaning in file.words.items()}
             given = Given(zones, file.year, file.source, words)
             found += Reader(path, problems, given, file.sheet).numbers()
-    problems += twice(found)
+    problems += [*twice(found), *implausible(found), *mixed(found)]
     return tuple(found)
+
+
+def implausible(found: Iterable[Statistic]) -> Iterator[Problem]:
+    """Numbers outside the vocabulary's range: most often a unit misread."""
+    for s in found:
+        known = quantities()[s.quantity]
+        if not known.low <= s.value <= known.high:
+            facts: dict[str, Fact] = {"quantity": s.quantity, "value": f"{s.value:.6g} {known.unit}"}
+            yield Problem("statistic-implausible", s.where, facts | {"low": known.low, "high": known.high})
+
+
+def mixed(found: Iterable[Statistic]) -> Iterator[Problem]:
+    """Numbers of a whole zone beside numbers of objects in it: whoever adds them counts twice."""
+    given: dict[tuple[str, str, str], dict[str, str]] = {}
+    for s in found:
+        given.setdefault((s.zone, s.year, s.quantity), {})[s.object] = s.where
+    for (zone, year, quantity), places in given.items():
+        if "" in places and len(places) > 1:
+            facts = {
+                "quantity": quantity,
+                "zone": zone,
+                "year": year,
+                "objects": ", ".join(sorted(filter(None, places))),
+            }
+            yield Problem("statistic-object-and-whole", places[""], facts)
 
 
 def _paths(path: Path) -> list[Path]:
