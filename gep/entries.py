@@ -230,10 +230,10 @@ def _shared(of: Accounted, line: Line, zone: int, total: float) -> Iterator[Leaf
 
 
 def split(total: Decimal, weights: Floats) -> list[Decimal]:
-    """A number in parts by weight, in its own last digit, that add up to it exactly (largest remainders).
+    """A number in parts by weight, in the ledger's last digit, that add up to it exactly (largest remainders).
 
-    >>> split(Decimal("10.0"), np.array([1.0, 1.0, 1.0]))
-    [Decimal('3.4'), Decimal('3.3'), Decimal('3.3')]
+    >>> split(Decimal("10"), np.array([1.0, 1.0, 1.0]))
+    [Decimal('3.3333334'), Decimal('3.3333333'), Decimal('3.3333333')]
     """
     quantum = _last_digit(total)
     shares = [Fraction(float(weight)) for weight in weights]
@@ -246,14 +246,12 @@ def split(total: Decimal, weights: Floats) -> list[Decimal]:
 
 
 def _last_digit(total: Decimal) -> Decimal:
-    """The unit that parts of a number come in: its last digit, or where a whole number is too long, the ledger's last.
+    """The unit that parts of a number come in: the last of the ledger's digits, or its own where it has more.
 
-    >>> _last_digit(Decimal("10.0")), _last_digit(Decimal("5050900000"))
-    (Decimal('0.1'), Decimal('1E+1'))
+    >>> _last_digit(Decimal("12")), _last_digit(Decimal("5050900000"))
+    (Decimal('1E-7'), Decimal('1E+1'))
     """
-    own, zeros = min(0, int(total.as_tuple().exponent)), int(total.normalize().as_tuple().exponent)
-    kept = total.adjusted() + 1 - ledger.DIGITS
-    return Decimal(1).scaleb(kept if own == 0 < kept <= zeros else own)
+    return Decimal(1).scaleb(min(total.adjusted() + 1 - ledger.DIGITS, int(total.normalize().as_tuple().exponent)))
 
 
 def _areas(of: Accounted, line: Line, zone: int, total: float) -> tuple[float, float]:

@@ -79,13 +79,13 @@ def problems(inputs: Inputs, graph: Graph, name: str, year: str) -> Iterator[Pro
     for feed in feeds(graph, name):
         if not graph.nodes[feed].quantity.total_unit:
             yield Problem("zone-input-without-total", f"{feed} < {name}", {"quantity": feed, "needed": name})
+    yield from _not_additive(graph, name, _by_unit(inputs, statistics_used(graph, name), year))
     yield from objects_lacking(inputs, graph, name, year)
 
 
 def objects_lacking(inputs: Inputs, graph: Graph, name: str, year: str) -> Iterator[Problem]:
     """Objects behind a zone quantity that lack one of the figures its formulas need of each."""
     found = _by_unit(inputs, statistics_used(graph, name), year)
-    yield from _not_additive(graph, name, found)
     for node in _zone_nodes(graph, name):
         yield from _objects_lacking(node, _args(graph, node), found, year)
 

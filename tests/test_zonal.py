@@ -141,8 +141,9 @@ def test_what_is_not_a_zone_quantity_cannot_rest_on_statistics() -> None:
 def test_parts_add_up_to_the_last_digit_and_follow_their_weights(total: Decimal, weights: list[float]) -> None:
     parts = split(total, np.array(weights))
     assert sum(parts, Decimal(0)) == total
+    digit = 1.1 * 10.0 ** (total.adjusted() - 8)
     for part, weight in zip(parts, weights, strict=True):
-        assert float(part) == pytest.approx(float(total) * (weight / sum(weights)), abs=0.0011, rel=1e-9)
+        assert float(part) == pytest.approx(float(total) * (weight / sum(weights)), abs=digit, rel=1e-12)
 
 
 def test_parts_of_a_large_number_are_numbers_that_the_ledger_takes() -> None:
