@@ -1,10 +1,13 @@
 """How far an account is from its floor: reading its inputs once and writing its maps once.
 
-    python benchmarks/floor.py [--size 6000] [--workers 1] [--folder DIR]
+    python benchmarks/floor.py [--size 6000] [--workers 1] [--folder DIR] [--full]
 
 makes the synthetic landscape (once), accounts it with and without maps in a process of its own, then reads the same
 inputs by windows with rasterio and writes the same maps from memory with GDAL's COG driver: same codec, level,
 predictor and overviews. CPU is user + system. The table is printed and written to `benchmarks/last.md`.
+
+The landscape is a plain one: water retention, soil, carbon and biodiversity, by which versions are compared. `--full`
+takes one with everything in it and so accounts every service; its table is written to `benchmarks/last-full.md`.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 STRIP = 512
+_DERIVED = ("soil_retention", "soil_retention_gentle")  # what rests on fields
+_DERIVED_FULL = ("vegetation_flood_storage", "cooling_near", "habitat_quality")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +43,18 @@ class Cost:
 def main() -> None:
     """Measure everything in one run, print the table and keep it."""
     asked = _arguments()
-    stack = _landscape(asked.folder, asked.size)
-    warm = _landscape(asked.folder, 200)
+    stack = _landscape(asked.folder, asked.size, full=asked.full)
+    warm = _landscape(asked.folder, 200, full=asked.full)
     _account(warm, asked.folder / "warm", 1, maps=True)  # compiles what is compiled once
     prepared = _child("prepare", stack)
     rows = {"prepare fields (apart)": prepared}
-    out = asked.folder / f"account-{asked.size}"
+    out = asked.folder / f"account-{asked.size}{'-full' * asked.full}"
     rows["account, no maps"] = _account(stack, out / "ledger", asked.workers, maps=False)
     rows["account with maps"] = _account(stack, out / "maps", asked.workers, maps=True)
     floor: dict[str, Any] = {}
     rows["floor process, start-up included"] = _child("floor", stack, out / "maps" / "maps", floor=floor)
     text = _report(asked, rows, floor)
-    (HERE / "last.md").write_text(text, "utf-8")
+    (HERE / f"last{'-full' * asked.full}.md").write_text(text, "utf-8")
     print(text)
 
 
@@ -58,16 +63,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=6000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=HERE / ".work")
+    parser.add_argument("--full", action="store_true", help="account every service of a landscape with all in it")
     return parser.parse_args()
 
 
 # --- what is measured, each in a process of its own ----------------------------------------------------------------
 
 
-def _landscape(folder: Path, size: int) -> Path:
-    stack = folder / f"landscape-{size}" / "stack.toml"
+def _landscape(folder: Path, size: int, *, full: bool) -> Path:
+    stack = folder / f"landscape-{size}{'-full' * full}" / "stack.toml"
     if not stack.exists():
-        _run([sys.executable, "-m", "gep", "landscape", str(stack.parent), "--size", str(size)])
+        kind = [] if full else ["--plain"]
+        _run([sys.executable, "-m", "gep", "landscape", str(stack.parent), "--size", str(size), *kind])
     return stack
 
 
@@ -117,9 +124,17 @@ def _inputs(stack: Path, quantities: Sequence[str]) -> list[tuple[str, int]]:
     return sorted({(band.path, band.band) for source in plan.sources.values() for band in source.bands})
 
 
+def _derived(stack: Path) -> list[str]:
+    """What rests on fields, in a plain landscape or a full one."""
+    from gep.prepare import Request, open_inputs
+
+    full = "daily_precipitation" in open_inputs(Request(stack)).stack.layers
+    return [*_DERIVED, *(_DERIVED_FULL if full else ())]
+
+
 def prepare_fields(stack: Path) -> None:
     """Derive what the account will find derived."""
-    _inputs(stack, ["soil_retention"])
+    _inputs(stack, _derived(stack))
 
 
 def measure_floor(stack: Path, maps: Path) -> None:
@@ -129,7 +144,7 @@ def measure_floor(stack: Path, maps: Path) -> None:
     from gep.maps import CODEC, environment
 
     made = sorted(maps.glob("*.tif"))
-    files = _inputs(stack, [path.stem.rpartition("_")[0] for path in made])
+    files = _inputs(stack, list(dict.fromkeys([*(path.stem.rpartition("_")[0] for path in made), *_derived(stack)])))
     with rasterio.Env(**environment()):
         read = sum(_read(path, band) for path, band in files)
         written = {path.stem: _write(path, maps.parent / "floor.tif", CODEC) for path in made}

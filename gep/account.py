@@ -43,7 +43,7 @@ from gep import (
 )
 from gep.engine import Sums
 from gep.entries import Accounted, Line, evidence, output_key
-from gep.errors import GepError, Problem, raise_all
+from gep.errors import Fact, GepError, Problem, raise_all
 from gep.fuse import chosen
 from gep.ledger import Entry, Ledger, Run
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
@@ -165,8 +165,9 @@ def _without_items(service: Service, reasons: Sequence[Problem]) -> tuple[Proble
     """Why nothing of a service can be accounted: for want of any statistic, said once for all items; or as it is."""
     if any(p.code != "statistic-unresolved" for p in reasons):
         return tuple(p for i, p in enumerate(reasons) if p not in reasons[:i])
-    names = ", ".join(item.quantity for item in service.items)
-    return (Problem("service-without-items", service.id, {"items": names}),)
+    facts: dict[str, Fact] = {"items": ", ".join(item.quantity for item in service.items)}
+    facts["lacking"] = ", ".join(dict.fromkeys(p.where.partition(" < ")[0] for p in reasons))
+    return (Problem("service-without-items", service.id, facts),)
 
 
 def _line(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph, broken: Broken) -> Line:
@@ -432,7 +433,7 @@ def _libraries() -> dict[str, str]:
 
 def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[str, Any]:
     lines = checked.lines[year]
-    known, nodes = prepared.graph.nodes, prepared.graph.nodes.values()
+    nodes = prepared.graph.nodes.values()
     priced = {
         line.key: [line.price.method, repr(line.price.value), *map(evidence, line.price.rows)]
         for line in lines
@@ -442,7 +443,7 @@ def _year_determined(checked: Checked, year: str, prepared: Prepared) -> dict[st
     coefficients = {name: [evidence(r) for r in lookup.used] for name, lookup in prepared.plan.lookups.items()}
     return {
         **engine.identity(prepared.plan),
-        "graph": [*(n.written for n in nodes), *(n for n in zone.pop("graph") if n[0] not in known)],
+        "graph": list(({n.name: n.written for n in nodes} | zone.pop("graph")).values()),
         "coefficients": coefficients | zone.pop("coefficients"),
         **zone,
         **_stated(checked.inputs, year, prepared),
@@ -462,11 +463,11 @@ def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
     inputs, graph = checked.inputs, checked.graphs[year]
     names = [x.quantity for x in checked.lines[year] if x.item and x.status != "left_out"]
     names = [name for name in dict.fromkeys(names) if graph.nodes[name].level == "zone"]
-    nodes = zonal.nodes(graph, names)
+    wired, nodes = graph.of(names).nodes.values(), zonal.nodes(graph, names)
     used = dict.fromkeys(one for name in names for one in zonal.statistics_used(graph, name))
     rows = {name: zonal.rows(inputs, graph, name) for name in names}
     return {
-        "graph": [n.written for n in nodes],
+        "graph": {n.name: n.written for n in wired},
         "formulas": {n.name: chosen(n).text for n in nodes if n.via == "formula"},
         "statistics": {one: _given(inputs, one, year) for one in used},
         "coefficients": {row.quantity: [evidence(row)] for found in rows.values() for row in found},

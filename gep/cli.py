@@ -491,8 +491,9 @@ def dual(database: str, statistics: Path, years: tuple[str, ...], *, as_json: bo
 @click.option("--size", type=click.IntRange(16), required=True, metavar="N")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--year", "years", multiple=True, type=int)
-def landscape(folder: Path, size: int, seed: int, years: tuple[int, ...]) -> None:
-    """A synthetic stack of N × N cells, for trials and benchmarks."""
+@click.option("--plain", is_flag=True, help="Only what water, soil, carbon and biodiversity read.")
+def landscape(folder: Path, size: int, seed: int, years: tuple[int, ...], *, plain: bool) -> None:
+    """A synthetic stack of N × N cells with all that an account needs, for trials and benchmarks."""
     from gep import landscape as making
 
-    click.echo(str(making.write(folder, size, seed, *([years] if years else []))))
+    click.echo(str(making.write(folder, size, seed, *([years] if years else []), plain=plain)))

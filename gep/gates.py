@@ -154,9 +154,7 @@ def _overlaps(of: Accounted) -> Iterator[Problem]:
     counted = {line.quantity for line in of.numbers if line.price and line.status == "counted"}
     for pair in overlaps():
         if {pair["a"], pair["b"]} <= counted:
-            facts = {"a": pair["a"], "b": pair["b"], "why": f"{pair['zh']} / {pair['en']}"}
-            facts |= {"why_zh": pair["zh"], "why_en": pair["en"]}
-            yield Problem("counted-twice", of.year, facts)
+            yield Problem("counted-twice", of.year, dict(pair))
 
 
 def _unshared(of: Accounted) -> Iterator[Problem]:

@@ -2,14 +2,14 @@
 
 Every value is a function of position alone (value noise on hashed lattices), so that 1,000 and 6,000 cells a side show
 the same hills, and a window is computed without its neighbours: memory does not depend on the size. Nothing in it is
-real, and it says so wherever it is read.
+real, and it says so wherever it is read. What bureaus would give of its counties is in `gep.county`.
 """
 
 from __future__ import annotations
 
-import csv
+import calendar
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterWindow
 
+from gep import county
 from gep.errors import GepError, Problem
 
 Array = NDArray[Any]
@@ -34,6 +35,7 @@ _COLUMNS = 4096
 _STILL = 2020  # the year in which nothing has changed yet
 _NO_CLASS = 255
 _COARSE = 120  # cells a side of the temperature grid: one to fifty at 6,000
+_DAILY = 40  # and of the grids of days
 _TAGS = {"source": "synthetic"}
 _WRITING = {
     "compress": "zstd",
@@ -77,26 +79,55 @@ _LAYERS: Mapping[str, _Layer] = {
 }
 _TEMPERATURE = 'unit = "degC"\nscale = 0.1\nresample = "bilinear"'
 
+# What only some services read. Settlements and fields are threats to habitat as well.
+_MORE_LAYERS: Mapping[str, _Layer] = {
+    "settlement": _Layer("uint8", 255, 'unit = "1"', yearly=True),
+    "cropland": _Layer("uint8", 255, "", yearly=True),
+}
+_THREAT_ALONE = ("cropland",)
 
-def write(folder: Path, size: int, seed: int = 1, years: Sequence[int] = (_STILL,)) -> Path:
+
+@dataclass(frozen=True, slots=True)
+class _Air:
+    """A quantity on a coarse grid of `side` cells in degrees, a band a month or a day: raw = value × `per`."""
+
+    make: Callable[[_Place, int, int], Array]
+    side: int
+    keys: str
+    per: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Positions of a coarse grid, degrees: `lon` (cols,), `lat` (rows, 1), and a smooth height there, m."""
+
+    lon: Array
+    lat: Array
+    height: Array
+
+
+def write(folder: Path, size: int, seed: int = 1, years: Sequence[int] = (_STILL,), *, plain: bool = False) -> Path:
     """Write the stack of `size` × `size` cells into `folder` and return the path of its stack.toml.
 
-    The extent is 180 km a side whatever the size: 30 m cells at 6,000. The same arguments give the same bytes. Raises
-    `GepError` if the size is below 50, no year is given, or the folder already holds a stack.
+    The extent is 180 km a side whatever the size: 30 m cells at 6,000. It has all that any shipped profile
+    reads; a `plain` one has what water retention, soil, carbon and biodiversity do. The same arguments give the same
+    bytes. Raises `GepError` if the size is below 50, no year is given, or the folder already holds a stack.
     """
     stack = folder / "stack.toml"
     _refuse(stack, size, years)
     folder.mkdir(parents=True, exist_ok=True)
     with rasterio.Env(GDAL_CACHEMAX=64 << 20, OSR_WKT_FORMAT="WKT2_2019"):
-        _write_layers(folder, size, seed, None)
+        shape = _Shape(size, seed, {**_LAYERS, **({} if plain else _MORE_LAYERS)})
+        _write_layers(folder, shape, None)
         for year in years:
-            _write_layers(folder, size, seed, year)
-            _write_temperature(folder / f"temperature_{year}.tif", year)
-    _write_counties(folder / "counties.gpkg", seed)
-    _write_statistics(folder / "statistics.csv", years)
-    _write_tables(folder / "coefficients")
+            _write_layers(folder, shape, year)
+            for name, air in _airs(plain=plain).items():
+                _write_air(folder / f"{name}_{year}.tif", air, seed, year)
+    _write_vectors(folder, seed, plain=plain)
+    county.statistics(folder / "statistics.csv", years, plain=plain)
+    county.coefficients(folder / "coefficients", plain=plain)
     # Last, so that a stack that was interrupted is not taken for a whole one.
-    _save(stack, _stack_text(years))
+    _save(stack, _stack_text(years, plain=plain))
     return stack
 
 
@@ -112,22 +143,30 @@ def _refuse(stack: Path, size: int, years: Sequence[int]) -> None:
         raise GepError(problems)
 
 
-def _write_layers(folder: Path, size: int, seed: int, year: int | None) -> None:
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How many cells a side, of which landscape, with which layers."""
+
+    size: int
+    seed: int
+    layers: Mapping[str, _Layer]
+
+
+def _write_layers(folder: Path, shape: _Shape, year: int | None) -> None:
     """Write the layers of one year, or (None) those that no year changes, block by block."""
-    names = [name for name, layer in _LAYERS.items() if layer.yearly == (year is not None)]
+    size, layers = shape.size, {n: one for n, one in shape.layers.items() if one.yearly == (year is not None)}
     step = SIDE_M / size
-    shape = {"width": size, "height": size, "crs": CRS, "transform": rasterio.Affine(step, 0, _WEST, 0, -step, _NORTH)}
+    place = {"width": size, "height": size, "crs": CRS, "transform": rasterio.Affine(step, 0, _WEST, 0, -step, _NORTH)}
     with ExitStack() as files:
-        out = {name: files.enter_context(_create(folder, name, year, shape)) for name in names}
+        out = {name: files.enter_context(_create(folder, name, year, layers[name], place)) for name in layers}
         for row, col, rows, cols in _blocks(size):
             u, v = (np.arange(col, col + cols) + 0.5) / size, (np.arange(row, row + rows) + 0.5) / size
-            values = _ground(u, v, seed) if year is None else _cover(u, v, seed, year)
-            for name in names:
-                out[name].write(_raw(values[name], _LAYERS[name]), 1, window=RasterWindow(col, row, cols, rows))
+            values = _ground(u, v, shape.seed) if year is None else _cover(u, v, shape.seed, year, layers)
+            for name, layer in layers.items():
+                out[name].write(_raw(values[name], layer), 1, window=RasterWindow(col, row, cols, rows))
 
 
-def _create(folder: Path, name: str, year: int | None, shape: Mapping[str, Any]) -> Any:
-    layer = _LAYERS[name]
+def _create(folder: Path, name: str, year: int | None, layer: _Layer, shape: Mapping[str, Any]) -> Any:
     path = folder / (f"{name}.tif" if year is None else f"{name}_{year}.tif")
     made = rasterio.open(
         path, "w", driver="GTiff", count=1, dtype=layer.dtype, nodata=layer.nodata, **_WRITING, **shape
@@ -223,8 +262,8 @@ def _ground(u: Array, v: Array, seed: int) -> dict[str, Array]:
     return {"elevation": height, **{name: np.where(hole, np.nan, values) for name, values in soil.items()}}
 
 
-def _cover(u: Array, v: Array, seed: int, year: int) -> dict[str, Array]:
-    """What a year changes: cover, climate (mm), NDVI, NPP (g carbon/m²), erosivity (MJ·mm/(ha·h))."""
+def _cover(u: Array, v: Array, seed: int, year: int, wanted: Mapping[str, Any]) -> dict[str, Array]:
+    """What a year changes: cover, climate (mm), NDVI, NPP (g carbon/m²), erosivity (MJ·mm/(ha·h)), settlements."""
     noise = _Noise(u, v, seed)
     height = _relief(noise)
     moist = noise(20, 5, 9)
@@ -235,7 +274,8 @@ def _cover(u: Array, v: Array, seed: int, year: int) -> dict[str, Array]:
         noise(26, 35, 4) > 0.9, np.nan, (230 + 560 * green - 0.06 * height + 0.12 * rain).astype(np.float32)
     )
     growth = (120 + 900 * green) * np.clip(1.15 - height / 5000, 0.1, 1)
-    return {
+    people = _people(noise, cover) if _MORE_LAYERS.keys() & wanted else {}
+    return people | {
         "land_cover": cover,
         "precipitation": rain,
         "evapotranspiration": _with_fills("evapotranspiration", water, cover),
@@ -256,6 +296,15 @@ def _classes(noise: _Noise, height: Reals, moist: Reals, year: int) -> Array:
     land = np.where((noise(23, 55, 6) + 0.15 * (height < 450) > 0.8 - grown) & (height < 1100), 13, land)
     land = np.where((np.abs(noise(24, 4, 9)) < 0.008) & (height < 1800), 17, land)
     return np.where(noise(25, 25, 5) > 0.93, _NO_CLASS, land).astype(np.uint8)
+
+
+def _people(noise: _Noise, cover: Array) -> dict[str, Array]:
+    """Towns, and villages in and near fields; fields. 1 where there are, nothing where the cover is unknown."""
+    tilled = (cover == 12) | (cover == 14)
+    near = tilled | np.isin(cover, (2, 4, 5, 7))
+    village = (noise(31, 300, 2) > np.where(tilled, 0.75, 1.05)) & near
+    found = {"settlement": (cover == 13) | village, "cropland": tilled}
+    return {name: np.where(cover == _NO_CLASS, _NO_CLASS, there).astype(np.uint8) for name, there in found.items()}
 
 
 def _rain(noise: _Noise, height: Reals, moist: Reals, year: int) -> Reals:
@@ -284,20 +333,104 @@ def _with_fills(name: str, values: Array, cover: Array) -> Array:
     return raw
 
 
-def _write_temperature(path: Path, year: int) -> None:
-    """Twelve bands of air temperature, 0.1 °C, on a coarse grid in degrees with a margin around the stack."""
-    west, south, east, north = _degrees()
-    lon = west + (np.arange(_COARSE) + 0.5) * (east - west) / _COARSE
-    lat = (north - (np.arange(_COARSE) + 0.5) * (north - south) / _COARSE)[:, None]
-    height = 300 + 2800 / (1 + np.exp((lon - (west + east) / 2) * 4)) + 250 * np.sin(9 * lon) * np.cos(11 * lat)
+# --- air: coarse grids in degrees with a margin around the stack, a band a month or a day ----------------------------
+
+
+def _celsius(place: _Place, year: int, _seed: int) -> Array:
+    """Mean air temperature of each month, °C."""
     season = -np.cos(2 * np.pi * (np.arange(12) + 0.5 - 0.7) / 12)[:, None, None]
-    celsius = 18 - 0.7 * (lat - 29) - 0.0055 * (height - 300) + 0.02 * (year - _STILL) + 9.5 * season
-    profile = {"driver": "GTiff", "width": _COARSE, "height": _COARSE, "count": 12, "dtype": "int16", "nodata": -32768}
-    transform = rasterio.Affine((east - west) / _COARSE, 0, west, 0, (south - north) / _COARSE, north)
-    place = {"crs": "EPSG:4326", "transform": transform}
-    with rasterio.open(path, "w", **profile, **place, compress="zstd", predictor=2) as out:
+    return np.asarray(
+        18 - 0.7 * (place.lat - 29) - 0.0055 * (place.height - 300) + 0.02 * (year - _STILL) + 9.5 * season
+    )
+
+
+def _evaporation(place: _Place, year: int, seed: int) -> Array:
+    """Reference evapotranspiration of each month, mm."""
+    return np.maximum(8.0, 14 + 4.1 * _celsius(place, year, seed))
+
+
+def _humidity(place: _Place, _year: int, _seed: int) -> Array:
+    """Relative humidity of the year, percent."""
+    return np.asarray(78 - 0.002 * (place.height - 300) + 2 * np.sin(7 * place.lon) * np.cos(9 * place.lat))[None]
+
+
+def _wind(place: _Place, _year: int, _seed: int) -> Array:
+    """Wind value above the threshold of each month, m³/s³: little, most of it in spring and on the heights."""
+    season = 1 + np.cos(2 * np.pi * (np.arange(12) - 2.5) / 12)[:, None, None]
+    return np.asarray((2 + 0.004 * place.height) * season)
+
+
+def _density(place: _Place, year: int, seed: int) -> Array:
+    """Density of the air in each month, kg/m³: thinner when warm, and upwards."""
+    return np.asarray(1.225 * np.exp(-place.height / 8500) * 288.15 / (273.15 + _celsius(place, year, seed)))
+
+
+def _wetness(place: _Place, _year: int, _seed: int) -> Array:
+    """Share of the wind's force that soil moisture leaves in each month."""
+    season = 0.25 + 0.12 * np.cos(2 * np.pi * np.arange(12) / 12)[:, None, None]
+    return np.asarray(season + 0 * place.height)
+
+
+def _snow(place: _Place, _year: int, _seed: int) -> Array:
+    """Share of the wind's force that snow leaves in each month."""
+    winter = np.maximum(0, np.cos(2 * np.pi * (np.arange(12) - 0.5) / 12))[:, None, None]
+    return np.asarray(1 - winter * np.clip((place.height - 1500) / 3000, 0, 1))
+
+
+def _day_numbers(year: int) -> Iterator[tuple[int, float]]:
+    """Each day's number, and how far into summer it is: −1 in January, 1 in July."""
+    days = 366 if calendar.isleap(year) else 365
+    return ((d, -math.cos(2 * math.pi * (d / days - 0.06))) for d in range(days))
+
+
+def _daily_rain(place: _Place, year: int, seed: int) -> Array:
+    """Rain of each day, mm: dry days, wet days, in summer a few storms that do not fall everywhere alike."""
+    bands = []
+    for day, summer in _day_numbers(year):
+        chance, drawn = (_hash(day, year, seed * 1000 + k) / 2 + 0.5 for k in (901, 902))
+        amount = (-math.log(max(1 - drawn, 1e-3))) ** 1.4 * (4 + 8 * max(summer, -0.4)) if chance < 0.48 else 0.0
+        swell = 1 + 0.35 * np.sin(5 * place.lon + day) * np.cos(6 * place.lat - 2 * day) + place.height / 15000
+        bands.append(amount * swell)
+    return np.asarray(bands)
+
+
+def _daily_maximum(place: _Place, year: int, seed: int) -> Array:
+    """Highest temperature of each day, °C."""
+    still = 22.5 - 0.7 * (place.lat - 29) - 0.0055 * (place.height - 300) + 0.02 * (year - _STILL)
+    waves = ((9.5 * summer + 3 * _hash(day, year, seed * 1000 + 903)) for day, summer in _day_numbers(year))
+    return np.asarray([still + wave for wave in waves])
+
+
+_TEMPERATURE_AIR: Mapping[str, _Air] = {"temperature": _Air(_celsius, _COARSE, _TEMPERATURE)}
+_MORE_AIR: Mapping[str, _Air] = {
+    "reference_evapotranspiration": _Air(_evaporation, _COARSE, 'unit = "0.1 mm/month"\nresample = "bilinear"'),
+    "relative_humidity": _Air(_humidity, _COARSE, 'unit = "0.1 percent"\nresample = "bilinear"'),
+    "wind_value": _Air(_wind, _COARSE, 'unit = "0.01 m³/s³/month"\nresample = "bilinear"', 100),
+    "air_density": _Air(_density, _COARSE, 'unit = "kg/m³"\nscale = 1e-3\nresample = "bilinear"', 1000),
+    "soil_wetness": _Air(_wetness, _COARSE, 'unit = "1"\nscale = 1e-3\nresample = "bilinear"', 1000),
+    "snow_factor": _Air(_snow, _COARSE, 'unit = "1"\nscale = 1e-3\nresample = "bilinear"', 1000),
+    "daily_precipitation": _Air(_daily_rain, _DAILY, 'unit = "0.1 mm/day"\nresample = "bilinear"'),
+    "daily_temperature_max": _Air(_daily_maximum, _DAILY, 'unit = "degC"\nscale = 0.1\nresample = "bilinear"'),
+}
+
+
+def _airs(*, plain: bool) -> dict[str, _Air]:
+    return {**_TEMPERATURE_AIR, **({} if plain else _MORE_AIR)}
+
+
+def _write_air(path: Path, air: _Air, seed: int, year: int) -> None:
+    """One quantity of the air, a band a step, on its coarse grid."""
+    west, south, east, north = _degrees()
+    lon = west + (np.arange(air.side) + 0.5) * (east - west) / air.side
+    lat = (north - (np.arange(air.side) + 0.5) * (north - south) / air.side)[:, None]
+    height = 300 + 2800 / (1 + np.exp((lon - (west + east) / 2) * 4)) + 250 * np.sin(9 * lon) * np.cos(11 * lat)
+    values = air.make(_Place(lon, lat, height), year, seed)
+    shape = {"driver": "GTiff", "width": air.side, "height": air.side, "count": len(values), "interleave": "band"}
+    transform = rasterio.Affine((east - west) / air.side, 0, west, 0, (south - north) / air.side, north)
+    place = {"crs": "EPSG:4326", "transform": transform, "dtype": "int16", "nodata": -32768}
+    with rasterio.open(path, "w", **shape, **place, compress="zstd", predictor=2) as out:
         out.update_tags(**_TAGS)
-        out.write(np.rint(celsius * 10).astype(np.int16))
+        out.write(np.rint(values * air.per).astype(np.int16))
 
 
 def _degrees() -> tuple[float, float, float, float]:
@@ -308,15 +441,25 @@ def _degrees() -> tuple[float, float, float, float]:
     return west - 0.05, south - 0.05, east + 0.05, north + 0.05
 
 
-# --- counties, statistics, tables, stack.toml ---------------------------------------------------------------------
+# --- counties, a reserve, stack.toml ---------------------------------------------------------------------------------
 
-_COUNTIES = (("990001", "合成甲县", "Synthetic A"), ("990002", "合成乙县", "Synthetic B"),
-             ("990003", "合成丙县", "Synthetic C"), ("990004", "合成丁县", "Synthetic D"))  # fmt: skip
+_COUNTIES = tuple(zip(county.CODES, ("合成甲县", "合成乙县", "合成丙县", "合成丁县"),
+                      ("Synthetic A", "Synthetic B", "Synthetic C", "Synthetic D"), strict=True))  # fmt: skip
 _ARC, _SPOKE = 80, 36  # vertices of an outer border, and of the border between two counties
 
 
-def _write_counties(path: Path, seed: int) -> None:
-    """Four counties that share wandering borders, around the middle of the stack."""
+def _write_vectors(folder: Path, seed: int, *, plain: bool) -> None:
+    """Four counties that share wandering borders, around the middle of the stack; a reserve in the mountains."""
+    columns = dict(zip(("adcode", "name_zh", "name_en"), zip(*_COUNTIES, strict=True), strict=True))
+    _write_polygons(folder / "counties.gpkg", _borders(seed), columns)
+    if not plain:
+        angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
+        ring = _points(0.07 + 0.01 * np.sin(3 * angles), angles) + np.array([-0.18, 0.05]) * SIDE_M
+        _write_polygons(folder / "access.gpkg", [ring], {"access": (0.3,)})
+
+
+def _write_polygons(path: Path, rings: Sequence[Array], columns: Mapping[str, Sequence[Any]]) -> None:
+    """A GeoPackage with one layer, named as the file, of a polygon a ring."""
     import pyogrio
     from pyogrio import raw
     from shapely import to_wkb
@@ -325,10 +468,9 @@ def _write_counties(path: Path, seed: int) -> None:
     # GeoPackage stamps the time; the same arguments give the same bytes.
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
     try:
-        shapes = np.array([to_wkb(Polygon(points)) for points in _borders(seed)], object)
-        columns = [np.array(column, object) for column in zip(*_COUNTIES, strict=True)]
-        fields = ["adcode", "name_zh", "name_en"]
-        raw.write(path, shapes, columns, fields, layer="counties", driver="GPKG", geometry_type="Polygon", crs=CRS)
+        shapes = np.array([to_wkb(Polygon(points)) for points in rings], object)
+        values = [np.array(v, object if isinstance(v[0], str) else np.float64) for v in columns.values()]
+        raw.write(path, shapes, values, list(columns), layer=path.stem, driver="GPKG", geometry_type="Polygon", crs=CRS)
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
@@ -366,63 +508,7 @@ def _points(radius: Array, angles: Array) -> Array:
     return np.stack([x, y], axis=1)
 
 
-# Invented: yuan, persons and m³ a year of each county.
-_STATISTICS = {
-    "gdp": ("CNY/year", (11.2e9, 14.6e9, 6.1e9, 8.4e9)),
-    "population": ("person", (231_000, 184_000, 122_000, 158_000)),
-    "water_resources": ("m³/year", (1.25e9, 2.1e9, 1.15e9, 1.45e9)),
-}
-
-
-def _write_statistics(path: Path, years: Sequence[int]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("zone", "year", "quantity", "value", "unit", "source", "note"))
-        for year in years:
-            for quantity, (unit, values) in _STATISTICS.items():
-                for (code, _, _), value in zip(_COUNTIES, values, strict=True):
-                    out.writerow((code, year, quantity, value, unit, "synthetic", "合成数据 invented"))
-
-
-# What the shipped tables leave to the user. Invented, and marked `demo`, which every output shows.
-_TABLES: Mapping[str, str] = {
-    "prices": """price,value,unit,price_year,verified
-reservoir_capital,20,CNY/m**3,2020,demo
-reservoir_life,50,year,,demo
-discount_rate,0.05,1,,demo
-reservoir_operation,0.1,CNY/m**3,2020,demo
-carbon_price,80,CNY/t,2020,demo
-biodiversity_price,1,1,2020,demo
-desilting_cost,20,CNY/m**3,2020,demo
-nitrogen_treatment_cost,3500,CNY/t,2020,demo
-phosphorus_treatment_cost,11200,CNY/t,2020,demo
-""",
-    "sequestration_ratio": """value,unit,verified
-0.2,1,demo
-""",
-    "harvested_carbon": """ecosystem,value,unit,verified
-forest.bamboo,0,t/(ha*year),demo
-garden,0,t/(ha*year),demo
-cropland,0,t/(ha*year),demo
-""",
-    "shannon_index": """ecosystem,value,unit,verified
-forest,3.4,1,demo
-forest.mixed,3.9,1,demo
-forest.sparse,2.1,1,demo
-shrub,2.4,1,demo
-grassland,1.8,1,demo
-wetland,1.2,1,demo
-""",
-}
-
-
-def _write_tables(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for name, text in _TABLES.items():
-        _save(folder / f"{name}.csv", text)
-
-
-def _stack_text(years: Sequence[int]) -> str:
+def _stack_text(years: Sequence[int], *, plain: bool) -> str:
     head = f"""# 合成数据，不是任何地方的核算。Synthetic: made by `gep landscape`, an account of no place.
 [stack]
 title = "合成景观 synthetic landscape"
@@ -440,12 +526,40 @@ name = {{ zh = "name_zh", en = "name_en" }}
 [statistics]
 path = "statistics.csv"
 """
-    layers = (_layer_text(name, layer.yearly, layer.keys) for name, layer in _LAYERS.items())
-    return "\n".join([head, *layers, _layer_text("temperature", True, _TEMPERATURE)])
+    shown = {**_LAYERS, **({} if plain else _MORE_LAYERS)}
+    layers = [_layer_text(n, layer.yearly, layer.keys) for n, layer in shown.items() if n not in _THREAT_ALONE]
+    layers += [_layer_text(name, True, air.keys) for name, air in _airs(plain=plain).items()]
+    return "\n".join([head, *layers, *([] if plain else [_FULL_TEXT])])
 
 
 def _layer_text(name: str, yearly: bool, keys: str) -> str:
     return f'[layers.{name}]\npath = "{name}{"_{year}" if yearly else ""}.tif"\n{keys}\n'
+
+
+_FULL_TEXT = """# 格网较粗时坡度被压平。On a coarse grid slopes are flat.
+[notes.soil_retention]
+zh = "合成景观：格网越粗，坡度越平，土壤保持量、其价值和单位面积 GEP 越低；30 m 最接近常见范围。"
+en = "Synthetic: the coarser the grid, the flatter the slopes, and the lower soil retention and GEP; best at 30 m."
+
+[threats.town]
+path = "settlement_{year}.tif"
+reach = "5 km"
+weight = 1.0
+decay = "exponential"
+
+[threats.crop]
+path = "cropland_{year}.tif"
+reach = "2 km"
+weight = 0.6
+decay = "linear"
+
+[access]
+path = "access.gpkg"
+field = "access"
+
+[methods]
+settlement_distance = "from_settlements"
+"""
 
 
 def _save(path: Path, text: str) -> None:

@@ -19,6 +19,7 @@ from gep.ledger import Entry
 from gep.units import factor
 
 KM2 = 1e6
+_WHOLE = {"provisioning", "regulating"}  # without both it is not the total that the ranges are of
 # Each purified quantity and what was emitted of it.
 EMITTED = {
     "so2_removed": "so2_emission",
@@ -71,8 +72,10 @@ class Zone:
 
 
 def warnings(of: Accounted, entries: Iterable[Entry], *, complete: bool) -> Iterator[Problem]:
-    """Every ratio outside its range; those of the total only where no mandatory service is left out."""
-    for zone in _zones(of, list(entries)):
+    """Every ratio outside its range; those of the total only of a whole account."""
+    found = list(entries)
+    complete = complete and {e.cls for e in found if e.value_fen} >= _WHOLE
+    for zone in _zones(of, found):
         for gate, value, facts in (*(_totals(zone) if complete else ()), *_shares(zone), *_ratios(zone)):
             allowed = ranges()[gate]
             if not math.isnan(value) and not allowed.low <= value <= allowed.high:

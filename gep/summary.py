@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
-from gep import extent, ledger, words
+from gep import bearing, extent, ledger, words
 from gep.account import Checked, Outcome
-from gep.errors import Fact, GepError, Problem
+from gep.errors import GepError, Problem
 from gep.gates import Closure
 from gep.ledger import Entry, Ledger, Run, short
 from gep.quantities import quantities
@@ -30,6 +30,7 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
 _PROVISIONAL = "_provisional"
 _THIN = 1e-6  # of a zone, without data: the seams between polygons, which no figure shows
 _FEW, _FEW_REASONS = 6, 3  # names and reasons shown of a long list
+_LONGEST = 1e9  # a figure above this, in the unit that is shown, is written with a power of ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ def _dict(one: Year) -> dict[str, Any]:
         },
         "satellite_yuan": {z: _text(_money(one, z, SATELLITE)) for z in one.zones},
         "warnings": one.run.recorded["warnings"][one.year],
+        "unverified": [_unsure_dict(one, status) for status in (COUNTED, SATELLITE, UNVALUED)],
         "left_out": one.run.recorded["left_out"],
         "extent": one.run.recorded.get("extent", {}).get(one.year, {}),
     }
@@ -164,16 +166,23 @@ def _head(one: Year, lang: Lang) -> str:
 
 def _table(one: Year, lang: Lang) -> str:
     """Items by zone, the standard's sum, the satellite's sum; and never one in the other."""
-    zones = list(one.zones)
+    zones, before = list(one.zones), ""
     rows: list[Row] = [["", "", *(one.zones[z].get(lang, z) for z in zones), words.say("sum", lang)]]
     for key, by_zone in _items(one).items():
-        rows += _item_rows(one, key, by_zone, zones, lang)
+        own = list(_item_rows(one, key, by_zone, zones, lang))
+        title = one.run.recorded["services"].get(key.partition("|")[0], {}).get(lang, "") + " · "
+        if key.partition("|")[0] == before and own[0][0].startswith(title):
+            own[0] = ["  · " + own[0][0].removeprefix(title), *own[0][1:]]
+        rows, before = rows + own, key.partition("|")[0]
     standard = "total-partial" if one.run.recorded["partial"] else "total-standard"
     count = len({e.service for e in one.of(COUNTED) if e.value_fen and e.cls != DEDUCTION})  # zeros alone add none
     rows += _class_rows(one, zones, lang)
-    rows.append(_money_row(words.say(standard, lang, count=count), [_money(one, z, COUNTED) for z in zones], lang))
-    rows.append(_money_row(words.say("total-satellite", lang), [_money(one, z, SATELLITE) for z in zones], lang))
-    return layout(rows)
+    for word, status in ((standard, COUNTED), ("total-satellite", SATELLITE)):
+        sums = [_money(one, z, status) for z in zones]
+        if any(money is not None for money in sums):
+            rows.append(_money_row(words.say(word, lang, count=count), sums, lang))
+    physical = "" if one.of(COUNTED) else "\n" + words.say("total-none", lang)
+    return layout(rows) + physical
 
 
 def _class_rows(one: Year, zones: list[str], lang: Lang) -> Iterator[Row]:
@@ -211,27 +220,35 @@ def _row(label: str, unit: str, values: list[Decimal | None], lang: Lang) -> Row
     known = [v for v in values if v is not None]
     whole = sum(known, Decimal(0)) if known else None
     name, scale = _scale(max((abs(v) for v in known), default=Decimal(0)), lang)
-    shown = "元" if unit == "CNY" and lang == "zh" else unit
+    shown = _unit(unit, lang)
     return [
         label,
-        f"{name}{' ' if name and shown[0].isascii() and lang == 'zh' else ''}{shown}",
+        f"{name}{' ' if name and shown[:1].isascii() and lang == 'zh' else ''}{shown}".rstrip(),
         *(_figure(v, scale, lang) for v in [*values, whole]),
     ]
 
 
+def _unit(unit: str, lang: Lang) -> str:
+    """A unit as people write it: what is counted has a word."""
+    return words.say(f"unit-{unit}", lang) if f"unit-{unit}" in words.texts("word") else unit
+
+
 def _scale(largest: Decimal, lang: Lang) -> tuple[str, float]:
+    if float(largest) >= _LONGEST * _SCALES[lang][0][1]:
+        return _SCALES[lang][-1]
     return next((s for s in _SCALES[lang] if float(largest) >= 0.1 * s[1]), _SCALES[lang][-1])
 
 
 def _figure(value: Decimal | None, scale: float, lang: Lang) -> str:
     if value is None:
         return words.say("missing", lang)
-    return f"{float(value) / scale:,.3f}"
+    shown = float(value) / scale
+    return f"{shown:.3e}" if abs(shown) >= _LONGEST else f"{shown:,.3f}"
 
 
 def _coverage(one: Year, lang: Lang) -> str:
     """The share of each item's area that has a value, where it is not all of it."""
-    lines = []
+    alike: dict[str, list[str]] = {}
     for key in _items(one):
         service, _, item = key.rpartition("|")
         shares = [
@@ -239,7 +256,9 @@ def _coverage(one: Year, lang: Lang) -> str:
             for z in one.zones
         ]
         parts = [f"{one.zones[z].get(lang, z)} {share:.1%}" for z, share in shares if share < 1 - _THIN]
-        lines += [f"  {getattr(quantities()[item], lang)}: {', '.join(parts)}"] if parts else []
+        if parts:
+            alike.setdefault(", ".join(parts), []).append(getattr(quantities()[item], lang))
+    lines = [f"  {_few(names, lang)}: {parts}" for parts, names in alike.items()]
     held = words.say("coverage-full", lang) if not lines else words.say("coverage", lang)
     provisional = sorted(
         {
@@ -273,37 +292,48 @@ def _warnings(one: Year, lang: Lang) -> str:
 
 
 def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
-    """The warning with names for the zone's code and the quantity's id."""
-    zone, quantity = str(warning.facts.get("zone", "")), str(warning.facts.get("quantity", ""))
+    """The warning with names for the zone's code and the ids of quantities and services."""
+    zone = str(warning.facts.get("zone", ""))
     known = one.zones.get(zone, {}).get(lang, zone)
-    said = getattr(quantities()[quantity], lang) if quantity in quantities() else quantity
+    titles = one.run.recorded["services"]
+    said: dict[str, Any] = {
+        key: getattr(quantities()[str(name)], lang)
+        for key, name in warning.facts.items()
+        if key in ("quantity", "emitted", "a", "b") and name in quantities()
+    }
+    said |= {key: titles[name][lang] for key, name in warning.facts.items() if key == "service" and name in titles}
     where = warning.where.replace(zone, known, 1) if zone else warning.where
-    facts = {**warning.facts, "zone": known, "quantity": said}
-    facts |= {key: _quantity(facts[key], lang) for key in ("a", "b") if key in facts}
-    return Problem(warning.code, where, facts | ({"why": facts[f"why_{lang}"]} if f"why_{lang}" in facts else {}))
-
-
-def _quantity(name: Fact, lang: Lang) -> str:
-    """A quantity by its name and id, where it is one."""
-    row = quantities().get(str(name))
-    return f"{getattr(row, lang)} {name}" if row else str(name)
+    return Problem(warning.code, where, {**warning.facts, **said, "zone": known})
 
 
 def _unverified(one: Year, lang: Lang) -> str:
-    """How much of the value rests on rows that nobody has checked, by status."""
-    lines = []
-    for status in (COUNTED, SATELLITE):
-        entries = [e for e in one.of(status) if e.value_fen]
-        whole = sum(abs(e.value_fen or 0) for e in entries)
-        for mark in ("demo", "unverified", "secondhand"):
-            part = sum(abs(e.value_fen or 0) for e in entries if e.verified == mark)
-            if part:
-                items = ", ".join(
-                    dict.fromkeys(getattr(quantities()[e.item], lang) for e in entries if e.verified == mark)
-                )
-                shown = words.say(f"verified-{mark}", lang)
-                lines.append(f"  {shown} {part / whole:.0%} · {items}")
-    return "\n".join([words.say("unverified", lang), *lines]) if lines else ""
+    """What rests on rows that nobody has checked: how much of the value by mark, and by coefficient and price."""
+    blocks, said = [], set()
+    for status in (COUNTED, SATELLITE, UNVALUED):
+        marks, rows = bearing.unsure(one.run, one.entries, status)
+        if marks:
+            shares = "; ".join(f"{words.say(f'verified-{mark}', lang)} {share:.1%}" for mark, share in marks.items())
+            blocks.append("  " + words.say(f"unverified-{status}", lang, shares=shares))
+            blocks.append(words.columns([_unsure_row(row, lang) for row in rows], (0, 1, 3), "    "))
+        names = [getattr(quantities()[row.quantity], lang) for row in rows if row.quantity not in said]
+        said |= {row.quantity for row in rows}
+        if names and not marks:
+            comma = "、" if lang == "zh" else ", "
+            blocks.append("  " + words.say("unverified-physical", lang, names=comma.join(dict.fromkeys(names))))
+    return "\n".join([words.say("unverified", lang), *blocks]) if blocks else ""
+
+
+def _unsure_row(row: bearing.Unsure, lang: Lang) -> Row:
+    """Mark, name, share, what rests on it."""
+    names = [getattr(quantities()[item], lang) for item in row.items]
+    mark, name = words.say(f"verified-{row.verified}", lang), getattr(quantities()[row.quantity], lang)
+    return [mark, f"{name} {row.quantity}", f"{row.share:.1%}", _few(names, lang, _FEW_REASONS)]
+
+
+def _unsure_dict(one: Year, status: str) -> dict[str, Any]:
+    """The same for machines."""
+    marks, rows = bearing.unsure(one.run, one.entries, status)
+    return {"status": status, "shares": marks, "rows": [asdict(row) for row in rows]}
 
 
 def _left_out(one: Year, lang: Lang) -> str:
@@ -336,10 +366,10 @@ def _statistics_lacking(reason: Any, lang: Lang) -> list[str]:
     return [str(p["facts"][lang]) for p in reason]
 
 
-def _few(names: Sequence[str], lang: Lang) -> str:
+def _few(names: Sequence[str], lang: Lang, few: int = _FEW) -> str:
     """The first names of many."""
-    shown = words.listed(names[:_FEW], lang)
-    return shown if len(names) <= _FEW else words.say("and-more", lang, shown=shown, count=len(names))
+    shown = words.listed(names[:few], lang)
+    return shown if len(names) <= few else words.say("and-more", lang, shown=shown, count=len(names))
 
 
 def _reason(found: Any, lang: Lang) -> str:

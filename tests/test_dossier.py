@@ -15,7 +15,7 @@ import openpyxl
 import pytest
 from click.testing import CliRunner, Result
 
-from gep import dossier, entries, tables
+from gep import bearing, dossier, entries, tables
 from gep.cli import main
 from gep.dossier import Dossier
 from gep.errors import GepError
@@ -64,7 +64,7 @@ def _share(out: Path, which: Callable[[dict[str, str]], bool]) -> float:
     return float(sum(money[id(x)] for x in counted if which(x)) / sum(money.values()))
 
 
-def _one(made: Dossier, quantity: str, *keys: str) -> dossier.Used:
+def _one(made: Dossier, quantity: str, *keys: str) -> bearing.Used:
     (row,) = [row for row in made.rows if row.quantity == quantity and row.keys == keys]
     return row
 
@@ -122,8 +122,8 @@ def _row(*keys: str) -> tables.Row:
 
 
 def test_evidence_is_read_as_it_is_written() -> None:
-    used = dossier._used(tuple(entries.evidence(_row("forest", "0", "0.1"))))
-    assert used == dossier.Used(
+    used = bearing._used(tuple(entries.evidence(_row("forest", "0", "0.1"))))
+    assert used == bearing.Used(
         "runoff_ratio", "s", ("forest", "0", "0.1"), Decimal("0.5"), None, Decimal("0.00001"), "1", "%",
         "a", "b", "c", "d", "quoted", "e", "f", "g",
     )  # fmt: skip
@@ -144,7 +144,7 @@ def test_evidence_is_read_as_it_is_written() -> None:
 )
 def test_the_rows_that_apply(keys: list[tuple[str, ...]], ecosystem: str, expected: list[tuple[int, bool]]) -> None:
     rows = [tuple(entries.evidence(_row(*key))) for key in keys]
-    assert list(dossier._applying(rows, ecosystem)) == [(rows[i], blind) for i, blind in expected]
+    assert list(bearing._applying(rows, ecosystem)) == [(rows[i], blind) for i, blind in expected]
 
 
 def test_an_older_run_takes_titles_from_this_version(made: Dossier) -> None:

@@ -51,7 +51,10 @@ def test_another_seed_is_another_landscape(folder: Path, tmp_path: Path) -> None
     other, first = hashes(tmp_path), hashes(folder)
     assert other.keys() == first.keys()
     same = {name for name, digest in first.items() if other[name] == digest}
-    assert {name for name in first if name.endswith(".tif")} & same == {"temperature_2020.tif", "temperature_2022.tif"}
+    coarse = ("temperature", "reference_evapotranspiration", "relative_humidity", "wind_value", "air_density",
+              "soil_wetness", "snow_factor")  # fmt: skip
+    wanted = {f"{name}_{year}.tif" for name in coarse for year in YEARS}
+    assert {name for name in first if name.endswith(".tif")} & same == wanted
     assert "counties.gpkg" not in same
 
 
@@ -64,7 +67,9 @@ def test_blocks_do_not_show(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
             np.testing.assert_array_equal(a.read(), b.read(), err_msg=path.name)
 
 
-@pytest.mark.parametrize("name", ["elevation", "land_cover_2020", "precipitation_2020", "ndvi_2020", "sand"])
+@pytest.mark.parametrize(
+    "name", ["elevation", "land_cover_2020", "precipitation_2020", "ndvi_2020", "sand", "settlement_2020"]
+)
 def test_a_third_of_the_size_shows_the_same_place(folder: Path, tmp_path: Path, name: str) -> None:
     """The middles of every third cell of 300 are the middles of the cells of 100."""
     landscape.write(tmp_path, 100)
@@ -161,10 +166,59 @@ def test_everything_says_that_it_is_synthetic(folder: Path) -> None:
     assert "ynthetic" in stack["stack"]["notice"]["en"]
     lines = (folder / "statistics.csv").read_text("utf-8").splitlines()
     assert all(",synthetic," in line for line in lines[1:])
-    assert len(lines) == 1 + 2 * 3 * 4
     for path in folder.glob("*.tif"):
         with rasterio.open(path) as dataset:
             assert dataset.tags()["source"] == "synthetic", path.name
+
+
+def test_a_plain_one_is_the_same_with_less(folder: Path, tmp_path: Path) -> None:
+    """Its layers are the full one's to the byte; benchmarks of versions are compared by it."""
+    landscape.write(tmp_path, 300, years=YEARS, plain=True)
+    plain, full = hashes(tmp_path), hashes(folder)
+    assert plain.keys() < full.keys()
+    assert all(full[name] == digest for name, digest in plain.items() if name.endswith((".tif", ".gpkg")))
+    layers = tomllib.loads((tmp_path / "stack.toml").read_text("utf-8"))["layers"]
+    assert set(layers) == {*landscape._LAYERS, "temperature"}
+    lines = (tmp_path / "statistics.csv").read_text("utf-8").splitlines()
+    assert len(lines) == 1 + 2 * 3 * 4
+
+
+def test_days_are_whole_years_with_storms_and_hot_days(folder: Path) -> None:
+    for year, days in {2020: 366, 2022: 365}.items():
+        with rasterio.open(folder / f"daily_precipitation_{year}.tif") as rain:
+            mm = rain.read() / 10
+        with rasterio.open(folder / f"daily_temperature_max_{year}.tif") as warmth:
+            celsius = warmth.read() / 10
+        assert mm.shape[0] == celsius.shape[0] == days
+        assert 700 < mm.sum(axis=0).min() < mm.sum(axis=0).max() < 2000
+        assert 1 <= (mm >= 50).sum(axis=0).mean() < (mm >= 50).sum(axis=0).max() <= 24
+        assert (celsius > 26).sum(axis=0).min() == 0
+        assert 60 < (celsius > 26).sum(axis=0).max() < 200
+
+
+def test_people_live_in_towns_and_villages(folder: Path) -> None:
+    cover, settled = read(folder, "land_cover_2020"), read(folder, "settlement_2020")
+    assert (settled[cover == 13] == 1).all()
+    assert 0.002 < settled.mean() < 0.05
+    assert (settled[cover == 17] == 0).all()
+    tilled = read(folder, "cropland_2020")
+    assert np.array_equal(tilled.filled(9) == 1, np.isin(cover.filled(0), (12, 14)))
+
+
+def test_statistics_grow_and_add_up(folder: Path) -> None:
+    rows = [line.split(",") for line in (folder / "statistics.csv").read_text("utf-8").splitlines()[1:]]
+    value = {(row[0], row[1], row[2], row[3]): float(row[4]) for row in rows}
+    assert len(value) == len(rows)
+    for sector in ("farming", "forestry", "livestock", "fishery"):
+        for zone in ("990001", "990002", "990003", "990004"):
+            gross, bought, added = (
+                value[zone, "2020", f"{sector}_{name}", ""]
+                for name in ("gross_output", "intermediate_inputs", "value_added")
+            )
+            assert added == pytest.approx(gross - bought, rel=1e-3)
+    assert value["990001", "2022", "rice_output", ""] == pytest.approx(62000 * 1.02**2, rel=1e-3)
+    plants = {row[3] for row in rows if row[2] == "external_share"}
+    assert len(plants) == 5
 
 
 def test_bad_requests_are_listed_and_nothing_is_written(folder: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ _WISCHMEIER = 1.735 * math.pow(10.0, -0.8188)  # 1.735 · 10^(1.5 lg x − 0.818
 _LONGEST = 100.0  # m: longer slopes end in channels, roads and field edges
 _PLOT = 22.13  # m: the slope length of the USLE unit plot
 _MATTER = 0.58  # carbon in organic matter
+_GENTLE = math.degrees(math.atan(0.5))  # a slope of 50 %, 26.565°
 _SPARSEST = 0.01  # below 1 % cover the logarithm of cover has no meaning; C is 1 long before
 
 
@@ -291,6 +292,16 @@ def bare_less_stand(bare_erosion: float, stand_erosion: float, forest_correction
     405.0
     """
     return (bare_erosion - stand_erosion) * forest_correction
+
+
+@yields("soil_retention_gentle", source="decision_0048", empirical=True)
+def up_to_half(soil_retention: float, slope: float) -> float:
+    """What of the retained soil lies on slopes up to 50 % (26.565°), t/(ha·year): RUSLE was not fitted to steeper ones.
+
+    >>> up_to_half(405.0, 26.0), up_to_half(405.0, 27.0)
+    (405.0, 0.0)
+    """
+    return soil_retention if slope <= _GENTLE else 0.0 * soil_retention
 
 
 @yields("soil_volume_kept", source="gbt38582_2020")
