@@ -157,10 +157,17 @@ def _of_service(inputs: Inputs, year: str, service: Service, graph: Graph, broke
     """A service's items; one line for the service where it has optional items only and none can be accounted."""
     found = [_line(inputs, year, service, item, graph, broken) for item in service.items]
     if all(line.status == "left_out" and line.item and line.item.optional for line in found):
-        facts: dict[str, Fact] = {"items": ", ".join(item.quantity for item in service.items)}
-        facts["lacking"] = ", ".join(dict.fromkeys(p.where.partition(" < ")[0] for line in found for p in line.reason))
-        found = [Line(service, None, "left_out", (Problem("service-without-items", service.id, facts),))]
+        found = [Line(service, None, "left_out", _without_items(service, [p for line in found for p in line.reason]))]
     yield from found
+
+
+def _without_items(service: Service, reasons: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Why nothing of a service can be accounted: for want of any statistic, said once for all items; or as it is."""
+    if any(p.code != "statistic-unresolved" for p in reasons):
+        return tuple(p for i, p in enumerate(reasons) if p not in reasons[:i])
+    facts: dict[str, Fact] = {"items": ", ".join(item.quantity for item in service.items)}
+    facts["lacking"] = ", ".join(dict.fromkeys(p.where.partition(" < ")[0] for p in reasons))
+    return (Problem("service-without-items", service.id, facts),)
 
 
 def _line(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph, broken: Broken) -> Line:

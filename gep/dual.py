@@ -179,7 +179,8 @@ def _sum(totals: Iterable[Total], status: str) -> int | None:
 
 
 def _valued(totals: Iterable[Total]) -> set[str]:
-    return {t.key[2] for t in totals if _base(t) == "counted" and t.value_fen is not None}
+    """Services that add to the sum: one of nothing but zeros adds none."""
+    return {t.key[2] for t in totals if _base(t) == "counted" and t.value_fen}
 
 
 def _reason(run: Run, year: str, totals: Sequence[Total], gdp: Figure | None) -> Reason:

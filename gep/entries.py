@@ -146,7 +146,7 @@ def controls(of: Accounted) -> Iterator[tuple[str, str]]:
 def fed(of: Accounted) -> Iterator[tuple[str, str]]:
     """The totals of pixels that zone quantities rest on, by year, service, quantity and zone; missing ones are not."""
     for line in of.numbers:
-        if line.item and of.graph.nodes[line.item.quantity].level == "zone":
+        if of.graph.nodes[line.quantity].level == "zone":
             for (feed, zone), total in given(of, line).totals.items():
                 if not math.isnan(total):
                     yield f"{of.year}|{output_key(line.service, feed)}|{zone}", ledger.decimal_text(door(total))

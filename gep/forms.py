@@ -18,7 +18,7 @@ from gep.errors import Fact, GepError, Problem, raise_all
 from gep.headings import folded
 from gep.needs import BUREAUS, Need, needs
 from gep.prepare import DEFAULT_PROFILE, Request
-from gep.quantities import Quantity, quantities
+from gep.quantities import quantities
 from gep.statistics import Reader, Statistic, conversion, implausible, mixed, twice, zone_names, zone_words
 from gep.words import LANGS, Lang
 from gep.yearbook import Given
@@ -383,17 +383,13 @@ def _price_wrong(row: Mapping[str, str]) -> Iterable[Problem]:
         facts: dict[str, Fact] = {"unit": row["unit"], "quantity": known.name, "wanted": known.unit}
         yield Problem("statistics-unit-wrong", row["where"], facts)
     else:
-        yield from _implausible(known, value * found[0] + found[1], row["where"])
+        figure = Statistic(
+            "", row["price_year"], known.name, value * found[0] + found[1], row["source"], where=row["where"]
+        )
+        yield from implausible([figure])
     empty = [name for name in ("price_year", "source") if not row[name]]
     if empty:
         yield Problem("statistics-cell-empty", row["where"], {"columns": ", ".join(empty)})
-
-
-def _implausible(known: Quantity, value: float, where: str) -> Iterable[Problem]:
-    """A figure, in the vocabulary's unit, out of all range."""
-    if not known.low <= value <= known.high:
-        facts: dict[str, Fact] = {"quantity": known.name, "value": f"{value:.6g} {known.unit}"}
-        yield Problem("statistic-implausible", where, facts | {"low": known.low, "high": known.high})
 
 
 def merge(found: Check, out: Path) -> list[Path]:

@@ -25,14 +25,14 @@ from gep.fuse import IN, LAND_COVER, MISSING, OUT, Wanted, fuse
 from gep.grid import Grid
 from gep.mosaic import Mosaic
 from gep.quantities import quantities
-from gep.resolve import ACCESS, LATITUDE, PREVIOUS, TABLE, THREATS, Graph, Supply, bare, resolve, ways
+from gep.resolve import ACCESS, LATITUDE, PREVIOUS, SENSITIVITY, TABLE, THREATS, Graph, Supply, bare, resolve, ways
 from gep.stack import Source, Stack
 from gep.tables import Legend, Lookup, Table
 from gep.tables import Source as Publication
 
 DEFAULT_PROFILE = "leshan"
 CLOSED = ("water_conservation", "closed_water_balance")  # what a stack's closure means
-SENSITIVITY, BASELINE = "habitat_sensitivity", "baseline_land_cover"
+BASELINE = "baseline_land_cover"
 _CELLS = 1 << 18  # cells in a default window of strips: a few megabytes a layer
 _MOST_CELLS = 1 << 20  # and in any default window, whatever the files' own blocks
 

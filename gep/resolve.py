@@ -33,6 +33,7 @@ GIVEN = ("month", "half_month", LATITUDE, YEARS_BETWEEN)
 TABLE = "table"
 # What a stack's own tables [threats.*] and [access] yield: fields alone read them.
 THREATS, ACCESS = "threat_influence", "habitat_access"
+SENSITIVITY = "habitat_sensitivity"  # a table by threat: no layer can stand in for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +255,8 @@ def ways(quantity: str) -> dict[str, Formula | Field]:
 
 def unresolved(quantity: str, where: str, needed_by: tuple[str, ...] = ()) -> Problem:
     """The problem of a quantity that nothing supplies, with every way to supply it or to do without it."""
-    if quantity == THREATS:
-        return Problem("threats-missing", where)
+    if quantity in (THREATS, SENSITIVITY):
+        return Problem("threats-missing" if quantity == THREATS else "sensitivity-missing", where)
     row = quantities()[quantity]
     inputs = "; ".join(f"{n}({', '.join(inputs_of(w))})" for n, w in ways(quantity).items())
     others = ", ".join(f"{n}={'|'.join(ways(bare(n)))}" for n in needed_by if len(ways(bare(n))) > 1)

@@ -384,7 +384,7 @@ def _reason(found: Any, lang: Lang) -> str:
     if isinstance(found, dict):
         return str(found[lang])
     said = [words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found]
-    shown = "; ".join(said[:_FEW_REASONS])
+    shown = ("" if lang == "zh" else " ").join(said[:_FEW_REASONS])
     return shown if len(said) <= _FEW_REASONS else words.say("reasons-more", lang, shown=shown, count=len(said))
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import rasterio
 import shapely
 from numpy.typing import NDArray
 
-from gep import account, stack, zones
+from gep import account, stack, summary, words, zones
 from gep.grid import Window
 from gep.prepare import Request
 from gep.stack import load
@@ -214,6 +215,19 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> account.Outcome:
     """The bundled stack, accounted as far as it goes."""
     options = account.Options(out=tmp_path_factory.mktemp("leshan"), maps=False, partial=True)
     return account.account(Request(HERE / "stack.toml"), options)
+
+
+@pytest.mark.parametrize(("name", "lang"), [("README.md", "en"), ("README.zh-CN.md", "zh")])
+def test_the_readme_shows_what_the_demo_prints(outcome: account.Outcome, name: str, lang: words.Lang) -> None:
+    """All but the run's id, which every change of the program changes, and the files. To renew it: gep demo."""
+
+    def body(text: str) -> list[str]:
+        lines_ = re.sub(r"\b[0-9a-f]{16}\b", "RUN", text.strip()).splitlines()
+        return lines_[: lines_.index(words.say("files", lang))]
+
+    readme = (HERE.parents[1] / name).read_text("utf-8")
+    (shown,) = [block for block in readme.split("```") if block.startswith("text\nLeshan:")]
+    assert body(shown.removeprefix("text\n")) == body(summary.outcome(outcome, lang))
 
 
 def test_results_are_plausible_or_the_run_says_which_are_not(outcome: account.Outcome) -> None:

@@ -108,5 +108,16 @@ def test_decisions_are_numbered_once_and_those_cited_exist() -> None:
     assert sorted(numbers) == sorted(set(numbers))
     places = ("gep/**/*.py", "coefficients/**/*.csv", "coefficients/**/*.toml", "rasters/**/*.toml")
     citing = [*DOCUMENTS, *(path for place in places for path in TOP.glob(place))]
-    cited = {number for path in citing for number in re.findall(r"decision(?:s/|_)(\d{4})", path.read_text("utf-8"))}
+    lists = re.compile(r"decision(?:s/|_)(\d{4}(?:(?:, | and )\d{4})*)")  # also: decisions/0022 and 0023
+    found = {text for path in citing for text in lists.findall(path.read_text("utf-8"))}
+    cited = {number for text in found for number in re.findall(r"\d{4}", text)}
+    assert {"0022", "0040"} <= cited
     assert cited - set(numbers) == set()
+
+
+@pytest.mark.parametrize("path", sorted((TOP / "decisions").glob("*.md")), ids=lambda path: path.name[:4])
+def test_a_decision_says_what_was_asked_and_what_was_chosen(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.startswith(f"# {path.name[:4]} ")
+    assert "**Question.**" in text
+    assert re.search(r"\*\*Decisions?\b", text)
