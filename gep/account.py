@@ -11,7 +11,6 @@ import getpass
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +40,7 @@ from gep import (
     stack,
     zonal,
 )
+from gep.declaration import file_label
 from gep.engine import Sums
 from gep.entries import Accounted, Line, evidence, output_key
 from gep.errors import Fact, GepError, Problem, raise_all
@@ -100,7 +100,8 @@ def check(request: Request, *, partial: bool = False) -> Checked:
     """Open everything and decide every line; all problems are raised at once.
 
     A service whose inputs or price cannot be resolved is left out with its reasons; if the profile calls it mandatory
-    and `partial` is not given, the reasons are problems. A plant or lake that lacks a figure is one in any case.
+    and `partial` is not given, the reasons are problems. A plant or lake that lacks a figure is one in any case, as
+    is a zone that lacks one of what is deducted.
     """
     inputs = open_inputs(request)
     wanted = [i.quantity for s in inputs.profile.services.values() if s.status != "not_applicable" for i in s.items]
@@ -123,13 +124,15 @@ def check(request: Request, *, partial: bool = False) -> Checked:
 def _objects_lacking(
     inputs: Inputs, lines: Mapping[str, tuple[Line, ...]], found: Mapping[str, tuple[Graph, Broken]]
 ) -> Iterator[Problem]:
-    """Objects without a figure that an item needs of each; an optional item does without."""
+    """Objects, and zones of a deduction, without a figure that an item needs; an optional item does without."""
     for year, of_year in lines.items():
         graph, broken = found[year]
         for line in of_year:
             name = line.item.quantity if line.item and not line.item.optional else ""
             if name in graph.nodes and name not in broken and graph.nodes[name].level == "zone":
                 yield from zonal.objects_lacking(inputs, graph, name, year)
+                if line.service.cls == "deduction":
+                    yield from zonal.zones_lacking(inputs, graph, name, year)
 
 
 def _keys(inputs: Inputs) -> list[str]:
@@ -207,7 +210,7 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
         prepared = {y: prepare(checked.inputs, y, _targets(checked, y, options), options.block) for y in checked.lines}
         determined = _determined(checked, prepared)
         spool = options.out / f".run-{ledger.run_id(determined)[:16]}"
-        sums = {year: _sums(p, spool / label(year), options, progress) for year, p in prepared.items()}
+        sums = {year: _sums(p, spool / file_label(year), options, progress) for year, p in prepared.items()}
         _refuse(checked.inputs, prepared, sums, spool)
         made = _maps(checked, prepared, spool, options, progress) if options.maps else []
         run = _commit(_accounted(checked, prepared, sums), determined, (database, options.supersede), checked)
@@ -355,15 +358,6 @@ def _sums(prepared: Prepared, spool: Path, options: Options, progress: Progress)
         return engine.run(plan, pool, workers, lambda done: progress(spool.name, done, of))
 
 
-def label(year: str) -> str:
-    """A year's label as part of a file's name, on any system.
-
-    >>> label("1961-1990 normals"), label("../1961:1990")
-    ('1961-1990_normals', '1961_1990')
-    """
-    return re.sub(r"[^\w-]+", "_", year).strip("_") or "period"
-
-
 def _maps(
     checked: Checked, prepared: Mapping[str, Prepared], spool: Path, options: Options, progress: Progress
 ) -> list[Path]:
@@ -376,9 +370,9 @@ def _maps(
     def make(job: tuple[str, str]) -> Path:
         year, key = job
         plan, quantity = prepared[year].plan, key.rpartition("|")[2]
-        out = folder / f"{quantity}_{label(year)}.tif"
+        out = folder / f"{quantity}_{file_label(year)}.tif"
         tags = map_tags(checked.inputs, prepared[year].graph, quantity, year) | {"run": run}
-        maps.assemble(spool / label(year), plan.grid, list(plan.windows()), key, out, tags, maps.style(quantity))
+        maps.assemble(spool / file_label(year), plan.grid, list(plan.windows()), key, out, tags, maps.style(quantity))
         return out
 
     made = []

@@ -210,6 +210,15 @@ class Declaration:
     access: AccessSource | None = None
 
 
+def file_label(year: str) -> str:
+    """A year's label as part of a file's name, on any system.
+
+    >>> file_label("1961-1990 normals"), file_label("../1961:1990")
+    ('1961-1990_normals', '1961_1990')
+    """
+    return re.sub(r"[^\w-]+", "_", year).strip("_") or "period"
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """The known names most like a name, for a reader; a dash if there are none."""
     return ", ".join(difflib.get_close_matches(name, list(known), 3)) or "–"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gep import headings, profile, sheets, shipped, tables, words
-from gep.declaration import Declaration, declare
+from gep.declaration import Declaration, declare, file_label
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.headings import folded
 from gep.needs import BUREAUS, Need, needs
@@ -111,7 +111,10 @@ def write(request: Request, year: str, out: Path, lang: Lang) -> list[Path]:
     Raises GepError if the stack cannot be read, or a form stands there already: it may have been filled in.
     """
     what = asking(request)
-    paths = {bureau: out / words.say("form-file", lang, year=year, bureau=_bureau(bureau, lang)) for bureau in BUREAUS}
+    paths = {
+        bureau: out / words.say("form-file", lang, year=file_label(year), bureau=_bureau(bureau, lang))
+        for bureau in BUREAUS
+    }
     wanted = {bureau: path for bureau, path in paths.items() if any(_of(bureau, what))}
     raise_all(Problem("forms-exist", str(path)) for path in wanted.values() if path.exists())
     out.mkdir(parents=True, exist_ok=True)
@@ -174,9 +177,14 @@ def _data(sheet: Any, what: Asked, asked: Sequence[Need], year: str, lang: Lang)
         for code, names in what.zones.items():
             row = _row(need, code, names, year, lang)
             for _ in range(1 + _SPARE if need.owner.object["zh"] else 1):
-                sheet.append([int(row[name]) if name == "year" else row[name] or None for name in _DATA])
+                sheet.append([_year(row[name]) if name == "year" else row[name] or None for name in _DATA])
         _checked(sheet, need, first)
     _finish(sheet, _DATA)
+
+
+def _year(text: str) -> int | str:
+    """A year as a number; the label of a reference period as it is."""
+    return int(text) if text.isdigit() else text
 
 
 def _row(need: Need, code: str, names: Mapping[Lang, str], year: str, lang: Lang) -> dict[str, str]:
@@ -262,6 +270,7 @@ def _finish(sheet: Any, columns: Mapping[str, int]) -> None:
         for cell, name in zip(line, columns, strict=True):
             cell.border = _border()
             cell.alignment = Alignment(wrap_text=True, vertical="center")
+            cell.data_type = "s" if isinstance(cell.value, str) else cell.data_type  # a name is never a formula
             if name in _FILLED:
                 cell.fill = PatternFill("solid", fgColor=_FILL)
             elif name in ("quantity", "price", "range", "definition", "year", "shipped_source"):

@@ -133,6 +133,21 @@ def _items(one: Year) -> dict[str, dict[str, tuple[Decimal | None, str, Decimal 
     return made
 
 
+def _nonzero(one: Year) -> dict[str, dict[str, tuple[Decimal | None, str, Decimal | None]]]:
+    """The items that are not zero in every zone."""
+    return {key: rows for key, rows in _items(one).items() if any(amount != 0 for amount, _, _ in rows.values())}
+
+
+def _zeros(one: Year, lang: Lang) -> str:
+    """The items that are zero in every zone: there is nothing of it, which a row of zeros beside yuan would not say."""
+    titles, shown = one.run.recorded["services"], _nonzero(one)
+    names = [
+        f"{titles.get(service, {}).get(lang, service)} · {getattr(quantities()[item], lang)}"
+        for service, _, item in (key.rpartition("|") for key in _items(one) if key not in shown)
+    ]
+    return words.say("zeros", lang, items=words.listed(names, lang)) if names else ""
+
+
 def _plus(a: Decimal | None, b: Decimal | None) -> Decimal | None:
     """The sum of what is known; None if nothing is."""
     return b if a is None else a if b is None else a + b
@@ -168,7 +183,7 @@ def _table(one: Year, lang: Lang) -> str:
     """Items by zone, the standard's sum, the satellite's sum; and never one in the other."""
     zones, before = list(one.zones), ""
     rows: list[Row] = [["", "", *(one.zones[z].get(lang, z) for z in zones), words.say("sum", lang)]]
-    for key, by_zone in _items(one).items():
+    for key, by_zone in _nonzero(one).items():
         own = list(_item_rows(one, key, by_zone, zones, lang))
         title = one.run.recorded["services"].get(key.partition("|")[0], {}).get(lang, "") + " · "
         if key.partition("|")[0] == before and own[0][0].startswith(title):
@@ -268,7 +283,7 @@ def _coverage(one: Year, lang: Lang) -> str:
         }
     )
     lines += [words.say("provisional", lang, zones=", ".join(provisional))] if provisional else []
-    return "\n".join([held, *lines])
+    return "\n".join([held, *lines, *filter(None, [_zeros(one, lang)])])
 
 
 def _covered(entries: Iterable[Entry]) -> float:

@@ -90,6 +90,18 @@ def objects_lacking(inputs: Inputs, graph: Graph, name: str, year: str) -> Itera
         yield from _objects_lacking(node, _args(graph, node), found, year)
 
 
+def zones_lacking(inputs: Inputs, graph: Graph, name: str, year: str) -> Iterator[Problem]:
+    """Zones that give some of the statistics behind a quantity and not the others.
+
+    Elsewhere such a number is missing; what is to be deducted must not be, or what it is deducted from stands in full.
+    """
+    used = statistics_used(graph, name)
+    found = _by_unit(inputs, used, year)
+    for zone in dict.fromkeys(zone for _, zone in found):
+        for one in (one for one in used if (one, zone) not in found):
+            yield Problem("deduction-without-figure", f"{zone} {year}", {"quantity": bare(one), "needed": bare(name)})
+
+
 def _objects_lacking(
     node: Node, args: list[str], found: Mapping[tuple[str, str], ByObject], year: str
 ) -> Iterator[Problem]:

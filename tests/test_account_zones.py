@@ -142,3 +142,12 @@ def test_a_figure_of_the_whole_beside_figures_of_objects_is_a_problem(tmp_path: 
     with pytest.raises(GepError) as caught:
         account.check(Request(path, methods=METHODS))
     assert "statistic-object-and-whole" in {p.code for p in caught.value.problems}
+
+
+def test_a_zone_that_lacks_what_is_deducted_is_a_problem_even_with_partial(tmp_path: Path) -> None:
+    """Else its power would stand in full."""
+    path = stack(tmp_path / "stack", PLANTS.replace("02,2020,external_share,,0.5,1,test\n", ""))
+    with pytest.raises(GepError) as caught:
+        account.check(Request(path, methods=METHODS), partial=True)
+    (problem,) = [p for p in caught.value.problems if p.code == "deduction-without-figure"]
+    assert (problem.where, problem.facts["quantity"]) == ("02 2020", "external_share")

@@ -21,6 +21,7 @@ from gep.prepare import Request
 from gep.quantities import quantities
 from gep.statistics import conversion, read
 from gep.words import LANGS, Lang
+from tests.conftest import write_stack
 
 EMPTY: Mapping[Lang, str] = {"zh": "", "en": ""}
 RESERVOIRS = Owner("water_resources", "water", "万立方米", False, {"zh": "水库", "en": "reservoir"}, EMPTY)
@@ -194,3 +195,20 @@ def test_zones_must_be_known(tmp_path: Path) -> None:
     result = gep("statistics", "template", tmp_path, "--year", 2020, "--out", tmp_path / "f", "--lang", "en")
     assert result.exit_code == 1
     assert "[forms-zones-unread]" in result.output
+
+
+def test_forms_of_a_reference_period_with_names_that_look_like_formulas(tmp_path: Path) -> None:
+    """The label is a text and stays in the folder; a county called "=1+1" is a name, not a formula."""
+    path = write_stack(tmp_path / "stack")
+    text = path.read_text("utf-8").replace("years = [2020]", 'period = "../1961:1990 normals"')
+    path.write_text(text, "utf-8")
+    zones = path.parent / "zones.geojson"
+    zones.write_text(zones.read_text("utf-8").replace("西", "=1+1"), "utf-8")
+    result = gep("statistics", "template", path, "--year", "../1961:1990 normals", "--out", tmp_path / "forms")
+    assert result.exit_code == 0, result.output
+    made = sorted((tmp_path / "forms").iterdir())
+    assert made == sorted(tmp_path.rglob("*.xlsx"))
+    cells = [c for book in map(openpyxl.load_workbook, made) for s in book for row in s.iter_rows() for c in row]
+    assert [c for c in cells if c.value == "=1+1"]
+    assert not [c.value for c in cells if c.data_type == "f"]
+    assert [c for c in cells if c.value == "../1961:1990 normals"]
