@@ -275,10 +275,20 @@ def _finish(sheet: Any, columns: Mapping[str, int]) -> None:
                 cell.fill = PatternFill("solid", fgColor=_FILL)
             elif name in ("quantity", "price", "range", "definition", "year", "shipped_source"):
                 cell.font = Font(color=_GREY, size=9)
+        sheet.row_dimensions[line[0].row].height = _height([str(cell.value or "") for cell in line], columns.values())
     sheet.freeze_panes = "E2" if "object" in columns else "C2"
     sheet.auto_filter.ref = sheet.dimensions
     sheet.print_title_rows = "1:1"
     _page(sheet, landscape=True)
+
+
+def _height(texts: Sequence[str], widths: Iterable[int]) -> float:
+    """Points for a row whose cells wrap: Excel fits none that it has not seen typed, and LibreOffice none at all."""
+    lines = [
+        sum(math.ceil(max(1, words.width(part)) / (width - 1)) for part in text.split("\n"))
+        for text, width in zip(texts, widths, strict=True)
+    ]
+    return 3.0 + 13.0 * max(lines)
 
 
 def _border() -> Any:

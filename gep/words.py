@@ -77,15 +77,20 @@ def columns(rows: Sequence[Sequence[str]], left: Sequence[int], indent: str = ""
     forest  10.5
     """
     kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows)] if rows else []
-    widths = {i: max(_width(row[i]) for row in rows) for i in kept}
+    widths = {i: max(width(row[i]) for row in rows) for i in kept}
     lines = ("  ".join(_pad(row[i], widths[i], left=i in left) for i in kept).rstrip() for row in rows)
     return "\n".join(indent + line for line in lines)
 
 
-def _pad(text: str, width: int, *, left: bool) -> str:
-    fill = " " * (width - _width(text))
+def _pad(text: str, columns: int, *, left: bool) -> str:
+    fill = " " * (columns - width(text))
     return text + fill if left else fill + text
 
 
-def _width(text: str) -> int:
+def width(text: str) -> int:
+    """The columns that a text takes: East Asian characters are two wide.
+
+    >>> width("GDP 总值")
+    8
+    """
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
