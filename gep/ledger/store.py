@@ -1,0 +1,197 @@
+"""An open ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import sqlalchemy as sa
+
+from gep.errors import Fact, GepError, Problem, raise_all
+from gep.ledger.checks import check_file, check_guards, check_orphans, check_runs
+from gep.ledger.database import STREAM, address, engine_of, make_schema, transaction, version_of
+from gep.ledger.records import OUTSIDE, Entry, Line, Pick, Review, Run, Total, short
+from gep.ledger.rows import entry_of, entry_rows, run_of, run_row
+from gep.ledger.schema import ENTRIES, REVIEWS, RUNS
+from gep.ledger.totals import Sum
+from gep.ledger.writing import append_run, born, refused
+
+_Made = TypeVar("_Made")
+
+
+class Ledger:
+    """An open ledger; close it, or use it in a `with`."""
+
+    def __init__(self, engine: sa.Engine, where: str, unborn: Path | None = None) -> None:
+        self._engine, self.where, self._unborn = engine, where, unborn
+
+    @classmethod
+    def open(cls, target: str | Path, *, create: bool = True) -> Ledger:
+        """Open the ledger at a path or URL.
+
+        With `create` a file that is not there comes into being, whole, with the first run appended; an empty database
+        gets its schema now. Problems: no such file (without `create`) or folder, a URL of no use, its driver missing,
+        a database of another program, a schema newer than this program's.
+        """
+        url = address(target)
+        where = url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+        if url.get_backend_name() == "sqlite" and not Path(where).exists():
+            return cls._unborn_at(Path(where), create)
+        engine = engine_of(url, where)
+        with transaction(engine, where, writes=False) as connection:
+            version = version_of(connection, where)
+        if not version and not create:
+            raise GepError([Problem("ledger-foreign", where)])
+        if not version:
+            with transaction(engine, where, writes=True) as connection:
+                make_schema(connection, where)
+        return cls(engine, where)
+
+    @classmethod
+    def _unborn_at(cls, path: Path, create: bool) -> Ledger:
+        """A ledger whose file appears with its first run: until then an empty one in memory stands for it."""
+        if not create:
+            raise GepError([Problem("ledger-missing", str(path))])
+        if not path.parent.is_dir():
+            raise GepError([Problem("ledger-folder-missing", str(path), {"folder": str(path.parent)})])
+        engine = engine_of(sa.URL.create("sqlite"), str(path))
+        with transaction(engine, str(path), writes=True) as connection:
+            make_schema(connection, str(path))
+        return cls(engine, str(path), path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def append(self, run: Run, entries: Sequence[Entry]) -> Run:
+        """Write a run and its entries in one transaction, all or nothing, and return it with its chain.
+
+        If a run of this id exists it is returned and nothing is written, whatever `recorded` and `supersedes` say.
+        Problems: entries that `verify` would refuse, a superseded run that is unknown or has a successor already.
+        """
+        raise_all(refused(self.where, run, entries))
+        row, lines = run_row(run), list(entry_rows(run.id, entries))
+        self._settle()
+        if self._unborn is not None:
+            made = born(self._unborn, dict(row), lines)
+            self._settle(born=True)
+            if made is not None:
+                return made
+        with transaction(self._engine, self.where, writes=True) as connection:
+            return append_run(connection, self.where, row, lines)
+
+    def _settle(self, born: bool = False) -> None:
+        """Turn to the file once it is there, whoever made it."""
+        if self._unborn is not None and (born or self._unborn.exists()):
+            path, self._unborn = self._unborn, None
+            self.close()
+            self._engine = engine_of(address(path), self.where)
+            with transaction(self._engine, self.where, writes=True) as connection:
+                make_schema(connection, self.where)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        self._settle()
+        with transaction(self._engine, self.where, writes=False) as connection:
+            yield connection
+
+    def runs(self) -> list[Run]:
+        """Every run, in the order of the chain."""
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(RUNS).order_by(RUNS.c.seq)).mappings().all()
+        return [self._readable(run_of, row) for row in rows]
+
+    def find(self, reference: str) -> Run:
+        """The run whose id is, or starts with, `reference`; problems: none, several."""
+        found = [run for run in self.runs() if reference and run.id.startswith(reference)]
+        if not found:
+            raise GepError([Problem("ledger-run-unknown", self.where, {"run": reference})])
+        if len(found) > 1:
+            facts: dict[str, Fact] = {"run": reference, "runs": ", ".join(short(run.id) for run in found)}
+            raise GepError([Problem("ledger-run-ambiguous", self.where, facts)])
+        return found[0]
+
+    def superseded(self) -> dict[str, str]:
+        """Ids of runs that were replaced, each with the id of the run that replaced it."""
+        return {run.supersedes: run.id for run in self.runs() if run.supersedes is not None}
+
+    def reviews(self, run: str) -> list[Review]:
+        """The steps of a run's review, first to last."""
+        query = sa.select(REVIEWS).where(REVIEWS.c.run == self.find(run).id).order_by(REVIEWS.c.number)
+        with self._reading() as connection:
+            return [Review(**row) for row in connection.execute(query).mappings()]
+
+    def lines(self, **pick: Unpack[Pick]) -> Generator[Line, None, None]:
+        """Lines with their run, streamed, in the order of the chain and of the run; end it before you append."""
+        query = self._query(pick)
+        with self._reading() as connection:
+            for row in connection.execute(query, execution_options=STREAM).mappings():
+                yield Line(row["run"], row["profile"], row["line"], self._readable(entry_of, row))
+
+    def count(self, **pick: Unpack[Pick]) -> int:
+        """How many lines."""
+        query = sa.select(sa.func.count()).select_from(self._query(pick).order_by(None).subquery())
+        with self._reading() as connection:
+            return connection.execute(query).scalar_one()
+
+    def entries(self, **pick: Unpack[Pick]) -> list[Entry]:
+        """Entries alone. Two runs of one thing, neither superseding the other, are both in it: see `totals`."""
+        return [line.entry for line in self.lines(**pick)]
+
+    def totals(self, by: Sequence[str] = ("zone",), **pick: Unpack[Pick]) -> list[Total]:
+        """Exact sums, grouped by the entry fields `by` within each run, year, zone level and status.
+
+        Those four are never mixed: rival runs, levels and satellite lines would be counted twice. What lies outside
+        the zones belongs to no total, unless `zone=OUTSIDE` asks for it.
+        """
+        sums: dict[tuple[str, ...], Sum] = {}
+        for line in self.lines(**pick):
+            entry = line.entry
+            if entry.zone != OUTSIDE or pick.get("zone") == OUTSIDE:
+                key = (line.run, entry.year, entry.zone_level, entry.status, *(str(getattr(entry, n)) for n in by))
+                sums.setdefault(key, Sum()).add(entry)
+        return [made.total(key) for key, made in sums.items()]
+
+    def verify(self) -> list[Problem]:
+        """Everything in the ledger that does not hold; an empty list if all does.
+
+        Checked: the guards and the file itself; per run its id (the hash of `determined`), its record, its place in
+        the chain, what it supersedes, its reviews; per entry its hash, its digits, value = quantity x price, bounds;
+        one line a leaf; the number and hash of a run's entries; zones + outside = whole at each level for each of
+        `controls`, a mapping {"<year>|<service>|<item>": "<decimal quantity of the whole>"} in `determined` or
+        `recorded`, within the rounding of each line to 9 digits.
+        """
+        found: list[Problem] = []
+        try:
+            with self._reading() as connection:
+                for check in (check_guards, check_file, check_runs, check_orphans):
+                    found.extend(check(connection, self.where))
+        except GepError as error:  # a file so damaged that it cannot be read on
+            found.extend(error.problems)
+        return found
+
+    def _query(self, pick: Pick) -> sa.Select[Any]:
+        query = sa.select(ENTRIES, RUNS.c.profile).join(RUNS, RUNS.c.id == ENTRIES.c.run)
+        query = query.order_by(RUNS.c.seq, ENTRIES.c.line)
+        if (run := pick.get("run")) is not None:
+            query = query.where(ENTRIES.c.run == self.find(run).id)
+        elif not pick.get("superseded"):
+            later = RUNS.alias("later")
+            query = query.where(~sa.exists().where(later.c.supersedes == ENTRIES.c.run))
+        wanted = {"year": pick.get("year"), "zone": pick.get("zone")}
+        return query.where(*(ENTRIES.c[name] == value for name, value in wanted.items() if value is not None))
+
+    def _readable(self, make: Callable[[Mapping[Any, Any]], _Made], row: Mapping[Any, Any]) -> _Made:
+        try:
+            return make(row)
+        except ValueError as error:
+            raise GepError([Problem("ledger-tampered", self.where)]) from error
