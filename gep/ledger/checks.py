@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from gep.errors import Fact, Problem
-from gep.ledger.database import STREAM, guards_of
+from gep.ledger.database import STREAM
+from gep.ledger.guards import broken_guards
 from gep.ledger.records import (
     DIGITS,
-    EXACT,
     FEN_LIMIT,
     LEAF,
     MONEY,
+    STATUSES,
     STORED,
-    TOLERANCE,
     Entry,
     decimal_text,
     fen,
@@ -29,8 +28,9 @@ from gep.ledger.records import (
     short,
     yuan,
 )
-from gep.ledger.rows import chain_of, decimal_of, entry_of, record_hash, review_hash
+from gep.ledger.rows import chain_of, entry_of, record_hash, review_chain, review_hash
 from gep.ledger.schema import ENTRIES, REVIEWS, RUNS
+from gep.ledger.wholes import Wholes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,8 @@ def _yuan_text(value_fen: int | None) -> str:
 
 
 def check_guards(connection: sa.Connection, where: str) -> Iterator[Problem]:
-    """Triggers that are gone or were rewritten: someone meant to change what is written."""
-    if connection.dialect.name == "sqlite":
-        found = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
-    else:
-        found = connection.execute(sa.text("SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger"))
-    there: dict[str, str] = {row[0]: row[1] for row in found}
-    for name, sql in guards_of(connection).items():
-        if name not in there or (connection.dialect.name == "sqlite" and there[name] != sql):
-            yield Problem("ledger-guard", where, {"trigger": name})
+    """Triggers that are gone, switched off or were rewritten: someone meant to change what is written."""
+    yield from (Problem("ledger-guard", where, {"trigger": name}) for name in broken_guards(connection))
 
 
 def check_file(connection: sa.Connection, where: str) -> Iterator[Problem]:
@@ -100,30 +93,44 @@ def check_file(connection: sa.Connection, where: str) -> Iterator[Problem]:
 
 def check_runs(connection: sa.Connection, where: str) -> Iterator[Problem]:
     """Runs in order, each with its id, its record, its entries and its place in the chain."""
-    previous, ids = "", set[str]()
+    published = set(connection.scalars(sa.select(REVIEWS.c.run).where(REVIEWS.c.status == STATUSES[-1])))
+    before = _Before("", set(), set(), published)
     for seq, row in enumerate(connection.execute(sa.select(RUNS).order_by(RUNS.c.seq)).mappings().all(), 1):
         facts: dict[str, Fact] = {"run": short(printable(row["id"])), "seq": seq}
-        for code, right in _run_checks(row, seq, previous, ids):
+        for code, right in _run_checks(row, seq, before):
             if not right:
                 yield Problem(code, f"{where} {facts['run']}", facts)
         yield from _check_entries(connection, where, row)
         yield from _check_reviews(connection, where, row)
-        previous = row["chain"]
-        ids.add(row["id"])
+        before.chain = row["chain"]
+        before.ids.add(row["id"])
+        before.superseded.add(row["supersedes"])
 
 
-def _run_checks(row: Mapping[Any, Any], seq: int, previous: str, ids: set[str]) -> list[tuple[str, bool]]:
+@dataclass(slots=True)
+class _Before:
+    """What is known when a run is looked at: the chain so far, runs before, those superseded, all published."""
+
+    chain: str
+    ids: set[str]
+    superseded: set[str | None]
+    published: set[str]
+
+
+def _run_checks(row: Mapping[Any, Any], seq: int, before: _Before) -> list[tuple[str, bool]]:
+    old = row["supersedes"]
     return [
         ("ledger-run-order", row["seq"] == seq),
         ("ledger-run-id", row["id"] == sha(str(row["determined"]))),
         ("ledger-run-record", row["record_hash"] == record_hash(row)),
-        ("ledger-run-chain", row["chain"] == chain_of(previous, row)),
-        ("ledger-run-supersedes", row["supersedes"] is None or row["supersedes"] in ids),
+        ("ledger-run-chain", row["chain"] == chain_of(before.chain, row)),
+        ("ledger-run-supersedes", old is None or (old in before.ids and old not in before.superseded)),
+        ("ledger-run-reason", old not in before.published or bool(str(row["reason"] or "").strip())),
     ]
 
 
 def _check_entries(connection: sa.Connection, where: str, row: Mapping[Any, Any]) -> Iterator[Problem]:
-    run, hashes, sums = row["id"], list[str](), _Sums()
+    run, hashes, sums = row["id"], list[str](), Wholes.of_row(row)
     query = sa.select(ENTRIES).where(ENTRIES.c.run == run).order_by(ENTRIES.c.line)
     seen: set[tuple[str, ...]] = set()
     for line in connection.execute(query, execution_options=STREAM).mappings():
@@ -140,7 +147,7 @@ def _check_entries(connection: sa.Connection, where: str, row: Mapping[Any, Any]
         yield Problem("ledger-entries-count", f"{where} {short(run)}", facts)
     if hash_of_hashes(hashes) != row["entries_hash"]:
         yield Problem("ledger-entries-hash", f"{where} {short(run)}", facts)
-    yield from sums.check(where, row)
+    yield from sums.problems(where, run)
 
 
 def _check_entry(place: Place, same: bool, seen: set[tuple[str, ...]]) -> Iterator[Problem]:
@@ -158,56 +165,26 @@ def _unreadable(where: str, line: Mapping[Any, Any]) -> Problem:
     return Problem("ledger-entry-unreadable", at, {"run": short(line["run"]), "line": line["line"], **leaf})
 
 
-class _Sums:
-    """Quantities summed per year, service, item and zone level, exactly, to hold against the whole."""
-
-    def __init__(self) -> None:
-        self._sums: dict[tuple[str, str, str], dict[str, tuple[Decimal, Decimal]]] = {}
-
-    def add(self, entry: Entry) -> None:
-        levels = self._sums.setdefault((entry.year, entry.service, entry.item), {})
-        total, size = levels.get(entry.zone_level, (Decimal(0), Decimal(0)))
-        amount = entry.quantity or Decimal(0)
-        levels[entry.zone_level] = (EXACT.add(total, amount), EXACT.add(size, amount.copy_abs()))
-
-    def check(self, where: str, row: Mapping[Any, Any]) -> Iterator[Problem]:
-        """Zones + outside = whole at every level, within what rounding each line to 9 digits can do."""
-        try:
-            controls = controls_of(json.loads(row["determined"]), json.loads(row["recorded"]))
-        except (ValueError, TypeError, AttributeError):  # damaged since it was entered, which its hash says
-            return
-        for (year, service, item), whole in controls.items():
-            for level, (total, size) in self._sums.get((year, service, item), {"": (Decimal(0), Decimal(0))}).items():
-                if EXACT.subtract(total, whole).copy_abs() > EXACT.multiply(
-                    TOLERANCE, EXACT.add(size, whole.copy_abs())
-                ):
-                    facts: dict[str, Fact] = {"run": short(row["id"]), "year": year, "service": service, "item": item}
-                    facts |= {"level": level or "—", "sum": decimal_text(total), "whole": decimal_text(whole)}
-                    yield Problem("ledger-whole", f"{where} {short(row['id'])}", facts)
-
-
-def controls_of(determined: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[tuple[str, str, str], Decimal]:
-    """A run's control totals by year, service and item; ValueError if one is not "<year>|<service>|<item>": decimal."""
-    made: dict[tuple[str, str, str], Decimal] = {}
-    for key, whole in {**recorded.get("controls", {}), **determined.get("controls", {})}.items():
-        year, service, item = key.rsplit("|", 2)
-        try:
-            made[year, service, item] = decimal_of(whole)
-        except (InvalidOperation, TypeError) as error:
-            raise ValueError(f"the control total of {key} is not a decimal text") from error
-    return made
-
-
 def _check_reviews(connection: sa.Connection, where: str, row: Mapping[Any, Any]) -> Iterator[Problem]:
+    """A run's steps: there is a first, each follows from the one before, and they go forward one by one."""
     query = sa.select(REVIEWS).where(REVIEWS.c.run == row["id"]).order_by(REVIEWS.c.number)
     steps = connection.execute(query).mappings().all()
     previous = row["chain"]
-    right = bool(steps)
-    for number, step in enumerate(steps, 1):
-        right &= step["number"] == number and step["hash"] == review_hash(previous, step)
+    right = 0 < len(steps) <= len(STATUSES)
+    for number, (step, status) in enumerate(zip(steps, STATUSES, strict=False), 1):
+        right &= (step["number"], step["status"]) == (number, status) and step["hash"] == review_hash(previous, step)
         previous = step["hash"]
     if not right:
         yield Problem("ledger-review", f"{where} {short(row['id'])}", {"run": short(row["id"])})
+
+
+def check_reviews(connection: sa.Connection, where: str) -> Iterator[Problem]:
+    """The chain over the steps of all runs: none was taken out, put in or moved."""
+    previous = ""
+    for seq, step in enumerate(connection.execute(sa.select(REVIEWS).order_by(REVIEWS.c.seq)).mappings().all(), 1):
+        if step["seq"] != seq or step["chain"] != review_chain(previous, seq, step["hash"]):
+            yield Problem("ledger-review-chain", where, {"seq": seq, "run": short(printable(step["run"]))})
+        previous = step["chain"]
 
 
 def check_orphans(connection: sa.Connection, where: str) -> Iterator[Problem]:

@@ -10,9 +10,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gep.errors import GepError, Problem
-from gep.ledger.schema import META, POSTGRES_FUNCTION, SCHEMA, VERSIONS, postgres_guards, sqlite_guards
+from gep.ledger.guards import make_guards
+from gep.ledger.migrations import migrate
+from gep.ledger.schema import META, SCHEMA, VERSIONS
 
 STREAM: Final = {"yield_per": 2000}
+PATIENCE: Final = 60  # seconds that a writer waits for another
 
 
 def address(target: str | Path) -> sa.URL:
@@ -23,6 +26,8 @@ def address(target: str | Path) -> sa.URL:
         url = sa.make_url(str(target))
     except (sa.exc.ArgumentError, ValueError) as error:
         raise GepError([Problem("ledger-url", "--ledger")]) from error
+    if url.drivername == "postgresql":
+        return url.set(drivername="postgresql+psycopg")  # the driver of the extra, whatever SQLAlchemy prefers
     if url.get_backend_name() == "postgresql" or (url.get_backend_name() == "sqlite" and is_file(url)):
         return url
     raise GepError([Problem("ledger-url", url.render_as_string(hide_password=True))])
@@ -33,15 +38,17 @@ def is_file(url: sa.URL) -> bool:
 
 
 def engine_of(url: sa.URL, where: str) -> sa.Engine:
+    # one connection an operation: nothing stays open, nothing is inherited by a forked worker
     if url.get_backend_name() == "sqlite":
-        # one connection an operation: nothing stays open, nothing is inherited by a forked worker
         pool = sa.NullPool if is_file(url) else sa.StaticPool
-        engine = sa.create_engine(url, poolclass=pool, connect_args={"timeout": 60})
+        engine = sa.create_engine(url, poolclass=pool, connect_args={"timeout": PATIENCE})
         sa.event.listen(engine, "connect", sqlite_connected)
         sa.event.listen(engine, "begin", _sqlite_begin)
         return engine
     try:
-        return sa.create_engine(url)
+        # asked for by name, so that a database of another encoding can be told what is wrong with it
+        spoken = {"client_encoding": "utf8"} if "psycopg" in url.drivername else {}
+        return sa.create_engine(url, poolclass=sa.NullPool, connect_args=spoken)
     except ModuleNotFoundError as error:
         raise GepError([Problem("ledger-driver-missing", where, {"driver": str(error.name)})]) from error
 
@@ -65,7 +72,8 @@ def _speaking(where: str) -> Iterator[None]:
         yield
     except sa.exc.DBAPIError as error:
         reason = str(error.orig)
-        code = "ledger-busy" if "database is locked" in reason else "ledger-database"
+        busy = "database is locked" in reason or "lock timeout" in reason
+        code = "ledger-busy" if busy else "ledger-database"
         raise GepError([Problem(code, where, {"reason": reason})]) from error
 
 
@@ -79,7 +87,8 @@ def transaction(engine: sa.Engine, where: str, *, writes: bool) -> Iterator[sa.C
             connection.execution_options(isolation_level="REPEATABLE READ")
         with connection.begin():
             if writes and engine.dialect.name != "sqlite":
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(71690001)"))
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(71690001)")
             yield connection
 
 
@@ -89,7 +98,7 @@ def version_of(connection: sa.Connection, where: str) -> int:
     if not tables:
         return 0
     version = connection.scalar(sa.select(sa.func.max(VERSIONS.c.version))) if "gep_schema" in tables else None
-    if not isinstance(version, int):
+    if not isinstance(version, int) or version < 1:
         raise GepError([Problem("ledger-foreign", where)])
     if version > SCHEMA:
         raise GepError([Problem("ledger-newer", where, {"version": version, "known": SCHEMA})])
@@ -97,16 +106,23 @@ def version_of(connection: sa.Connection, where: str) -> int:
 
 
 def make_schema(connection: sa.Connection, where: str) -> None:
-    """The schema in an empty database; does nothing if it is there."""
-    if version_of(connection, where):
+    """The schema in an empty database, or that of an older one brought to it; does nothing if it is there."""
+    version = version_of(connection, where)
+    if version == SCHEMA:
         return
+    if version:
+        migrate(connection, where, version)
+        return
+    _refuse_encoding(connection, where)
     META.create_all(connection)
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(POSTGRES_FUNCTION)
-    for sql in guards_of(connection).values():
-        connection.exec_driver_sql(sql)
+    make_guards(connection)
     connection.execute(VERSIONS.insert().values(version=SCHEMA))
 
 
-def guards_of(connection: sa.Connection) -> dict[str, str]:
-    return sqlite_guards() if connection.dialect.name == "sqlite" else postgres_guards()
+def _refuse_encoding(connection: sa.Connection, where: str) -> None:
+    """A database that does not keep text as Unicode would lose names, or garble them."""
+    if connection.dialect.name == "sqlite":
+        return
+    encoding = str(connection.exec_driver_sql("SHOW server_encoding").scalar())
+    if encoding != "UTF8":
+        raise GepError([Problem("ledger-encoding", where, {"encoding": encoding})])

@@ -12,7 +12,8 @@ from typing import Any, Final, TypedDict
 
 DIGITS: Final = 9  # significant digits of a quantity at the door
 OUTSIDE: Final = "outside"  # the zone code of what lies in no zone: zones + outside = whole
-FIRST_STATUS: Final = "computed"  # 初算
+STATUSES: Final = ("computed", "confirmed", "reviewed", "final", "published")  # 初算 部门确认 专家评审 定稿 发布
+FIRST_STATUS: Final = STATUSES[0]
 
 # Enough for any product of two decimals of this ledger: multiplying and adding never round.
 EXACT: Final = Context(prec=1000, rounding=ROUND_HALF_EVEN)
@@ -68,7 +69,8 @@ class Run:
     """One accounting.
 
     `id` is `run_id(determined)`; `recorded` is what stands beside it (when, who, host, paths, warnings). The ledger
-    gives `chain`. Keys read here: `controls` of either (see `Ledger.verify`), `when` and `who` of `recorded`.
+    gives `chain`. Keys read here: of either `controls`, `zone_totals`, `totals` and `levels` (see `Ledger.verify`);
+    `when` and `who` of `recorded`. `reason` says why it supersedes, which it must if that run was published.
     """
 
     id: str
@@ -79,19 +81,28 @@ class Run:
     recorded: Mapping[str, Any] = field(default_factory=dict)
     supersedes: str | None = None
     chain: str = ""
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One step of a run's review: its status, who set it, when, and the hash of the file that says so."""
+    """One step of a run's review: its status, who set it, when, and the file that says so with its SHA-256.
 
+    `seq` counts the steps of all runs, `number` those of this one. `hash` covers the step and those of its run before
+    it, `chain` also every step of the ledger before it.
+    """
+
+    seq: int
     run: str
     number: int
     status: str
     who: str
     at: str
+    file: str
     file_hash: str
+    note: str
     hash: str
+    chain: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +192,10 @@ def yuan(value_fen: int) -> Decimal:
 
 def canonical(value: object) -> str:
     """The one JSON text of a value: sorted keys, no spaces, nothing escaped that need not be."""
-    return json.dumps(
+    text = json.dumps(
         value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain_json
     )
+    return text.encode("utf-8", "backslashreplace").decode()  # half a character (of a path) as JSON escapes it
 
 
 def run_id(determined: Mapping[str, Any]) -> str:

@@ -66,6 +66,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "determined": canonical(run.determined),
         "recorded": canonical(run.recorded),
         "supersedes": run.supersedes,
+        "reason": run.reason,
     }
 
 
@@ -80,11 +81,13 @@ def run_of(row: Mapping[Any, Any]) -> Run:
         recorded=json.loads(row["recorded"]),
         supersedes=row["supersedes"],
         chain=row["chain"],
+        reason=row["reason"],
     )
 
 
 def record_hash(row: Mapping[Any, Any]) -> str:
-    return row_hash(row[name] for name in RECORD)
+    reason = () if row["reason"] is None else (row["reason"],)  # version 1 had none, and its hashes stand
+    return row_hash([*(row[name] for name in RECORD), *reason])
 
 
 def chain_of(previous: str, row: Mapping[Any, Any]) -> str:
@@ -92,7 +95,14 @@ def chain_of(previous: str, row: Mapping[Any, Any]) -> str:
 
 
 def review_hash(previous: str, row: Mapping[Any, Any]) -> str:
-    return row_hash([previous, *(row[name] for name in REVIEW)])
+    """Of a step after `previous`, the hash of the step before it or the chain of its run."""
+    said = [row["file"], row["note"]] if row["file"] or row["note"] else []  # as with a run's reason
+    return row_hash([previous, *(row[name] for name in REVIEW), *said])
+
+
+def review_chain(previous: str, seq: int, hashed: str) -> str:
+    """The chain over the steps of all runs."""
+    return row_hash([previous, seq, hashed])
 
 
 def entries_hash(run: str, entries: Sequence[Entry]) -> str:

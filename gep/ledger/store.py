@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +13,13 @@ from typing import Any, Self, TypeVar, Unpack
 import sqlalchemy as sa
 
 from gep.errors import Fact, GepError, Problem, raise_all
-from gep.ledger.checks import check_file, check_guards, check_orphans, check_runs
+from gep.ledger.checks import check_file, check_guards, check_orphans, check_reviews, check_runs
 from gep.ledger.database import STREAM, address, engine_of, make_schema, transaction, version_of
-from gep.ledger.records import OUTSIDE, Entry, Line, Pick, Review, Run, Total, short
+from gep.ledger.records import CONTROL, OUTSIDE, Entry, Line, Pick, Review, Run, Total, short
 from gep.ledger.rows import entry_of, entry_rows, run_of, run_row
-from gep.ledger.schema import ENTRIES, REVIEWS, RUNS
+from gep.ledger.schema import ENTRIES, REVIEWS, RUNS, SCHEMA
 from gep.ledger.totals import Sum
-from gep.ledger.writing import append_run, born, refused
+from gep.ledger.writing import append_review, append_run, born, refused
 
 _Made = TypeVar("_Made")
 
@@ -33,8 +35,9 @@ class Ledger:
         """Open the ledger at a path or URL.
 
         With `create` a file that is not there comes into being, whole, with the first run appended; an empty database
-        gets its schema now. Problems: no such file (without `create`) or folder, a URL of no use, its driver missing,
-        a database of another program, a schema newer than this program's.
+        gets its schema now. A ledger of an older program is brought to this one's schema. Problems: no such file
+        (without `create`) or folder, a URL of no use, its driver missing, a database of another program, a schema
+        newer than this program's, or older and not to be changed (no rights to write, triggers tampered with).
         """
         url = address(target)
         where = url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
@@ -45,9 +48,8 @@ class Ledger:
             version = version_of(connection, where)
         if not version and not create:
             raise GepError([Problem("ledger-foreign", where)])
-        if not version:
-            with transaction(engine, where, writes=True) as connection:
-                make_schema(connection, where)
+        if version != SCHEMA:
+            _bring_up(engine, where, version)
         return cls(engine, where)
 
     @classmethod
@@ -76,7 +78,8 @@ class Ledger:
         """Write a run and its entries in one transaction, all or nothing, and return it with its chain.
 
         If a run of this id exists it is returned and nothing is written, whatever `recorded` and `supersedes` say.
-        Problems: entries that `verify` would refuse, a superseded run that is unknown or has a successor already.
+        Problems: entries that `verify` would refuse; a superseded run that is unknown, has a successor already, or was
+        published and no `reason` is given.
         """
         raise_all(refused(self.where, run, entries))
         row, lines = run_row(run), list(entry_rows(run.id, entries))
@@ -130,6 +133,26 @@ class Ledger:
         with self._reading() as connection:
             return [Review(**row) for row in connection.execute(query).mappings()]
 
+    def status(self, run: str) -> str:
+        """Where a run's review stands."""
+        return self.reviews(run)[-1].status
+
+    def review(self, run: str, status: str, who: str, *, file: Path | None = None, note: str = "") -> Review:
+        """Move a run to the next status of its review, for good, and return that step.
+
+        `run` is its id or the start of it, `status` the one that follows in `STATUSES`, `file` the document that says
+        so, of which the name and the SHA-256 are kept. Problems: the ledger does not verify, another status follows, a
+        later run supersedes this one, nobody is named, the file cannot be read.
+        """
+        texts = {"who": who.strip(), "note": note.strip(), "file": file.name if file else ""}
+        found = [Problem("ledger-text", self.where, {"field": n}) for n, text in texts.items() if CONTROL.search(text)]
+        found += [] if texts["who"] else [Problem("ledger-review-who", self.where)]
+        raise_all([*found, *self.verify()])
+        at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        step = {"run": self.find(run).id, "status": status, "at": at, "file_hash": _file_hash(file), **texts}
+        with transaction(self._engine, self.where, writes=True) as connection:
+            return append_review(connection, self.where, step)
+
     def lines(self, **pick: Unpack[Pick]) -> Generator[Line, None, None]:
         """Lines with their run, streamed, in the order of the chain and of the run; end it before you append."""
         query = self._query(pick)
@@ -165,15 +188,15 @@ class Ledger:
         """Everything in the ledger that does not hold; an empty list if all does.
 
         Checked: the guards and the file itself; per run its id (the hash of `determined`), its record, its place in
-        the chain, what it supersedes, its reviews; per entry its hash, its digits, value = quantity x price, bounds;
-        one line a leaf; the number and hash of a run's entries; zones + outside = whole at each level for each of
-        `controls`, a mapping {"<year>|<service>|<item>": "<decimal quantity of the whole>"} in `determined` or
-        `recorded`, within the rounding of each line to 9 digits.
+        the chain, what it supersedes and why, its reviews and their chain; per entry its hash, its digits, value =
+        quantity x price, bounds; one line a leaf; the number and hash of a run's entries; and all that the run says
+        its lines add up to: zones + outside = whole, ecosystems = zone, parts of zones = zones, published totals (see
+        `gep.ledger.wholes`).
         """
         found: list[Problem] = []
         try:
             with self._reading() as connection:
-                for check in (check_guards, check_file, check_runs, check_orphans):
+                for check in (check_guards, check_file, check_runs, check_reviews, check_orphans):
                     found.extend(check(connection, self.where))
         except GepError as error:  # a file so damaged that it cannot be read on
             found.extend(error.problems)
@@ -195,3 +218,25 @@ class Ledger:
             return make(row)
         except ValueError as error:
             raise GepError([Problem("ledger-tampered", self.where)]) from error
+
+
+def _bring_up(engine: sa.Engine, where: str, version: int) -> None:
+    """Give an empty database its schema, or an older ledger this program's."""
+    try:
+        with transaction(engine, where, writes=True) as connection:
+            make_schema(connection, where)
+    except GepError as error:
+        if not version or any(p.code != "ledger-database" for p in error.problems):
+            raise
+        facts: dict[str, Fact] = {"version": version, "known": SCHEMA, **error.problems[0].facts}
+        raise GepError([Problem("ledger-migration", where, facts)]) from error
+
+
+def _file_hash(file: Path | None) -> str:
+    if file is None:
+        return ""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise GepError([Problem("ledger-review-file", str(file), {"reason": error.strerror or str(error)})]) from error

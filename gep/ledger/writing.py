@@ -11,12 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gep.errors import Problem, raise_all
-from gep.ledger.checks import Place, arithmetic, controls_of
+from gep.errors import Fact, GepError, Problem, raise_all
+from gep.ledger.checks import Place, arithmetic
 from gep.ledger.database import address, engine_of, make_schema, transaction
-from gep.ledger.records import CONTROL, FIRST_STATUS, TEXTS, Entry, Run, hash_of_hashes, run_id, short
-from gep.ledger.rows import chain_of, record_hash, review_hash, run_of
+from gep.ledger.records import CONTROL, FIRST_STATUS, STATUSES, TEXTS, Entry, Review, Run, hash_of_hashes, run_id, short
+from gep.ledger.rows import chain_of, record_hash, review_chain, review_hash, run_of
 from gep.ledger.schema import ENTRIES, REVIEWS, RUNS
+from gep.ledger.wholes import Wholes
 
 
 def append_run(connection: sa.Connection, where: str, row: dict[str, Any], lines: list[dict[str, Any]]) -> Run:
@@ -24,7 +25,7 @@ def append_run(connection: sa.Connection, where: str, row: dict[str, Any], lines
     known = connection.execute(sa.select(RUNS).where(RUNS.c.id == row["id"])).mappings().first()
     if known is not None:
         return run_of(known)
-    raise_all(_not_supersedable(connection, where, row["supersedes"]))
+    raise_all(_not_supersedable(connection, where, row))
     seq, previous = _last(connection)
     row |= {"seq": seq + 1, "lines": len(lines), "entries_hash": hash_of_hashes(line["hash"] for line in lines)}
     row["record_hash"] = record_hash(row)
@@ -32,7 +33,7 @@ def append_run(connection: sa.Connection, where: str, row: dict[str, Any], lines
     connection.execute(RUNS.insert(), row)
     if lines:
         connection.execute(ENTRIES.insert(), lines)
-    connection.execute(REVIEWS.insert(), _first_review(row))
+    _append_step(connection, row["chain"], _first_review(row))
     return run_of(row)
 
 
@@ -44,13 +45,38 @@ def _last(connection: sa.Connection) -> tuple[int, str]:
 
 def _first_review(row: Mapping[str, Any]) -> dict[str, Any]:
     recorded = json.loads(row["recorded"])
-    made: dict[str, Any] = {"run": row["id"], "number": 1, "status": FIRST_STATUS, "file_hash": ""}
-    made |= {"who": str(recorded.get("who", "")), "at": str(recorded.get("when", ""))}
-    return {**made, "hash": review_hash(row["chain"], made)}
+    made = {"run": row["id"], "number": 1, "status": FIRST_STATUS, "file": "", "file_hash": "", "note": ""}
+    return {**made, "who": str(recorded.get("who", "")), "at": str(recorded.get("when", ""))}
 
 
-def _not_supersedable(connection: sa.Connection, where: str, old: str | None) -> Iterator[Problem]:
-    """Two successors of one run would both be counted; a successor of nothing replaces nothing."""
+def append_review(connection: sa.Connection, where: str, step: Mapping[str, str]) -> Review:
+    """Within a writing transaction: the next step of the run `step["run"]`; problems: see `Ledger.review`."""
+    run, wanted = step["run"], step["status"]
+    query = sa.select(REVIEWS).where(REVIEWS.c.run == run).order_by(REVIEWS.c.number.desc())
+    last = connection.execute(query.limit(1)).mappings().one()
+    following = STATUSES[last["number"]] if last["number"] < len(STATUSES) else ""
+    facts: dict[str, Fact] = {"run": short(run), "wanted": wanted, "status": last["status"], "next": following or "—"}
+    by = connection.scalar(sa.select(RUNS.c.id).where(RUNS.c.supersedes == run))
+    if by is not None:
+        raise GepError([Problem("ledger-review-superseded", where, {**facts, "by": short(by)})])
+    if wanted != following:
+        raise GepError([Problem("ledger-review-order", where, facts)])
+    return Review(**_append_step(connection, last["hash"], {**step, "number": last["number"] + 1}))
+
+
+def _append_step(connection: sa.Connection, previous: str, step: Mapping[str, Any]) -> dict[str, Any]:
+    """A step after the hash of the one before it, at the end of all steps."""
+    query = sa.select(REVIEWS.c.seq, REVIEWS.c.chain).order_by(REVIEWS.c.seq.desc()).limit(1)
+    last = connection.execute(query).first()
+    made = {**step, "seq": last.seq + 1 if last else 1, "hash": review_hash(previous, step)}
+    made["chain"] = review_chain(last.chain if last else "", made["seq"], made["hash"])
+    connection.execute(REVIEWS.insert(), made)
+    return made
+
+
+def _not_supersedable(connection: sa.Connection, where: str, row: Mapping[str, Any]) -> Iterator[Problem]:
+    """Two successors of one run would both be counted; what was published is not replaced without a reason."""
+    old = row["supersedes"]
     if old is None:
         return
     if connection.scalar(sa.select(RUNS.c.id).where(RUNS.c.id == old)) is None:
@@ -58,13 +84,22 @@ def _not_supersedable(connection: sa.Connection, where: str, old: str | None) ->
     by = connection.scalar(sa.select(RUNS.c.id).where(RUNS.c.supersedes == old))
     if by is not None:
         yield Problem("ledger-superseded-already", where, {"run": short(old), "by": short(by)})
+    if not (row["reason"] or "").strip() and connection.scalar(_published(old)):
+        yield Problem("ledger-published", where, {"run": short(old)})
+
+
+def _published(run: str) -> sa.Select[int]:
+    """How often a run was published: 0 or 1."""
+    return sa.select(sa.func.count()).where(REVIEWS.c.run == run, REVIEWS.c.status == STATUSES[-1])
 
 
 def refused(where: str, run: Run, entries: Sequence[Entry]) -> Iterator[Problem]:
     """What keeps these entries out: the checks that `verify` makes, made before anything is written."""
     if run.id != run_id(run.determined):
         raise ValueError("a run's id is run_id(determined)")
-    controls_of(run.determined, run.recorded)
+    Wholes.of_run(run.determined, run.recorded)
+    if CONTROL.search(run.reason or ""):
+        yield Problem("ledger-text", where, {"field": "reason"})
     seen: set[tuple[str, ...]] = set()
     for number, entry in enumerate(entries, 1):
         place = Place(where, run.id, number, entry)
