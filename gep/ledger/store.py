@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.ledger.checks import check_file, check_guards, check_orphans, check_reviews, check_runs
 from gep.ledger.database import STREAM, address, engine_of, make_schema, transaction, version_of
-from gep.ledger.records import CONTROL, OUTSIDE, Entry, Line, Pick, Review, Run, Total, short
+from gep.ledger.records import CONTROL, OUTSIDE, STATUSES, Entry, Line, Pick, Review, Run, Total, short
 from gep.ledger.rows import entry_of, entry_rows, run_of, run_row
 from gep.ledger.schema import ENTRIES, REVIEWS, RUNS, SCHEMA
 from gep.ledger.totals import Sum
@@ -122,6 +122,13 @@ class Ledger:
             facts: dict[str, Fact] = {"run": reference, "runs": ", ".join(short(run.id) for run in found)}
             raise GepError([Problem("ledger-run-ambiguous", self.where, facts)])
         return found[0]
+
+    def supersedable(self, reference: str, reason: str | None) -> Run:
+        """The run that a new one may supersede; problems: see `find`, and published while no reason is given."""
+        old = self.find(reference)
+        if not (reason or "").strip() and self.status(old.id) == STATUSES[-1]:
+            raise GepError([Problem("ledger-published", self.where, {"run": short(old.id)})])
+        return old
 
     def superseded(self) -> dict[str, str]:
         """Ids of runs that were replaced, each with the id of the run that replaced it."""

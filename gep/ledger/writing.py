@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gep import words
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.ledger.checks import Place, arithmetic
 from gep.ledger.database import address, engine_of, make_schema, transaction
@@ -55,13 +56,19 @@ def append_review(connection: sa.Connection, where: str, step: Mapping[str, str]
     query = sa.select(REVIEWS).where(REVIEWS.c.run == run).order_by(REVIEWS.c.number.desc())
     last = connection.execute(query.limit(1)).mappings().one()
     following = STATUSES[last["number"]] if last["number"] < len(STATUSES) else ""
-    facts: dict[str, Fact] = {"run": short(run), "wanted": wanted, "status": last["status"], "next": following or "—"}
+    said = {"wanted": wanted, "status": last["status"], "next": following}
+    facts: dict[str, Fact] = {"run": short(run), **{key: _named(status) for key, status in said.items()}}
     by = connection.scalar(sa.select(RUNS.c.id).where(RUNS.c.supersedes == run))
     if by is not None:
         raise GepError([Problem("ledger-review-superseded", where, {**facts, "by": short(by)})])
     if wanted != following:
         raise GepError([Problem("ledger-review-order", where, facts)])
     return Review(**_append_step(connection, last["hash"], {**step, "number": last["number"] + 1}))
+
+
+def _named(status: str) -> str:
+    """A status by its id, as commands take it, and by its official name, which has no other language."""
+    return f"{status} {words.say(f'review-{status}', 'zh')}" if status in STATUSES else status or "—"
 
 
 def _append_step(connection: sa.Connection, previous: str, step: Mapping[str, Any]) -> dict[str, Any]:
