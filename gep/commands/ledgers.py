@@ -57,6 +57,19 @@ def verify(database: str) -> None:
     click.echo(words.say("ledger-verified", language(), runs=runs))
 
 
+@ledger.command()
+@click.argument("old")
+@click.argument("new")
+@ledger_option
+@click.option("--json", "as_json", is_flag=True)
+def diff(old: str, new: str, database: str, *, as_json: bool) -> None:
+    """Why a number moved from run OLD to run NEW: line by line, quantity and price, and the cause."""
+    from gep import difference
+
+    found = difference.of_ledger(database, old, new)
+    return print_json(difference.as_dict(found)) if as_json else click.echo(difference.text(found, language()))
+
+
 def _status(_: click.Context, __: click.Parameter, value: str) -> str:
     """A status by its id or by its name in either language."""
     from gep.ledger import STATUSES
