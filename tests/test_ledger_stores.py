@@ -23,7 +23,7 @@ import pytest
 import sqlalchemy as sa
 
 from gep.errors import GepError
-from gep.ledger import OUTSIDE, Ledger, Run, guards, records, schema, short
+from gep.ledger import OUTSIDE, Ledger, Run, guards, records, rows, schema, short
 from gep.ledger.records import STATUSES
 from tests import postgres
 from tests.test_ledger import FORMATS, codes, crowd, entry, exported, refused, run, tampered, two_counties
@@ -304,6 +304,29 @@ def test_what_is_done_with_triggers_off_is_found(store: Store, sql: str) -> None
         other.execute(sql)
     with Ledger.open(store.target) as ledger:
         assert codes(ledger.verify()) == TAMPERINGS[sql]
+
+
+@BOTH
+@pytest.mark.parametrize("renumbered", [False, True])
+def test_a_runs_last_step_is_not_taken_away_unseen(store: Store, renumbered: bool) -> None:
+    """Its own chain would still be whole; that of all steps is not, though those after it take its number."""
+    _, second, _ = fill(store)
+    with Ledger.open(store.target) as ledger:
+        ledger.review(second.id, "confirmed", "李四")
+        ledger.append(run("d"), [])
+        ledger.append(run("e"), [])
+    with store.unguarded() as other:
+        other.execute("DELETE FROM reviews WHERE seq = 4")
+        if renumbered:
+            other.execute("UPDATE reviews SET seq = 4 WHERE seq = 5")
+            other.execute("UPDATE reviews SET seq = 5 WHERE seq = 6")
+    with Ledger.open(store.target) as ledger:
+        assert codes(ledger.verify()) == {"ledger-review-chain"}
+
+
+def test_a_kept_chain_of_steps_tells_of_all_before_it() -> None:
+    chains = {rows.review_chain(*said) for said in (("a", 1, "h"), ("b", 1, "h"), ("a", 2, "h"), ("a", 1, "i"))}
+    assert len(chains) == 4
 
 
 SWITCHED = {
