@@ -75,7 +75,7 @@ def of_ledger(database: str, old: str, new: str) -> Difference:
     years = tuple(year for year in runs[0].years if year in runs[1].years)
     if not years:
         facts = {"old": ", ".join(runs[0].years), "new": ", ".join(runs[1].years)}
-        raise GepError([Problem("difference-years", database, facts)])
+        raise GepError([Problem("difference-years", opened.where, facts)])
     return of_runs(*runs, years, *entries)
 
 

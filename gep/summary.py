@@ -78,7 +78,7 @@ def of_ledger(database: str, lang: Lang, *, year: str | None = None, zone: str |
     if not any(one.of(COUNTED, SATELLITE, UNVALUED) for one in found):
         known = sorted({one.year for one in every}), sorted({z for one in every for z in one.zones})
         facts = {"year": year or "", "zone": zone or "", "years": ", ".join(known[0]), "zones": ", ".join(known[1])}
-        raise GepError([Problem("ledger-nothing", database, facts)])
+        raise GepError([Problem("ledger-nothing", opened.where, facts)])
     return "\n\n".join(f"{review(reviews[one.run.id], one.run, lang)}\n{_year(one, lang)}" for one in found)
 
 
@@ -98,7 +98,7 @@ def outcome(done: Outcome, lang: Lang) -> str:
     """The summary of the account just finished, and where its files are."""
     with Ledger.open(done.database, create=False) as opened:
         parts = [_year(one, lang) for one in years(opened) if one.run.id == done.run.id]
-    files = [done.database, *(str(f) for f in done.files if f.suffix != ".qml")]
+    files = [opened.where, *(str(f) for f in done.files if f.suffix != ".qml")]
     return "\n\n".join([*parts, "\n".join([words.say("files", lang), *(f"  {file}" for file in files)])])
 
 
@@ -106,7 +106,7 @@ def outcome_dict(done: Outcome) -> dict[str, Any]:
     """The same for machines."""
     with Ledger.open(done.database, create=False) as opened:
         parts = [_dict(one) for one in years(opened) if one.run.id == done.run.id]
-    return {"run": done.run.id, "ledger": done.database, "files": [str(f) for f in done.files], "years": parts}
+    return {"run": done.run.id, "ledger": opened.where, "files": [str(f) for f in done.files], "years": parts}
 
 
 def _dict(one: Year) -> dict[str, Any]:

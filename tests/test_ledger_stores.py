@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import pickle
@@ -21,7 +22,9 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
+from gep.cli import main
 from gep.errors import GepError
 from gep.ledger import OUTSIDE, Ledger, Run, guards, records, rows, schema, short
 from gep.ledger.records import STATUSES
@@ -121,6 +124,34 @@ def test_a_password_is_not_said(postgres_host: str) -> None:
     (problem,) = caught.value.problems
     assert problem.code == "ledger-database"
     assert "secret" not in problem.where + str(problem.facts)
+
+
+def test_an_account_into_postgresql_by_the_command_line(stack_path: Path, tmp_path: Path, postgres_url: str) -> None:
+    """The same lines as in a file, every reader of them at work, and the password in nothing that is printed."""
+
+    def gep(*args: object) -> str:
+        done = CliRunner().invoke(main, [*map(str, args), "--lang", "en"])
+        assert done.exit_code == 0, done.output
+        assert "s3cret" not in done.output
+        return done.stdout
+
+    url = postgres_url.replace("gep@", "gep:s3cret@")
+    once = ("account", stack_path, "--partial", "--no-maps")
+    gep(*once, "--out", tmp_path / "file")
+    gep(*once, "--out", tmp_path / "there", "--ledger", url)
+    assert (tmp_path / "there" / "ledger.csv").read_bytes() == (tmp_path / "file" / "ledger.csv").read_bytes()
+    assert not (tmp_path / "there" / "ledger.sqlite").exists()
+    run = json.loads(gep(*once, "--out", tmp_path / "there", "--ledger", url, "--json"))["run"]
+    shown = gep("ledger", "show", "--ledger", url)
+    in_file = gep("ledger", "show", "--ledger", tmp_path / "file" / "ledger.sqlite")
+    assert shown.splitlines()[1:] == in_file.splitlines()[1:]  # the first says when
+    gep("ledger", "verify", "--ledger", url)
+    gep("ledger", "diff", run, run, "--ledger", url)
+    gep("ledger", "review", run, "--status", "confirmed", "--who", "x", "--ledger", url)
+    gep("explain", "water_conservation", "--ledger", url, "--zone", "01", "--year", "2020")
+    for args in (("show", "--year", "1999"), ("review", "ffff", "--status", "confirmed", "--who", "x")):
+        wrong = CliRunner().invoke(main, ["ledger", *args, "--ledger", url])
+        assert (wrong.exit_code, "s3cret" in wrong.output + wrong.stderr) == (1, False)
 
 
 def test_a_database_that_is_not_unicode_is_refused(postgres_host: str) -> None:
