@@ -130,6 +130,10 @@ class Uncertainty:
     assumptions: Assumptions
     zones: Mapping[str, Mapping[Lang, str]]
     services: Mapping[str, Mapping[Lang, str]]
+    title: str
+    profile: str
+    notice: Mapping[Lang, str]
+    partial: bool
 
     @cached_property
     def totals(self) -> dict[tuple[str, str], Interval]:
@@ -180,6 +184,10 @@ def _found(
         assumptions=assumed,
         zones={zone.code: dict(zone.name) for zone in inputs.zones.zones},
         services={service.id: dict(service.title) for service in inputs.profile.services.values()},
+        title=inputs.stack.title,
+        profile=inputs.profile.id,
+        notice=dict(inputs.stack.notice or {}),
+        partial=bool(checked.left_out),
     )
 
 
