@@ -205,7 +205,7 @@ def ranges(rows: Iterable[Row], said: Assumptions) -> Ranges:
     found = {key(row): row for row in rows if ranged(row)}
     owner, driver = _drivers(found, said)
     matrix = _matrix(owner, said)
-    blocks = tuple(_block(part, owner, matrix) for part in _parts(matrix))
+    blocks = tuple(_block(part, owner, matrix) for part in _parts(owner, matrix))
     kinds = {name: said.distributions.get(name, DISTRIBUTIONS[0]) for name in dict.fromkeys(owner)}
     return Ranges(found, driver, blocks, kinds)
 
@@ -235,13 +235,13 @@ def _matrix(owner: Sequence[str], said: Assumptions) -> Floats:
     return matrix
 
 
-def _parts(matrix: Floats) -> list[list[int]]:
-    """Drivers that hang together."""
+def _parts(owner: Sequence[str], matrix: Floats) -> list[list[int]]:
+    """Drivers that hang together: by a correlation, or as rows of one table, which has one share."""
     left, parts = list(range(len(matrix))), []
     while left:
         part = [left.pop(0)]
         for i in part:
-            near = [j for j in left if matrix[i, j]]
+            near = [j for j in left if matrix[i, j] or owner[i] == owner[j]]
             part += near
             left = [j for j in left if j not in near]
         parts.append(sorted(part))
