@@ -102,7 +102,7 @@ def _portion(share: float, lang: Lang) -> str:
     """
     percent = f"{100 * min(share, 1.0):.0f} %"
     tenths = round(10 * share)
-    if lang == "en" or tenths < 1:
+    if lang == "en" or share < 0.1:
         return percent
     spoken = "几乎全部" if tenths >= 10 else f"约{'一二三四五六七八九'[tenths - 1]}成"
     return f"{spoken}（{percent}）"

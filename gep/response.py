@@ -53,9 +53,14 @@ class Planned:
     shapes: Mapping[str, Shape]
 
     @cached_property
+    def moving(self) -> frozenset[str]:
+        """The tables that move some output of pixels; one that only a derived field reads moves none."""
+        return frozenset().union(*(one.every for one in self.shapes.values()))
+
+    @cached_property
     def lookups(self) -> Mapping[str, Lookup]:
-        """The pixels' tables that have rows to draw, by node."""
-        return {name: one for name, one in self.base.plan.lookups.items() if any(map(ranged, one.used))}
+        """Those tables, by node."""
+        return {name: one for name, one in self.base.plan.lookups.items() if bare(name) in self.moving}
 
     @cached_property
     def straight(self) -> tuple[str, ...]:
@@ -99,6 +104,15 @@ class Planned:
         """Every row that the year rests on, of pixels, zones and prices."""
         for lookup in self.base.plan.lookups.values():
             yield from lookup.used
+        yield from self._beside()
+
+    def drawn(self) -> Iterator[Row]:
+        """Those that can be drawn."""
+        of_pixels = (row for lookup in self.lookups.values() for row in lookup.used)
+        yield from (row for row in (*of_pixels, *self._beside()) if ranged(row))
+
+    def _beside(self) -> Iterator[Row]:
+        """The rows of zone formulas and prices."""
         for line in self.lines:
             if self.graph.nodes[line.quantity].level == "zone":
                 yield from zonal.rows(self.inputs, self.graph, line.quantity)

@@ -22,7 +22,7 @@ from gep.errors import GepError, Problem
 from gep.fuse import LAND_COVER
 from gep.prepare import Request
 from gep.quantities import quantities
-from gep.ranges import Assumptions, Block, Floats, Ranges, ranged
+from gep.ranges import Assumptions, Block, Floats, Ranges
 from gep.response import Changes, Planned, Response
 from gep.tables import Row
 from gep.words import Lang
@@ -148,7 +148,7 @@ def uncertainty(request: Request, options: Options, progress: Progress = lambda 
     checked = account.check(request, partial=options.partial)
     planned = [response.plan(checked.inputs, year, checked.lines[year], checked.graphs[year]) for year in checked.lines]
     rows = list({ranges.key(row): row for one in planned for row in one.rows()}.values())
-    how = ranges.ranges(rows, assumed)
+    how = ranges.ranges((row for one in planned for row in one.drawn()), assumed)
     if not how.rows:
         raise GepError([Problem("uncertainty-nothing", str(request.stack), {"rows": len(rows)})])
     with ThreadPoolExecutor(options.workers or os.cpu_count() or 1) as pool:
@@ -179,7 +179,7 @@ def _found(
         rankings=tuple(one.ranking() for one in years),
         rests=tuple(_rests(one.response) for one in years),
         drawn=tuple(how.rows.values()),
-        held=tuple(row for row in rows if not ranged(row)),
+        held=tuple(row for row in rows if ranges.key(row) not in how.rows),
         distributions=how.distributions,
         assumptions=assumed,
         zones={zone.code: dict(zone.name) for zone in inputs.zones.zones},
@@ -390,8 +390,9 @@ def _rests(found: Response) -> Rests:
         if line.status == "counted" and line.price:
             for value, rows in _behind(found, line):
                 whole += value
-                drawn += value * any(map(ranged, rows))
-                held += value * any(not ranged(row) for row in rows)
+                moved = [ranges.key(row) in found.how.rows for row in rows]
+                drawn += value * any(moved)
+                held += value * (not all(moved))
     return Rests(found.planned.year, drawn / whole if whole else 0.0, held / whole if whole else 0.0)
 
 

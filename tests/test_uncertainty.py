@@ -18,9 +18,11 @@ from click.testing import CliRunner
 
 from gep import account, entries, intervals, ranges, response, strata, tables
 from gep import uncertainty as drawing
+from gep.affine import Shape
 from gep.cli import main
 from gep.errors import GepError
 from gep.prepare import Request
+from gep.quantities import quantities
 from gep.ranges import Assumptions, Block, Floats, Ranges
 from gep.response import Response
 from gep.tables import Row
@@ -74,7 +76,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 def responds(path: Path, pool: ThreadPoolExecutor, cells: int, seed: int = 1, block: int | None = None) -> Response:
     checked = account.check(Request(path), partial=True)
     planned = response.plan(checked.inputs, "2020", checked.lines["2020"], checked.graphs["2020"])
-    how = ranges.ranges(planned.rows(), Assumptions())
+    how = ranges.ranges(planned.drawn(), Assumptions())
     asked = response.ask(planned, cells, seed)
     if block:
         cut = [replace(one, block=(block, block)) for one in (asked.base, *asked.corners)]
@@ -103,8 +105,8 @@ def redrawn(folder: Path, how: Ranges, draw: Floats) -> Path:
     prices = [["price", "set", "value", "unit"]]
     for name, rows in by_table.items():
         values = [repr(float(how.values(ranges.key(row), draw)[0])) for row in rows]
-        unit = entries.quantities()[name].unit
-        if entries.quantities()[name].kind == "price":
+        unit = quantities()[name].unit
+        if quantities()[name].kind == "price":
             prices += [[name, row.set, value, unit] for row, value in zip(rows, values, strict=True)]
             continue
         head = [["set", *known[name].keys, "value", "unit"]]
@@ -178,10 +180,21 @@ def test_a_misread_formula_is_refused(path: Path, pool: ThreadPoolExecutor) -> N
     checked = account.check(Request(path), partial=True)
     planned = response.plan(checked.inputs, "2020", checked.lines["2020"], checked.graphs["2020"])
     name = f"soil_retention|{SILT}"
-    wrong = replace(planned, shapes={name: response.Shape(frozenset(["ndvi_soil"]))})
+    wrong = replace(planned, shapes={name: Shape(frozenset(["ndvi_soil"]))})
     asked = response.ask(wrong, 1000, 1)
     with pytest.raises(ValueError, match="no straight line"):
-        Response(wrong, asked, strata.run(asked, pool, 2, lambda _: None), ranges.ranges(planned.rows(), Assumptions()))
+        Response(
+            wrong, asked, strata.run(asked, pool, 2, lambda _: None), ranges.ranges(planned.drawn(), Assumptions())
+        )
+
+
+def test_a_table_that_only_a_field_reads_is_held(whole: Response) -> None:
+    """Then no output has it in its shape."""
+    planned = replace(whole.planned, shapes={})
+    assert {row.quantity for row in planned.drawn()} <= set(whole.how.distributions)
+    assert "sequestration_ratio" not in {row.quantity for row in planned.drawn()}
+    assert "sequestration_ratio" in {row.quantity for row in planned.rows()}
+    assert planned.lookups == {}
 
 
 # --- against what is known on paper --------------------------------------------------------------------------------
@@ -588,7 +601,6 @@ def test_json_and_problems_at_the_command_line(path: Path, tmp_path: Path) -> No
 
 
 def test_nothing_to_draw_is_a_problem(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranges, "ranged", lambda _: False)
     monkeypatch.setattr(response, "ranged", lambda _: False)
     with pytest.raises(GepError) as caught:
         drawing.uncertainty(Request(path), Options(draws=16, partial=True))
