@@ -93,9 +93,9 @@ class Planned:
     def part(self, keys: Sequence[str], *, mapped: bool) -> Prepared:
         """The plan of some outputs alone, by class."""
         targets = [replace(one, map=mapped) for one in _targets(self.lines, self.graph) if one.key in keys]
-        return self.by_class(targets)
+        return self.classwise(targets)
 
-    def by_class(self, targets: Sequence[Target]) -> Prepared:
+    def classwise(self, targets: Sequence[Target]) -> Prepared:
         """The plan of some targets, by class."""
         found = prepare(self.inputs, self.year, targets)
         return replace(found, plan=by_class(found.plan))
@@ -157,7 +157,7 @@ def _corners(shape: Shape) -> Iterator[Corner]:
         yield tuple(zip(tables, ends, strict=True))
 
 
-def ask(planned: Planned, cells_: int, seed: int) -> Ask:
+def ask(planned: Planned, size: int, seed: int) -> Ask:
     """What the pass is to find out."""
     base = by_class(planned.base.plan)
     straight = planned.part(planned.straight, mapped=False).plan if planned.straight else None
@@ -165,7 +165,7 @@ def ask(planned: Planned, cells_: int, seed: int) -> Ask:
     corners = tuple(_cornered(straight, planned.lookups, ends) for ends in planned.corners) if straight else ()
     layers = tuple(n for n in (*rough.fused.classes, *rough.fused.values) if n != LAND_COVER) if rough else ()
     wanted = in_scope(rough) if rough else (False,) * len(base.ecosystems)
-    return Ask(base, corners, layers, wanted, cells_, seed)
+    return Ask(base, corners, layers, wanted, size, seed)
 
 
 def _cornered(whole: Plan, lookups: Mapping[str, Lookup], ends: Mapping[str, bool]) -> Plan:
@@ -217,14 +217,14 @@ class Changes:
 class Sampled:
     """Some outputs of a year run on its sample. What no draw moves is computed once, and then read like a layer."""
 
-    def __init__(self, planned: Planned, keys: tuple[str, ...], cells_: Sample, how: Ranges) -> None:
-        self.planned, self.keys, self.sample, self.how = planned, keys, cells_, how
+    def __init__(self, planned: Planned, keys: tuple[str, ...], found: Sample, how: Ranges) -> None:
+        self.planned, self.keys, self.sample, self.how = planned, keys, found, how
         whole = planned.part(keys, mapped=True)
         targets = [output.wanted.node for output in whole.plan.outputs]
         graph, once = moving(whole.graph, planned.nodes, [*targets, LAND_COVER])
-        held = Replay(planned.by_class([Target(n, n, map=True) for n in once]).plan, cells_).values({}) if once else ()
+        held = Replay(planned.classwise([Target(n, n, map=True) for n in once]).plan, found).values({}) if once else ()
         arrays = {name: values.astype(np.float64) for name, values in zip(once, held, strict=True)}
-        own = replace(cells_, arrays={**cells_.arrays, **arrays})
+        own = replace(found, arrays={**found.arrays, **arrays})
         self.replay = Replay(_moving_plan(whole.plan, graph, once), own)
         lookups = self.replay.plan.lookups
         self.places = {n: _Places.of(one) for n, one in planned.lookups.items() if n in lookups}
@@ -273,8 +273,8 @@ def _moving_plan(whole: Plan, graph: Graph, once: Sequence[str]) -> Plan:
     """A plan for the part of its graph that draws move; what is computed once is among its sources, and given."""
     fused = fuse(graph, [output.wanted for output in whole.outputs])
     some = next(iter(whole.sources.values()))
-    given_ = {name: replace(some, bands=some.bands[:1]) for name in once}
-    return replace(whole, fused=fused, sources={**whole.sources, **given_})
+    held = {name: replace(some, bands=some.bands[:1]) for name in once}
+    return replace(whole, fused=fused, sources={**whole.sources, **held})
 
 
 @dataclass(frozen=True, slots=True)

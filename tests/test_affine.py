@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gep.services  # noqa: F401  (registers the formulas)
-from gep.affine import FLAT, Shape, of_formula, shapes
+from gep.affine import FLAT, Shape, moving, of_formula, shapes
 from gep.formula import Formula, formulas, masked
 from gep.quantities import quantities
 from gep.resolve import Graph, Node
@@ -125,3 +125,38 @@ def test_bins_and_other_classes_bend_and_fields_hold() -> None:
     assert found["curve_number"] == Shape(bent=ratio)  # which bin it is in moves with the table
     assert shapes(graph, {"runoff_ratio": False})["surface_runoff"] == Shape(bent=ratio)
     assert shapes(graph, {})["surface_runoff"] == FLAT
+
+
+def test_what_no_table_moves_is_computed_once() -> None:
+    """Twelve months of evaporation stand behind a year's; step by step they would be needed as they are."""
+    nodes = [
+        Node("land_cover", "layer"),
+        Node("temperature", "layer", steps=12),
+        Node("temperature_range", "layer", steps=12),
+        Node("latitude", "given"),
+        Node(
+            "reference_evapotranspiration",
+            "formula",
+            "hargreaves",
+            ("temperature", "temperature_range", "latitude", "month"),
+            steps=12,
+        ),
+        Node("crop_coefficient", "table", args=("land_cover",)),
+        Node(
+            "potential_evapotranspiration",
+            "formula",
+            "crop_coefficient_times_reference",
+            ("crop_coefficient", "reference_evapotranspiration"),
+        ),
+    ]
+    graph = Graph({node.name: node for node in nodes})
+    found = shapes(graph, {"crop_coefficient": True})
+    assert found["potential_evapotranspiration"] == Shape(frozenset(["crop_coefficient"]))
+    part, once = moving(graph, found, ["potential_evapotranspiration"])
+    assert once == ("reference_evapotranspiration",)
+    assert part.nodes["reference_evapotranspiration"] == Node("reference_evapotranspiration", "layer")
+    assert "temperature" not in part.nodes
+    stepwise = Node("potential_evapotranspiration", "formula", nodes[-1].method, nodes[-1].args, steps=12)
+    part, once = moving(Graph({**graph.nodes, stepwise.name: stepwise}), found, [stepwise.name])
+    assert once == ()
+    assert part.nodes["reference_evapotranspiration"].steps == 12
