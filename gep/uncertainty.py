@@ -18,7 +18,7 @@ from gep import account, entries, ranges, response, strata, zonal
 from gep.account import Checked, Progress
 from gep.declaration import declare
 from gep.entries import Line
-from gep.errors import GepError, Problem
+from gep.errors import GepError, Problem, raise_all
 from gep.fuse import LAND_COVER
 from gep.prepare import Request
 from gep.quantities import quantities
@@ -143,9 +143,7 @@ class Uncertainty:
 
 def uncertainty(request: Request, options: Options, progress: Progress = lambda *_: None) -> Uncertainty:
     """Intervals, shares of the variance and stability of ranks; GepError with all problems."""
-    said = declare(request.stack)[0].uncertainty
-    assumed = ranges.assumptions(said) if said else Assumptions()
-    checked = account.check(request, partial=options.partial)
+    checked, assumed = _opened(request, options)
     planned = [response.plan(checked.inputs, year, checked.lines[year], checked.graphs[year]) for year in checked.lines]
     rows = list({ranges.key(row): row for one in planned for row in one.rows()}.values())
     how = ranges.ranges((row for one in planned for row in one.drawn()), assumed)
@@ -154,6 +152,23 @@ def uncertainty(request: Request, options: Options, progress: Progress = lambda 
     with ThreadPoolExecutor(options.workers or os.cpu_count() or 1) as pool:
         years = [_Year(_responds(one, how, options, pool, progress), options, pool, progress) for one in planned]
         return _found(checked, options, rows, how, assumed, years)
+
+
+def _opened(request: Request, options: Options) -> tuple[Checked, Assumptions]:
+    """The account that would be made, and what is declared of its ranges; the problems of both at once."""
+    problems: list[Problem] = []
+    said = declare(request.stack)[0].uncertainty
+    assumed = Assumptions()
+    try:
+        assumed = ranges.assumptions(said) if said else assumed
+    except GepError as error:
+        problems += error.problems
+    try:
+        checked = account.check(request, partial=options.partial)
+    except GepError as error:
+        raise GepError([*error.problems, *problems]) from error
+    raise_all(problems)
+    return checked, assumed
 
 
 def _responds(planned: Planned, how: Ranges, options: Options, pool: Executor, progress: Progress) -> Response:

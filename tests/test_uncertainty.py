@@ -10,24 +10,30 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gep import account, entries, intervals, ranges, response, strata, tables
 from gep import uncertainty as drawing
 from gep.affine import Shape
 from gep.cli import main
+from gep.declaration import declare
 from gep.errors import GepError
 from gep.prepare import Request
 from gep.quantities import quantities
 from gep.ranges import Assumptions, Block, Floats, Ranges
+from gep.resolve import Graph, Node
 from gep.response import Response
 from gep.tables import Row
 from gep.uncertainty import Interval, Options, Uncertainty
 from tests.conftest import write_stack
+from tests.test_polygon_cover import mixed, polygon_stack
 
 STATISTICS = """\
 zone,year,quantity,object,value,unit,source
@@ -54,10 +60,16 @@ OWN = {
 CARBON, WATER, SILT, SULPHUR = "carbon_sequestration", "water_conservation", "silt_avoided", "so2_removed"
 
 
-def write(folder: Path, more: str = "", own: dict[str, str] | None = None) -> Path:
-    path = write_stack(folder, MORE + more)
+def write(folder: Path, more: str = "") -> Path:
+    path = ranged_stack(folder, MORE + more)
     (folder / "statistics.csv").write_text(STATISTICS, "utf-8")
-    for name, text in {**OWN, **(own or {})}.items():
+    return path
+
+
+def ranged_stack(folder: Path, more: str = "") -> Path:
+    """The small stack with ranges of its own."""
+    path = write_stack(folder, more)
+    for name, text in OWN.items():
         (folder / "coefficients" / f"{name}.csv").write_text(text, "utf-8")
     return path
 
@@ -164,6 +176,19 @@ def test_a_draw_is_the_account_with_the_drawn_figures(
         assert {CARBON, WATER, SILT, SULPHUR} <= seen
 
 
+def test_land_cover_from_polygons(pool: ThreadPoolExecutor, tmp_path: Path) -> None:
+    """Where a cell holds parts of several classes and zones, its parts are what is drawn."""
+    path = polygon_stack(tmp_path / "polygons", *mixed(), base=ranged_stack)
+    whole = responds(path, pool, 10_000_000)
+    draws = whole.how.draw(16, 3)[[7]]
+    answer = whole.answer(draws, whole.changes(draws, pool))
+    wanted = accounted(path, redrawn(tmp_path / "drawn", whole.how, draws))
+    items = {line.quantity: i for i, line in enumerate(whole.planned.lines)}
+    for (item, i), (z, code) in itertools.product(items.items(), enumerate(("01", "02", "03"))):
+        assert answer.quantity[0, i, z] == pytest.approx(wanted[item, code][0], rel=3e-7, abs=1e-6), (item, code)
+    assert {CARBON, WATER, SILT} <= items.keys()
+
+
 def test_sums_by_class_are_the_accounts(path: Path, whole: Response) -> None:
     made = account.summed(account.check(Request(path), partial=True), "2020")
     for line in whole.planned.lines:
@@ -186,6 +211,17 @@ def test_a_misread_formula_is_refused(path: Path, pool: ThreadPoolExecutor) -> N
         Response(
             wrong, asked, strata.run(asked, pool, 2, lambda _: None), ranges.ranges(planned.drawn(), Assumptions())
         )
+
+
+def test_a_table_by_the_year_befores_land_cover_is_sampled() -> None:
+    """Its class is not that of the strata."""
+    table = tables.everywhere()["runoff_ratio"]
+    lookup = SimpleNamespace(used=[one for one in table.rows if ranges.ranged(one)])
+    names = {"runoff_ratio": ("land_cover",), "previous_runoff_ratio": ("previous_land_cover",)}
+    for used, alone in ((("runoff_ratio",), True), (tuple(names), False)):
+        graph = Graph({name: Node(name, "table", args=names[name]) for name in used})
+        base: Any = SimpleNamespace(plan=SimpleNamespace(lookups=dict.fromkeys(used, lookup)), graph=graph)
+        assert response._by_class(base) == {"runoff_ratio": alone}
 
 
 def test_a_table_that_only_a_field_reads_is_held(whole: Response) -> None:
@@ -350,6 +386,24 @@ def test_moments_and_quantiles_agree(kind: ranges.Distribution, peak: float) -> 
     assert (np.diff(values) > 0).all()
 
 
+@given(
+    ends=st.tuples(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6)),
+    peak=st.floats(0.0, 1.0),
+    p=st.lists(st.floats(1e-9, 1.0 - 1e-9), min_size=2, max_size=20),
+    kind=st.sampled_from(ranges.DISTRIBUTIONS),
+)
+def test_a_draw_is_within_its_range_and_rises_with_its_number(
+    ends: tuple[float, float], peak: float, p: list[float], kind: ranges.Distribution
+) -> None:
+    low, width = ends
+    one = row("runoff_ratio", low, min(low + peak * width, low + width), low + width)
+    values = ranges.quantile(one, kind, np.sort(p))
+    slack = 1e-9 * (abs(low) + width)
+    assert values.min() >= low - slack
+    assert values.max() <= low + width + slack
+    assert (np.diff(values) >= -slack).all()
+
+
 ROWS = [
     row("runoff_ratio", 0.0, 0.1, 0.3, "forest"),
     row("runoff_ratio", 0.1, 0.2, 0.6, "grassland"),
@@ -445,6 +499,21 @@ def test_bad_assumptions_are_listed(tmp_path: Path, text: str, codes: list[str])
     with pytest.raises(GepError) as caught:
         ranges.assumptions(tmp_path / "how.csv")
     assert [p.code for p in caught.value.problems] == codes
+
+
+def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "bad", '[uncertainty]\npath = "how.csv"\n')
+    (path.parent / "how.csv").write_text("quantity,correlation\nrunoff_ratio,7\n", "utf-8")
+    for partial, more in ((True, set()), (False, {"statistic-unresolved", "quantity-unresolved"})):
+        with pytest.raises(GepError) as caught:
+            drawing.uncertainty(Request(path), Options(draws=16, partial=partial))
+        assert {p.code for p in caught.value.problems} >= {"uncertainty-correlation"} | more
+
+
+def test_the_stack_says_where_its_assumptions_are(tmp_path: Path) -> None:
+    path = write(tmp_path / "bad", '[uncertainty]\nfile = "how.csv"\n')
+    _, problems = declare(path)
+    assert [p.code for p in problems] == ["stack-key-missing", "stack-key-unknown"]
 
 
 def test_a_file_of_assumptions_is_read(tmp_path: Path) -> None:
