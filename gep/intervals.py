@@ -81,7 +81,9 @@ def _sentence(found: Uncertainty, one: Interval, lang: Lang) -> str:
         "low": _money(one.low, lang),
         "high": _money(one.high, lang),
     }
-    return words.say("uncertainty-sentence", lang, **facts) + _because(found, one, lang)
+    outside = "above" if one.base > one.high else "below" if one.base < one.low else ""
+    aside = words.say(f"uncertainty-{outside}", lang) if outside else ""
+    return words.say("uncertainty-sentence", lang, **facts) + aside + _because(found, one, lang)
 
 
 def _because(found: Uncertainty, one: Interval, lang: Lang) -> str:

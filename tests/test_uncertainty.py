@@ -638,13 +638,30 @@ def test_what_a_leader_reads(found: Uncertainty) -> None:
     first = intervals.sentences(found, "2020", "zh")[1]
     assert first.startswith("西 2020：部分核算合计")
     assert "有 90 % 的把握在" in first
-    assert "亿元之间；这一幅度约" in first
+    assert "亿元之间（核算值在此之下：" in first
+    assert "；这一幅度约" in first
     assert "名次" in zh
     assert "with 90 % confidence between" in en
     assert "no range" in en
     for text in (zh, en):
         assert "{" not in text
         assert "nan" not in text
+
+
+@pytest.mark.parametrize(("base", "said"), [(0.5, "之下"), (1.5, ""), (2.5, "之上")])
+def test_a_number_outside_its_interval_is_said_to_be(found: Uncertainty, base: float, said: str) -> None:
+    one = replace(found.totals["2020", "01"], base=base, low=1.0, high=2.0)
+    changed = replace(found, intervals=(one,))
+    (sentence,) = intervals.sentences(changed, "2020", "zh")
+    assert ("核算值在此" in sentence) == bool(said)
+    assert said in sentence
+
+
+def test_what_has_no_range_has_no_interval(found: Uncertainty) -> None:
+    one = replace(found.totals["2020", "01"], deviation=0.0)
+    assert "不能给出区间" in intervals.sentences(replace(found, intervals=(one,)), "2020", "zh")[0]
+    one = replace(one, base=math.nan)
+    assert "没有计价的数" in intervals.sentences(replace(found, intervals=(one,)), "2020", "zh")[0]
 
 
 def test_rows_for_a_report(found: Uncertainty) -> None:
