@@ -53,7 +53,7 @@ def price(inputs: Inputs, name: str, year: str) -> Price:
             Problem("price-empty", row.where, {"price": row.quantity, "set": row.set or "-"}) for row in empty
         )
     given = {YEARS_BETWEEN: inputs.years_between(year), **{key: row.value for key, row in rows.items()}}
-    value = _evaluate(graph, name, given)
+    value = evaluate(graph, name, given)
     if math.isnan(value):
         raise GepError([Problem("price-not-finite", name, {"price": name, "method": graph.nodes[name].method})])
     low, high = _range(graph, name, given, rows)
@@ -71,7 +71,8 @@ def _silent(inputs: Inputs, name: str) -> Row:
     return next(row for row in inputs.tables[name].rows if wanted in (None, row.set))
 
 
-def _evaluate(graph: Graph, name: str, given: Mapping[str, float]) -> float:
+def evaluate(graph: Graph, name: str, given: Mapping[str, float]) -> float:
+    """A price from the values of its inputs, by node; NaN where there is none."""
     known = dict(given)
     for node in graph.nodes.values():
         if node.via == "formula":
@@ -85,5 +86,5 @@ def _range(graph: Graph, name: str, given: Mapping[str, float], rows: Mapping[st
     if all(len(end) == 1 for end in ends.values()):
         return math.nan, math.nan
     corners = (dict(zip(ends, corner, strict=True)) for corner in itertools.product(*ends.values()))
-    found = [_evaluate(graph, name, {**given, **corner}) for corner in corners]
+    found = [evaluate(graph, name, {**given, **corner}) for corner in corners]
     return min(found), max(found)
