@@ -207,7 +207,7 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
     database = options.ledger or str(options.out / "ledger.sqlite")
     checked = check(request, partial=options.partial)
     with _room(options, database):
-        prepared = {y: prepare(checked.inputs, y, _targets(checked, y, options), options.block) for y in checked.lines}
+        prepared = {y: prepare(checked.inputs, y, targets(checked, y, options), options.block) for y in checked.lines}
         determined = _determined(checked, prepared)
         spool = options.out / f".run-{ledger.run_id(determined)[:16]}"
         sums = {year: _sums(p, spool / file_label(year), options, progress) for year, p in prepared.items()}
@@ -244,7 +244,7 @@ def _shown(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph
 def summed(checked: Checked, year: str, progress: Progress = lambda *_: None) -> Accounted:
     """One year of what was decided after its pass over the pixels; nothing is kept."""
     options = Options(Path(), maps=False)
-    prepared = prepare(checked.inputs, year, _targets(checked, year, options))
+    prepared = prepare(checked.inputs, year, targets(checked, year, options))
     of = prepared.plan.grid.count(*prepared.plan.block)
     with executor(options) as (pool, workers):
         sums = engine.run(prepared.plan, pool, workers, lambda done: progress(year, done, of))
@@ -253,7 +253,7 @@ def summed(checked: Checked, year: str, progress: Progress = lambda *_: None) ->
 
 def plan_id(checked: Checked) -> str:
     """The id that an account of this would have."""
-    lines = {year: prepare(checked.inputs, year, _targets(checked, year, Options(Path()))) for year in checked.lines}
+    lines = {year: prepare(checked.inputs, year, targets(checked, year, Options(Path()))) for year in checked.lines}
     return ledger.run_id(_determined(checked, lines))
 
 
@@ -298,7 +298,7 @@ def _final(path: Path, final: Path) -> Path:
     return final
 
 
-def _targets(checked: Checked, year: str, options: Options) -> list[Target]:
+def targets(checked: Checked, year: str, options: Options) -> list[Target]:
     """What one pass sums and maps: every item that is accounted, and what the gates want to know."""
     graph, found = checked.graphs[year], {}
     mapped: set[str] = set()

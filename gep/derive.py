@@ -87,7 +87,7 @@ def joined(opened: Stack, node: Node, pieces: Mapping[str, Piece]) -> Source:
     """A field of several inputs, on the stack's grid; `pieces` are by the names the field needs them under."""
     way = ways(bare(node.name))[node.method]
     assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
-    how = [f"{name} {_identity(piece)}" for name, piece in pieces.items()]
+    how = [f"{name} {identity(piece)}" for name, piece in pieces.items()]
     path = _kept(bare(node.name), *how, repr(opened.grid), node.method)
     if not path.exists():
         fields.join(way, opened.grid, _given(opened, pieces), path)
@@ -121,7 +121,7 @@ def _plane(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(values.reshape(values.shape[-2:]))
 
 
-def _identity(piece: Piece) -> str:
+def identity(piece: Piece) -> str:
     """All that a piece's numbers depend on."""
     if isinstance(piece, Source):
         return stack.fingerprint(piece)

@@ -437,7 +437,7 @@ def _source(inputs: Inputs, graph: Graph, node_name: str, year: str, reports: di
         if way.join is None:
             return derive.field(inputs.stack, node, when)
         needed = zip(way.needs, node.args, strict=True)
-        pieces = {need: _piece(inputs, graph, arg, year, reports) for need, arg in needed}
+        pieces = {need: piece(inputs, graph, arg, year, reports) for need, arg in needed}
         return derive.joined(inputs.stack, node, pieces)
     if name == LAND_COVER and inputs.mosaics:  # for a field of whole rasters: the pass itself reads its entries
         return derive.largest_class(inputs.stack.grid, inputs.mosaics[when].laid, inputs.codes[name])
@@ -447,7 +447,7 @@ def _source(inputs: Inputs, graph: Graph, node_name: str, year: str, reports: di
     return inputs.stack.source(name, when, inputs.codes.get(name, ()))
 
 
-def _piece(inputs: Inputs, graph: Graph, name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> derive.Piece:
+def piece(inputs: Inputs, graph: Graph, name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> derive.Piece:
     """What a field of several inputs gets for one of them."""
     node = graph.nodes[name]
     if node.via == "table":
