@@ -20,6 +20,7 @@ from gep.shapley import Coalition, shares, whole
 from gep.swap import AFTER, BEFORE, NOTHING, Passes, same_method
 from gep.words import Lang
 
+Booked = Mapping[tuple[str, str, str], int | None]  # fen by zone, service and item
 _SAME_AREA = 1e-9  # two sums of one area differ by less, and less than this of an area is no missing area
 
 
@@ -60,30 +61,38 @@ def ordered(parts: Mapping[str, int]) -> dict[str, int]:
     return {name: parts[name] for name in PARTS if parts.get(name)}
 
 
-def attribute(found: Passes) -> Iterator[Row]:
-    """Every valued line of every zone, in the order of the later year's profile."""
+def attribute(found: Passes, booked: tuple[Booked, Booked] | None = None) -> Iterator[Row]:
+    """Every valued line of every zone, in the order of the later year's profile.
+
+    `booked` are both years' values where a ledger has them: another machine's ninth digit may be another.
+    """
     ends = found.pair.ends
     for key in dict.fromkeys([*ends[AFTER].lines, *ends[BEFORE].lines]):
         lines = (ends[BEFORE].lines.get(key), ends[AFTER].lines.get(key))
         if any(line and line.price for line in lines):
-            yield from _of_line(found, lines)
+            yield from _of_line(found, lines, booked)
 
 
-def _of_line(found: Passes, lines: tuple[Line | None, Line | None]) -> Iterator[Row]:
+def _of_line(
+    found: Passes, lines: tuple[Line | None, Line | None], booked: tuple[Booked, Booked] | None
+) -> Iterator[Row]:
     values = [_values(of, line) if line and line.price else {} for of, line in zip(found.own, lines, strict=True)]
     line = lines[AFTER] or lines[BEFORE]
     assert line is not None  # noqa: S101  (one of the years has it)
-    split = _Split(found, lines) if all(one and one.price for one in lines) else None
-    alike = split is not None and same_method(found.pair.ends, line.key)
+    split, both = _Split(found, lines), all(one and one.price for one in lines)
+    alike = split.valued
     for z, zone in enumerate(found.own[AFTER].inputs.zones.zones, 1):
         before, after = values[BEFORE].get(z, _absent(lines[BEFORE])), values[AFTER].get(z, _absent(lines[AFTER]))
         if before is None and after is None:
             continue
+        if booked:
+            place = (zone.code, line.service.id, line.quantity)
+            before, after = booked[BEFORE].get(place, before), booked[AFTER].get(place, after)
         row = Row(
             found.own[AFTER].inputs.zones.level, zone.code, zone.name, line.service.id, line.quantity,
             line.service.cls, line.status, before, after, {},
         )  # fmt: skip
-        if before is None or after is None or split is None:
+        if before is None or after is None or not both:
             yield row.plus(COVERAGE, row.change, (before, after))
         elif not alike:
             yield row.plus(REVISION, row.change, (before, after))
@@ -115,6 +124,16 @@ def _worth(leaves: list[Leaf], price: float) -> int | None:
     return sum(known) if known or not leaves else None
 
 
+def differing(found: Passes) -> dict[str, list[str]]:
+    """The names of the inputs that are not the same in both years, by factor, of all that was split."""
+    made: dict[str, set[str]] = {}
+    for key, line in found.pair.ends[AFTER].lines.items():
+        split = _Split(found, (found.pair.ends[BEFORE].lines.get(key), line))
+        for factor, name in split.differing() if split.valued else ():
+            made.setdefault(factor, set()).add(name)
+    return {name: sorted(made[name]) for name in PARTS if name in made}
+
+
 # --- one line --------------------------------------------------------------------------------------------------------
 
 
@@ -133,6 +152,12 @@ class _Split:
         line = self.lines[AFTER]
         assert line is not None  # noqa: S101  (both years have it)
         return line
+
+    @property
+    def valued(self) -> bool:
+        """Whether both years value it, by one method."""
+        both = all(line is not None and line.price for line in self.lines)
+        return both and same_method(self.found.pair.ends, self.line.key)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -160,7 +185,9 @@ class _Split:
 
     def _players(self, zone: int) -> Coalition:
         """The factors that differ and that the zone's number rests on."""
-        found = self.found.pair.needed(self.keys) | self._of_zone(self.found.own[AFTER].inputs.zones.zones[zone - 1].code)
+        found = self.found.pair.needed(self.keys) | self._of_zone(
+            self.found.own[AFTER].inputs.zones.zones[zone - 1].code
+        )
         prices = [line.price for line in self.lines if line and line.price]
         return found | (frozenset(["price"]) if door(prices[0].value) != door(prices[1].value) else NOTHING)
 
@@ -219,19 +246,32 @@ class _Split:
 
     def _of_zone(self, zone: str) -> Coalition:
         """The factors of the zone's statistics and of constants that differ."""
-        whole = self.found.own[AFTER]
-        if whole.graph.nodes[self.line.quantity].level != "zone":
-            return NOTHING
+        return frozenset(factor for factor, _ in self._figures_differing([zone]))
+
+    def differing(self) -> Iterator[tuple[str, str]]:
+        """The factors and names of its inputs and prices that differ."""
+        for key in self.keys:
+            rests = self.found.pair.rests[key]
+            yield from ((f, name) for name in rests for f in self.found.pair.differing.get(name, ()))
+        yield from self._figures_differing([zone.code for zone in self.found.own[AFTER].inputs.zones.zones])
+        first, second = (line.price for line in self.lines if line and line.price)
+        if door(first.value) != door(second.value):
+            yield "price", second.name
+
+    def _figures_differing(self, zones: list[str]) -> Iterator[tuple[str, str]]:
+        graph = self.found.own[AFTER].graph
+        if graph.nodes[self.line.quantity].level != "zone":
+            return
         before, after = self._given(NOTHING)
-        names = dict.fromkeys(name for name, code in (*before.statistics, *after.statistics) if code == zone)
-        found = {
-            str(factors()[bare(name)])
-            for name in names
-            if before.statistics.get((name, zone)) != after.statistics.get((name, zone))
-        }
-        nodes = whole.graph.of([self.line.quantity]).nodes.values()
-        between = any(YEARS_BETWEEN in n.args for n in nodes) and before.years_between != after.years_between
-        return frozenset(found | ({"coefficients"} if between or repr(before.constants) != repr(after.constants) else set()))
+        for name, zone in dict.fromkeys([*before.statistics, *after.statistics]):
+            if zone in zones and before.statistics.get((name, zone)) != after.statistics.get((name, zone)):
+                yield factors()[bare(name)], name
+        for name, value in after.constants.items():
+            if repr(before.constants[name]) != repr(value):
+                yield "coefficients", name
+        between = any(YEARS_BETWEEN in node.args for node in graph.of([self.line.quantity]).nodes.values())
+        if between and repr(before.years_between) != repr(after.years_between):
+            yield "coefficients", YEARS_BETWEEN
 
     def _seen(self, changed: Coalition) -> zonal.Given:
         """What its zone formulas see under a combination."""

@@ -35,9 +35,9 @@ from gep.fields import Field
 from gep.fuse import LAND_COVER, MISSING, OUT
 from gep.grid import Window
 from gep.prepare import Inputs, Prepared, Target, piece, prepare
-from gep.resolve import YEARS_BETWEEN, Graph, Node, bare, node_name, ways
+from gep.resolve import YEARS_BETWEEN, Graph, Node, bare, ways
 from gep.shapley import Coalition, family
-from gep.stack import Source, fingerprint, read
+from gep.stack import Source, read
 
 Array = NDArray[Any]
 NOTHING: Coalition = frozenset()
@@ -84,13 +84,15 @@ class End:
 class Pair:
     """Both years, prepared: each for its own account (`full`), and for what both account in the same way (`joint`).
 
-    `differing` has, by node, the factors whose inputs are not the same in both years; `needs` those of each output.
+    `differing` has, by node, the factors whose inputs are not the same in both years; `rests` the nodes behind each
+    output, `needs` the differing factors.
     """
 
     ends: tuple[End, End]
     full: tuple[Prepared, Prepared]
     joint: tuple[Prepared, Prepared]
     differing: Mapping[str, frozenset[Factor]]
+    rests: Mapping[str, frozenset[str]]
     needs: Mapping[str, Coalition]
 
     def side(self, factor: str, changed: Coalition) -> int:
@@ -112,8 +114,9 @@ def pair(before: End, after: End) -> Pair:
     full = (before.prepared(before.targets()), after.prepared(after.targets()))
     joint = (before.prepared(targets), after.prepared(targets))
     differing = _differing(ends, joint)
-    needs = {o.key: _needs(joint[AFTER], differing, o) for o in joint[AFTER].plan.outputs}
-    return Pair(ends, full, joint, differing, needs)
+    rests = {o.key: _rests(joint[AFTER], o) for o in joint[AFTER].plan.outputs}
+    needs = {k: frozenset[str]().union(*(differing.get(name, ()) for name in names)) for k, names in rests.items()}
+    return Pair(ends, full, joint, differing, rests, needs)
 
 
 def replace_lines(end: End, keys: Sequence[str]) -> End:
@@ -135,12 +138,12 @@ def same_method(ends: tuple[End, End], key: str) -> bool:
 
 def _same_place(before: Inputs, after: Inputs) -> None:
     """Two stacks can be mixed where they lie on one grid, with the same zones and classes."""
-    parts = {
+    parts: dict[str, list[object]] = {
         "grid": [one.stack.grid for one in (before, after)],
         "zones": [[(z.code, z.wkb) for z in one.zones.zones] for one in (before, after)],
         "classes": [dict(one.legends) for one in (before, after)],
     }
-    wrong = [name for name, (first, second) in parts.items() if first != second]
+    wrong = [name for name, both in parts.items() if both[0] != both[1]]
     if wrong or bool(before.mosaics) != bool(after.mosaics):
         facts = {"other": str(before.stack.path), "parts": ", ".join(wrong or ["polygons"])}
         raise GepError([Problem("change-places-differ", str(after.stack.path), facts)])
@@ -185,7 +188,8 @@ def _differing(ends: tuple[End, End], joint: tuple[Prepared, Prepared]) -> dict[
     for name in plans[AFTER].lookups:
         if _table(plans[BEFORE], name) != _table(plans[AFTER], name):
             found[name] = frozenset[Factor](["coefficients"])
-    if plans[AFTER].laid and plans[BEFORE].laid and plans[AFTER].laid.content != plans[BEFORE].laid.content:
+    laid = [plan.laid.content if plan.laid else "" for plan in plans]
+    if laid[BEFORE] != laid[AFTER]:
         found[LAND_COVER] = frozenset[Factor](["area"])
     if repr(plans[BEFORE].years_between) != repr(plans[AFTER].years_between):
         found[YEARS_BETWEEN] = frozenset[Factor](["coefficients"])
@@ -197,11 +201,10 @@ def _table(plan: Plan, name: str) -> str:
     return hashlib.sha256(lookup.values.tobytes() + lookup.edges.tobytes()).hexdigest()
 
 
-def _needs(prepared: Prepared, differing: Mapping[str, frozenset[Factor]], output: Output) -> Coalition:
-    """The differing factors that an output depends on; every output is summed by class."""
+def _rests(prepared: Prepared, output: Output) -> frozenset[str]:
+    """The nodes behind an output; every output is summed by class."""
     nodes = prepared.graph.of([output.wanted.node, LAND_COVER]).nodes
-    names = {*nodes, *(arg for node in nodes.values() for arg in node.args if arg == YEARS_BETWEEN)}
-    return frozenset[str]().union(*(differing.get(name, NOTHING) for name in names))
+    return frozenset(nodes) | {arg for node in nodes.values() for arg in node.args if arg == YEARS_BETWEEN}
 
 
 # --- plans of combinations -------------------------------------------------------------------------------------------
@@ -265,12 +268,11 @@ def work(pair: Pair) -> Work:
     found = family(pair.needs.values())
     with rasterio.Env(**maps.environment()):
         mixed = {changed: _mixed(pair, changed) for changed in found}
-    uses = {o.key: frozenset(graph.of([o.wanted.node]).nodes) for o in plan.outputs}
     return Work(
         own=(_mapped(pair.full[BEFORE].plan), _mapped(pair.full[AFTER].plan)),
         joint=(pair.joint[BEFORE].plan, plan),
         mixed=mixed,
-        uses=uses,
+        uses=pair.rests,
         by_cover=frozenset(n.name for n in graph.nodes.values() if n.via == "table" and LAND_COVER in n.args),
     )
 
@@ -384,9 +386,7 @@ def _varied(
     known = np.where(classes >= 0, classes, size - 1)
     times = len(patterns)
     lookups = {
-        name: replace(lookup, values=np.tile(_with_unknown(lookup.values), (times, 1)))
-        if name in by_cover
-        else lookup
+        name: replace(lookup, values=np.tile(_with_unknown(lookup.values), (times, 1))) if name in by_cover else lookup
         for name, lookup in plan.lookups.items()
     }
     cover = replace(plan.sources[LAND_COVER], codes=tuple(range(times * size)))
@@ -472,10 +472,10 @@ def passes(pair: Pair, workers: int | None = None, progress: Progress = lambda *
             for total, one in zip(totals, sums, strict=True):
                 total.fold(one)
             progress("change", windows, todo.own[AFTER].grid.count(*todo.own[AFTER].block))
-    own = tuple(end.accounted(*made) for end, *made in zip(pair.ends, pair.full, totals[:2], strict=True))
-    whole = pair.ends[AFTER]
+    first, whole = pair.ends
+    own = (first.accounted(pair.full[BEFORE], totals[0]), whole.accounted(pair.full[AFTER], totals[1]))
     mixed = {one: whole.accounted(pair.joint[AFTER], sums) for one, sums in zip(todo.mixed, totals[2:], strict=True)}
-    return Passes(pair, (own[0], own[1]), mixed, calls / max(windows, 1))
+    return Passes(pair, own, mixed, calls / max(windows, 1))
 
 
 def _windows(todo: Work, pool: Executor, threads: int) -> Iterator[tuple[list[Sums], int]]:
