@@ -194,15 +194,17 @@ class _Split:
     def _value(self, zone: int, changed: Coalition) -> int:
         line = self.lines[self.found.pair.side("price", changed)]
         assert line is not None and line.price is not None  # noqa: S101, PT018  (both years value it)
-        return _worth(self._leaves(changed - {"price"}).get(zone, []), line.price.value) or 0
+        return _worth(self._leaves(changed).get(zone, []), line.price.value) or 0
 
     def _leaves(self, changed: Coalition) -> dict[int, list[Leaf]]:
-        if changed not in self.known:
-            under = self.found.under(self.keys, changed)
-            at_zones = under.graph.nodes[self.line.quantity].level == "zone"
+        pixels = changed & self.found.pair.needed(self.keys)
+        under = self.found.under(self.keys, pixels)
+        at_zones = under.graph.nodes[self.line.quantity].level == "zone"
+        key = changed if at_zones else pixels  # money may be among the statistics of a zone's number, and in no pixel
+        if key not in self.known:
             seen = self._seen(changed) if at_zones else None
-            self.known[changed] = _by_zone(entries.leaves(under, self.line, seen=seen))
-        return self.known[changed]
+            self.known[key] = _by_zone(entries.leaves(under, self.line, seen=seen))
+        return self.known[key]
 
     # --- what of a year is missing ---
 

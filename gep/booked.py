@@ -194,7 +194,9 @@ def differing(pair: tuple[Year, Year], item: str, zone: str | None = None) -> It
         yield UNSPLIT, item
         return
     graph = Graph.of_run(second)
-    nodes = graph.of([name for name in (item, LAND_COVER) if name in graph.nodes]).nodes
+    nodes = graph.of([item] if item in graph.nodes else []).nodes
+    if any(node.via in ("layer", "field") or (node.via == "table" and node.args) for node in nodes.values()):
+        nodes = graph.of([item, *([LAND_COVER] if LAND_COVER in graph.nodes else [])]).nodes  # it is summed by class
     for name, node in nodes.items():
         if _unlike(first, second, "inputs", name):
             yield from ((factor, name) for factor in _factors(graph, name))
