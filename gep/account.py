@@ -46,7 +46,7 @@ from gep.entries import Accounted, Line, evidence, output_key
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.fuse import chosen
 from gep.ledger import Entry, Ledger, Run
-from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
+from gep.prepare import NORMAL_CLIMATE, Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
 from gep.profile import Item, Service
 from gep.quantities import quantities
 from gep.resolve import Graph
@@ -370,7 +370,8 @@ def _maps(
     def make(job: tuple[str, str]) -> Path:
         year, key = job
         plan, quantity = prepared[year].plan, key.rpartition("|")[2]
-        out = folder / f"{quantity}_{file_label(year)}.tif"
+        reading = NORMAL_CLIMATE.replace("+", "_") if checked.inputs.climate else ""
+        out = folder / f"{quantity}_{file_label(year)}{reading}.tif"
         tags = map_tags(checked.inputs, prepared[year].graph, quantity, year) | {"run": run}
         maps.assemble(spool / file_label(year), plan.grid, list(plan.windows()), key, out, tags, maps.style(quantity))
         return out
@@ -400,6 +401,7 @@ def map_tags(inputs: Inputs, graph: Graph, quantity: str, year: str) -> dict[str
         tags
         | {"source": f"{inputs.stack.title}; {source}", "program": f"gep {__version__}"}
         | ({"notice": notice["en"], "notice_zh": notice["zh"]} if notice else {})
+        | ({"climate": f"mean of {', '.join(inputs.climate)}"} if inputs.climate else {})
     )
 
 
@@ -415,6 +417,7 @@ def _determined(checked: Checked, prepared: Mapping[str, Prepared]) -> dict[str,
         "profile": inputs.profile.id,
         "notice": dict(inputs.stack.notice or {}),
         "unvalued": dict(inputs.stack.unvalued),
+        **({"climate": list(inputs.climate)} if inputs.climate else {}),
         "years": {year: _year_determined(checked, year, one) for year, one in prepared.items()},
     }
 

@@ -18,9 +18,8 @@ from gep.errors import Fact, GepError, Problem, raise_all
 from gep.factors import COVERAGE, PARTS, REVISION, UNSPLIT, factors
 from gep.fuse import LAND_COVER
 from gep.ledger import OUTSIDE, Entry, Ledger, Run, fen, short
-from gep.resolve import YEARS_BETWEEN, Graph, bare
+from gep.resolve import YEARS_BETWEEN, Graph, bare, factor_of
 from gep.shapley import Coalition, shares, whole
-from gep.swap import factor_of
 
 Place = tuple[str, str, str, str]  # zone level, zone, service, item
 _PROVISIONAL = "_provisional"
@@ -109,6 +108,8 @@ def _run(opened: Ledger, year: str, reference: str | None, profile: str | None, 
     replaced = opened.superseded()
     found = [opened.find(reference)] if reference else [run for run in opened.runs() if run.id not in replaced]
     found = [run for run in found if year in run.years and profile in (None, run.profile)]
+    if not reference and profile is None:  # a reading at mean weather is meant by those who name it
+        found = [run for run in found if not run.determined.get("climate")] or found
     if not found:
         problems.append(Problem("change-year-missing", opened.where, {"year": year, "profile": profile or "–"}))
     elif len(found) > 1:

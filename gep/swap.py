@@ -35,7 +35,7 @@ from gep.fields import Field
 from gep.fuse import LAND_COVER, MISSING, OUT
 from gep.grid import Window
 from gep.prepare import Inputs, Prepared, Target, piece, prepare
-from gep.resolve import YEARS_BETWEEN, Graph, Node, bare, ways
+from gep.resolve import YEARS_BETWEEN, Graph, Node, bare, factor_of, ways
 from gep.shapley import Coalition, family
 from gep.stack import Source, read
 
@@ -150,14 +150,6 @@ def _same_place(before: Inputs, after: Inputs) -> None:
 
 
 # --- which inputs differ ---------------------------------------------------------------------------------------------
-
-
-def factor_of(graph: Graph, name: str) -> Factor:
-    """The factor of an input: a layer's, a statistic's or a table's own, of a field that of what it is made from."""
-    node = graph.nodes[name]
-    if node.via == "table":
-        return "price" if node.quantity.kind == "price" else "coefficients"
-    return factor_of(graph, node.args[0]) if node.via == "field" else factors()[bare(name)]
 
 
 def _joins(node: Node) -> bool:

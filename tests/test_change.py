@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +135,8 @@ class World:
         (folder / "trial.toml").write_text(PROFILE, "utf-8")
         for at in (0, 1):
             self._tables(folder / f"tables{at}", at)
-        text = STACK.replace('coefficients = "coefficients"\n', "").format(more=f'[statistics]\npath = "statistics.csv"\n{self.more}').replace(
-            "[2020]", f"[{', '.join(years)}]"
-        )
+        text = STACK.replace('coefficients = "coefficients"\n', "").replace("[2020]", f"[{', '.join(years)}]")
+        text = text.format(more=f'[statistics]\npath = "statistics.csv"\n{self.more}')
         (folder / "stack.toml").write_text(text.replace('.tif"', '_{year}.tif"'), "utf-8")
         (folder / "statistics.csv").write_text(self._statistics(years), "utf-8")
         return folder / "stack.toml"
@@ -149,7 +148,9 @@ class World:
         (folder / "prices.csv").write_text("\n".join(["price,set,value,unit,verified", *rows, ""]), "utf-8")
         ratio = 0.23 if at and "coefficients" in self.changed else 0.2
         (folder / "sequestration_ratio.csv").write_text(f"value,unit,source,verified\n{ratio},1,,demo\n", "utf-8")
-        (folder / "so2_uptake.csv").write_text("set,ecosystem,value,unit,verified\ntrial,forest,3,t/(km**2*year),demo\n")
+        (folder / "so2_uptake.csv").write_text(
+            "set,ecosystem,value,unit,verified\ntrial,forest,3,t/(km**2*year),demo\n"
+        )
         (folder / "time_value_share.csv").write_text("value,unit,verified\n0.3,1,demo\n", "utf-8")
 
     def _statistics(self, years: tuple[str, ...]) -> str:
@@ -355,7 +356,10 @@ def test_a_new_site_is_activity_and_needs_no_earlier_price(tmp_path: Path) -> No
         for site in ("old", *(["new"] if year == "2022" else [])):
             cost = 300 if site == "new" else 150
             kept += [f"01,{year},nature_visits,{site},1000,visit,t", f"01,{year},visit_time,{site},2,workday/visit,t"]
-            kept += [f"01,{year},daily_wage,{site},200,CNY/workday,t", f"01,{year},visit_cost,{site},{cost},CNY/visit,t"]
+            kept += [
+                f"01,{year},daily_wage,{site},200,CNY/workday,t",
+                f"01,{year},visit_cost,{site},{cost},CNY/visit,t",
+            ]
     (stack.parent / "statistics.csv").write_text("\n".join(kept), "utf-8")
     row = parts(split(stack))["01", "visits"]
     # 1000 visits x (2 days x 200 x 0.3 + cost): 270 000 and then 420 000 more
@@ -395,7 +399,9 @@ def test_polygons_of_land_cover(tmp_path: Path) -> None:
             stack.parent / f"parcels_{year}.gpkg", shapely.to_wkb(np.array(boxes)), [np.array(["1", "3"], object)],
             ["code"], geometry_type="Polygon", crs=CRS, driver="GPKG", layer="parcels",
         )  # fmt: skip
-    text = stack.read_text("utf-8").replace('path = "land_cover_{year}.tif"', 'path = "parcels_{year}.gpkg"\nfield = "code"')
+    text = stack.read_text("utf-8").replace(
+        'path = "land_cover_{year}.tif"', 'path = "parcels_{year}.gpkg"\nfield = "code"'
+    )
     stack.write_text(text.replace('grid = "land_cover"', 'grid = "precipitation"'), "utf-8")
     found = split(stack)
     adds_up(found)
@@ -485,10 +491,8 @@ def test_a_ledger_alone_splits_price_and_quantity(book: tuple[Path, str]) -> Non
     found = change.of_ledger(database, Asked("2020", "2022"))
     adds_up(found)
     with Ledger.open(database, create=False) as ledger:
-        amounts = {
-            (e.year, e.service): (e.quantity, e.price) for e in ledger.entries() if e.zone == "01" and e.service == "rice"
-        }
-    (q, p), (later, dearer) = amounts["2020", "rice"], amounts["2022", "rice"]
+        of_rice = [e for e in ledger.entries() if e.zone == "01" and e.service == "rice"]
+    (q, p), (later, dearer) = ((e.quantity, e.price) for e in of_rice)
     assert q and p and later and dearer  # noqa: PT018
     rice = parts(found)["01", "rice"]
     assert rice.parts["price"] == (dearer - p) * (q + later) / 2 * 100
@@ -537,7 +541,13 @@ def test_every_quantity_has_a_factor() -> None:
     for name, row in quantities().items():
         assert (found[name] == "price") >= (row.kind == "price")
         assert row.kind != "class" or found[name] == "area"
-    climate = ("precipitation", "temperature", "reference_evapotranspiration", "evapotranspiration", "storm_precipitation")
+    climate = (
+        "precipitation",
+        "temperature",
+        "reference_evapotranspiration",
+        "evapotranspiration",
+        "storm_precipitation",
+    )
     assert {found[name] for name in climate} == {"climate"}
     assert {found[name] for name in ("ndvi", "fapar", "npp")} == {"quality"}
     assert {found[name] for name in ("population", "so2_emission", "rice_output")} == {"activity"}
@@ -550,7 +560,7 @@ def test_a_waterfall_goes_from_one_year_to_the_other(book: tuple[Path, str]) -> 
         bars = change.waterfall(found, "02", lang)
         total = next(row for row in change.by_zone(found) if row.zone == "02")
         assert [bars[0]["fen"], bars[-1]["fen"]] == [total.before, total.after]
-        for left, right in zip(bars[:-1], bars[1:-1], strict=False):
+        for left, right in pairwise(bars[:-1]):
             assert right["from_fen"] == left["to_fen"]
         assert bars[-2]["to_fen"] == bars[-1]["to_fen"]
         assert sum(bar["fen"] for bar in bars[1:-1]) == total.change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gep.options import (
     language,
     ledger_option,
     method_option,
+    normal_climate_option,
     print_json,
     progress,
 )
@@ -94,6 +96,7 @@ def dual(database: str, statistics: Path, years: tuple[str, ...], *, as_json: bo
 @click.option("--profile", help="A standard: see `gep profiles`.")
 @method_option
 @coefficients_option
+@normal_climate_option
 @click.option("--from-stack", type=STACK, help="The stack of the earlier year, if it is another.")
 @click.option("--from-coefficients", type=FOLDER, help="The earlier year's folder of tables, if it is another.")
 @click.option("--from-run", metavar="RUN", help="The ledger's run of the earlier year; one that was superseded too.")
@@ -139,11 +142,9 @@ def _change(
         if database is None:
             raise GepError([Problem("change-nothing-given", "gep change")])
         return changes.of_ledger(database, Asked(before, after, profile, *runs))
-    tables = asked["coefficients"]
-    to = Request(stack, profile, (after,), asked["methods"], tables)
-    of = Request(
-        asked["from_stack"] or stack, profile, (before,), asked["methods"], asked["from_coefficients"] or tables
-    )
+    to = Request(stack, profile, (after,), asked["methods"], asked["coefficients"], asked["normal_climate"])
+    earlier = asked["from_coefficients"] or asked["coefficients"]
+    of = replace(to, stack=asked["from_stack"] or stack, years=(before,), coefficients=earlier)
     with progress() as show:
         return changes.of_stack(of, to, (database, *runs), asked["workers"], show)
 
