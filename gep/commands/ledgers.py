@@ -129,6 +129,16 @@ def _form(out: Path | None) -> Any:
     return form
 
 
+_OF_STACK = ("methods", "coefficients", "normal_climate", "from_stack", "from_coefficients", "workers")
+
+
+def _idle(asked: dict[str, Any], names: tuple[str, ...], wanted: str) -> list[Problem]:
+    """Options that would do nothing, because what they belong to was not given."""
+    given = [name for name in names if asked[name]]
+    flags = {"methods": "--method"}
+    return [Problem("change-option-idle", flags.get(n, f"--{n.replace('_', '-')}"), {"wanted": wanted}) for n in given]
+
+
 def _change(
     *, stack: Path | None, before: str, after: str, database: str | None, profile: str | None, **asked: Any
 ) -> Any:
@@ -138,9 +148,13 @@ def _change(
     from gep.prepare import Request
 
     runs = (asked["from_run"], asked["to_run"])
+    idle = _idle(asked, ("from_run", "to_run"), "--ledger") if database is None else []
+    idle += _idle(asked, _OF_STACK, "STACK") if stack is None else []
+    idle += [Problem("change-nothing-given", "gep change")] if stack is None and database is None else []
+    if idle:
+        raise GepError(idle)
     if stack is None:
-        if database is None:
-            raise GepError([Problem("change-nothing-given", "gep change")])
+        assert database is not None  # noqa: S101  (else a problem was raised)
         return changes.of_ledger(database, Asked(before, after, profile, *runs))
     to = Request(stack, profile, (after,), asked["methods"], asked["coefficients"], asked["normal_climate"])
     earlier = asked["from_coefficients"] or asked["coefficients"]
