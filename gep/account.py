@@ -372,8 +372,10 @@ def _maps(
         plan, quantity = prepared[year].plan, key.rpartition("|")[2]
         reading = NORMAL_CLIMATE.replace("+", "_") if checked.inputs.climate else ""
         out = folder / f"{quantity}_{file_label(year)}{reading}.tif"
-        tags = map_tags(checked.inputs, prepared[year].graph, quantity, year) | {"run": run}
-        maps.assemble(spool / file_label(year), plan.grid, list(plan.windows()), key, out, tags, maps.style(quantity))
+        if not maps.finished(parts := spool / file_label(year), key):
+            windows, tags = list(plan.windows()), map_tags(checked.inputs, prepared[year].graph, quantity, year)
+            maps.assemble(parts, plan.grid, windows, key, out, tags | {"run": run}, maps.style(quantity))
+            maps.drop_parts(parts, windows, key)
         return out
 
     made = []
