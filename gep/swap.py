@@ -304,8 +304,8 @@ class _Reads:
         if (name, source) not in self.filled:
             found = self.of(source)
             for other in dict.fromkeys(plan.sources[name] for plan in self.work.joint):
-                if other != source:
-                    found = np.where(np.isnan(found), self.of(other), found)
+                if other != source and (gaps := np.isnan(found)).any():
+                    found = np.where(gaps, self.of(other), found)
             self.filled[name, source] = found
         return self.filled[name, source]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -17,7 +18,7 @@ import openpyxl
 import pytest
 from click.testing import CliRunner
 
-from gep import account, change, factors, words
+from gep import account, change, factors, landscape, swap, words
 from gep.account import Options
 from gep.attribution import Row
 from gep.booked import Asked
@@ -25,8 +26,9 @@ from gep.change import Change
 from gep.cli import main
 from gep.errors import GepError
 from gep.ledger import Ledger
-from gep.prepare import Request
+from gep.prepare import Request, Target, open_inputs, prepare
 from gep.quantities import quantities
+from gep.stack import read
 from tests.conftest import LEGEND, STACK, layers, polygons, write_raster, write_zones
 from tests.conftest import field as smooth
 
@@ -439,6 +441,31 @@ def test_what_has_no_value_under_a_combination_is_said(tmp_path: Path) -> None:
     assert set(row.parts) == {"area", "climate"}
     assert not parts(found)["02", "carbon"].unpaired_km2
     assert any("no result" in line for line in change.notes(found, "en"))
+
+
+# --- fields of several inputs ---
+
+
+def test_a_field_of_inputs_from_both_years_is_made_from_both(tmp_path: Path) -> None:
+    """Degradation rests on land cover and threats: as in a stack whose files were swapped by hand."""
+    path = landscape.write(tmp_path / "land", 60, 1, (2020, 2022))
+    checked = account.check(Request(path, None, YEARS), partial=True)
+    pair = swap.pair(*(swap.End(checked, year) for year in YEARS))
+    assert pair.differing["habitat_degradation"] == {"area", "activity"}
+    made = swap.work(pair).mixed
+    changed = next(one for one in made if ("area" in one) != ("activity" in one))
+    other = shutil.copytree(path.parent, tmp_path / "swapped")
+    files = {"area": ("land_cover",), "activity": ("settlement", "cropland")}
+    for name in (name for factor in files.keys() - changed for name in files[factor]):
+        shutil.copy(other / f"{name}_2020.tif", other / f"{name}_2022.tif")
+    inputs = open_inputs(Request(other / "stack.toml", None, ("2022",)))
+    name = "habitat_degradation"
+    expected = prepare(inputs, "2022", [Target(name, name)]).plan.sources[name]
+    grid = inputs.stack.grid
+    values = [read(source, grid, grid.window(), tmp_path) for source in (made[changed].sources[name], expected)]
+    np.testing.assert_array_equal(*values)
+    own = [read(one.plan.sources[name], grid, grid.window(), tmp_path) for one in pair.joint]
+    assert not any(np.array_equal(values[0], one, equal_nan=True) for one in own)
 
 
 # --- the ledger as yardstick, revisions ---
