@@ -25,9 +25,10 @@ from gep.quantities import quantities
 from gep.words import Lang
 
 COUNTED: Final = "counted"
-_NAMED: Final = 8  # inputs that are listed by name; the rest are counted
+_SHOWN: Final = 8  # inputs that are listed by name; the rest are counted
 COLUMNS: Final = (
-    "zone_level", "zone", "zone_name", "service", "item", "class", "status", "from_yuan", "to_yuan", "change_yuan",
+    "zone_level", "zone", "zone_name", "service", "service_name", "item", "item_name", "class", "status",
+    "from_yuan", "to_yuan", "change_yuan",
     *PARTS,
 )  # fmt: skip
 
@@ -249,14 +250,21 @@ def _yuan(fen: int | None) -> str | None:
 def export(change: Change, out: Path | IO[bytes], form: exports.Plain, lang: Lang) -> None:
     """Write every row, with all parts in yuan, as CSV with `COLUMNS` or as XLSX with a heading in words."""
     heading = COLUMNS if form == "csv" else [words.say(f"change-{name}", lang) for name in COLUMNS]
-    exports.write(heading, (_cells(row, lang) for row in change.rows), out, form)
+    exports.write(heading, (_cells(row, change, lang) for row in change.rows), out, form)
 
 
-def _cells(row: Row, lang: Lang) -> list[exports.Cell]:
+def _cells(row: Row, change: Change, lang: Lang) -> list[exports.Cell]:
     money = [None if fen is None else yuan(fen) for fen in (row.before, row.after)]
     parts = [yuan(row.parts.get(name, 0)) for name in PARTS]
-    said = [row.level, row.zone, row.name.get(lang, row.zone), row.service, row.item, row.cls, row.status]
-    return [*said, *money, yuan(row.change), *parts]
+    service, item = change.titles.get(row.service, {}).get(lang, row.service), _named(row.item, lang)
+    said = [row.level, row.zone, row.name.get(lang, row.zone), row.service, service, row.item, item]
+    return [*said, row.cls, row.status, *money, yuan(row.change), *parts]
+
+
+def _named(quantity: str, lang: Lang) -> str:
+    """A quantity in the reader's words."""
+    row = quantities().get(quantity)
+    return quantity if row is None else str(getattr(row, lang))
 
 
 def table(change: Change, lang: Lang) -> list[list[str]]:
@@ -321,9 +329,8 @@ def notes(change: Change, lang: Lang) -> list[str]:
 
 def _differing(part: str, names: Sequence[str], lang: Lang) -> str:
     """What differs behind a part, the first few by name."""
-    known = quantities()
-    shown = [getattr(known[name], lang) if name in known else name for name in names[:_NAMED]]
-    more = words.say("change-more", lang, count=len(names) - _NAMED) if len(names) > _NAMED else ""
+    shown = [_named(name, lang) for name in names[:_SHOWN]]
+    more = words.say("change-more", lang, count=len(names) - _SHOWN) if len(names) > _SHOWN else ""
     return words.say(
         "change-inputs", lang, part=words.say(f"change-{part}", lang), names=words.listed(shown, lang) + more
     )

@@ -354,6 +354,21 @@ def test_a_statistic_of_one_year_only_is_coverage(tmp_path: Path) -> None:
     assert dict(row.parts) == {"coverage": -(row.before or 0)}
 
 
+def test_a_service_of_one_year_only_is_coverage_and_said(tmp_path: Path) -> None:
+    stack = World(frozenset(["price"])).write(tmp_path / "stack")
+    text = (stack.parent / "statistics.csv").read_text("utf-8")
+    kept = [line for line in text.splitlines() if line.split(",")[1:3] != ["2020", "nature_visits"]]
+    (stack.parent / "statistics.csv").write_text("\n".join(kept), "utf-8")
+    found = split(stack)
+    for zone in ("01", "02", "03"):
+        row = parts(found)[zone, "visits"]
+        assert row.before is None
+        assert dict(row.parts) == {"coverage": row.after}
+    assert found.left_out == ("visits",)
+    assert any("visits" in line for line in change.notes(found, "en"))
+    assert set(parts(found)["01", "rice"].parts) == {"price"}
+
+
 def test_a_new_site_is_activity_and_needs_no_earlier_price(tmp_path: Path) -> None:
     """Sites by object: one stays as it is, one is new. Only what people do has changed."""
     stack = World(frozenset()).write(tmp_path / "stack")
@@ -462,10 +477,10 @@ def test_a_field_of_inputs_from_both_years_is_made_from_both(tmp_path: Path) -> 
     name = "habitat_degradation"
     expected = prepare(inputs, "2022", [Target(name, name)]).plan.sources[name]
     grid = inputs.stack.grid
-    values = [read(source, grid, grid.window(), tmp_path) for source in (made[changed].sources[name], expected)]
-    np.testing.assert_array_equal(*values)
+    have, want = (read(source, grid, grid.window(), tmp_path) for source in (made[changed].sources[name], expected))
+    np.testing.assert_array_equal(have, want)
     own = [read(one.plan.sources[name], grid, grid.window(), tmp_path) for one in pair.joint]
-    assert not any(np.array_equal(values[0], one, equal_nan=True) for one in own)
+    assert not any(np.array_equal(have, one, equal_nan=True) for one in own)
 
 
 # --- the ledger as yardstick, revisions ---
