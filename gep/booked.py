@@ -13,10 +13,11 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from gep import causes
 from gep.attribution import Booked, Row, ordered
+from gep.causes import Cause
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.factors import COVERAGE, PARTS, REVISION, UNSPLIT, factors
-from gep.fuse import LAND_COVER
 from gep.ledger import OUTSIDE, Entry, Ledger, Run, fen, short
 from gep.resolve import YEARS_BETWEEN, Graph, bare, factor_of
 from gep.shapley import Coalition, shares, whole
@@ -181,48 +182,40 @@ def _named(pair: tuple[Year, Year], place: Place) -> str:
     hashes = [{entry.method_hash for entry in of} for of in found]
     if found[0] and found[1] and hashes[0] != hashes[1]:
         return REVISION
-    causes = {factor for factor, _ in differing(pair, place[3], place[1])}
+    named = {factor for factor, _ in differing(pair, place)}
     missing = [sum((e.missing_area_km2 for e in of), Decimal(0)) for of in found]
     area = max(sum((e.valid_area_km2 for e in of), Decimal(0)) for of in found)
-    causes |= {COVERAGE} if abs(missing[0] - missing[1]) > _SAME_AREA * max(area, Decimal(1)) else set()
-    return causes.pop() if len(causes) == 1 else UNSPLIT if causes else REVISION
+    named |= {COVERAGE} if abs(missing[0] - missing[1]) > _SAME_AREA * max(area, Decimal(1)) else set()
+    return named.pop() if len(named) == 1 else UNSPLIT if named else REVISION
 
 
-def differing(pair: tuple[Year, Year], item: str, zone: str | None = None) -> Iterator[tuple[str, str]]:
-    """The inputs behind an item that two runs read differently: factor and name."""
-    first, second = (year.determined for year in pair)
-    if not first or not second:
-        yield UNSPLIT, item
+def differing(pair: tuple[Year, Year], place: Place) -> Iterator[tuple[str, str]]:
+    """The inputs behind an item of a zone that two runs read differently: what that is put down to, and their names."""
+    sampled = len({repr(year.run.determined.get("hashing")) for year in pair}) > 1
+    both = causes.Pair(pair[0].determined, pair[1].determined, sampled)
+    if not both.known:
+        yield UNSPLIT, place[3]
         return
-    graph = Graph.of_run(second)
-    nodes = graph.of([item] if item in graph.nodes else []).nodes
-    if any(node.via in ("layer", "field") or (node.via == "table" and node.args) for node in nodes.values()):
-        nodes = graph.of([item, *([LAND_COVER] if LAND_COVER in graph.nodes else [])]).nodes  # it is summed by class
-    for name, node in nodes.items():
-        if _unlike(first, second, "inputs", name):
-            yield from ((factor, name) for factor in _factors(graph, name))
-        if node.via == "statistic" and _figures(first, name, zone) != _figures(second, name, zone):
-            yield factors()[bare(name)], name
-        if node.via == "table" and (_unlike(first, second, "tables", name) or _rows_unlike(first, second, name)):
-            yield factor_of(graph, name), name
-        if YEARS_BETWEEN in node.args and first.get(YEARS_BETWEEN) != second.get(YEARS_BETWEEN):
-            yield "coefficients", YEARS_BETWEEN
+    graph = both.graphs[1]
+    for cause in causes.of_item(both, place[2], place[3], place[1]):
+        yield from _put_down(cause, graph, place[3])
 
 
-def _unlike(first: Mapping[str, Any], second: Mapping[str, Any], part: str, name: str) -> bool:
-    return bool(first.get(part, {}).get(name) != second.get(part, {}).get(name))
-
-
-def _rows_unlike(first: Mapping[str, Any], second: Mapping[str, Any], name: str) -> bool:
-    """Whether a table that no pixel looks up has other rows."""
-    at_pixels = name in first.get("tables", {}) or name in second.get("tables", {})
-    return not at_pixels and _unlike(first, second, "coefficients", name)
-
-
-def _figures(determined: Mapping[str, Any], name: str, zone: str | None) -> list[list[str]]:
-    """A statistic's figures, of one zone or of all, without their sources."""
-    found = determined.get("statistics", {}).get(name, ())
-    return [[code, thing, value] for code, thing, value, _ in found if zone in (None, code)]
+def _put_down(cause: Cause, graph: Graph, item: str) -> Iterator[tuple[str, str]]:
+    """What a cause is put down to; a price is told apart from the quantity, and more than one factor may be behind."""
+    if cause.kind in ("input", "reading"):
+        yield from ((factor, cause.name) for factor in _factors(graph, cause.name))
+    elif cause.kind == "statistic":
+        yield factors()[bare(cause.name)], cause.name
+    elif cause.kind == "coefficient":
+        yield "coefficients", cause.name.partition(" ")[0]
+    elif cause.kind == "years-between":
+        uses = any(YEARS_BETWEEN in node.args for node in graph.of([item]).nodes.values())
+        yield from (("coefficients", YEARS_BETWEEN) for _ in range(uses))
+    elif cause.kind == "input-unknown":
+        yield UNSPLIT, cause.name
+    elif cause.kind not in ("price", "price-method"):
+        yield REVISION, cause.name or cause.kind
 
 
 def _factors(graph: Graph, name: str) -> Iterator[str]:
@@ -237,13 +230,11 @@ def _factors(graph: Graph, name: str) -> Iterator[str]:
 def inputs(pair: tuple[Year, Year]) -> dict[str, list[str]]:
     """The names of what the runs read differently, by factor, behind all items."""
     found: dict[str, set[str]] = {}
-    for item in {item for year in pair for _, item in year.prices}:
-        for factor, name in differing(pair, item):
+    for place in dict.fromkeys(place for year in pair for place in year.places if place[2:] in year.prices):
+        for factor, name in differing(pair, place):
             found.setdefault(factor, set()).add(name)
-    prices = [year.prices for year in pair]
-    moved = {
-        item for service, item in prices[0] if prices[1].get((service, item)) not in (None, prices[0][service, item])
-    }
+    before, after = (year.prices for year in pair)
+    moved = {key[1] for key in before.keys() & after.keys() if before[key] != after[key]}
     found["price"] = found.get("price", set()) | moved
     return {name: sorted(found[name]) for name in PARTS if found.get(name)}
 
