@@ -511,6 +511,7 @@ def _asked(request: Request, checked: Checked, options: Options) -> dict[str, An
             "profile": request.profile,
             "years": list(checked.inputs.years),
             "methods": dict(request.methods),
+            "normal_climate": request.normal_climate,
             "coefficients": request.coefficients and manifest.relative(str(request.coefficients), folder),
             "partial": options.partial,
         },

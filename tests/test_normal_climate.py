@@ -12,7 +12,7 @@ import pytest
 import rasterio
 from click.testing import CliRunner
 
-from gep import account, change, derive, landscape, stack
+from gep import account, change, derive, landscape, package, stack
 from gep.account import Options, Outcome
 from gep.booked import Asked
 from gep.cli import main
@@ -114,6 +114,15 @@ def test_it_stands_beside_the_years_own_and_is_not_taken_for_it(tmp_path: Path) 
     swapped = change.of_stack(normal(folder, "2020"), normal(folder, "2022"), (database, None, None))
     assert [(row.change, row.parts) for row in swapped.rows] == [(row.change, row.parts) for row in reading.rows]
     assert any("常态气候" in label["zh"] for label in swapped.labels)
+
+
+def test_a_package_of_it_is_computed_again_with_the_mean(tmp_path: Path) -> None:
+    folder = World(frozenset({"climate"})).write(tmp_path / "stack")
+    done = run(normal(folder), tmp_path / "out")
+    package.write(done.database, done.run.id, tmp_path / "run.zip")
+    held = package.verify(tmp_path / "run.zip", folder.parent)
+    assert held.replayed
+    assert held.run.id == done.run.id
 
 
 def test_one_year_has_no_mean(tmp_path: Path, stack_path: Path) -> None:
