@@ -106,17 +106,30 @@ coefficients_option = click.option(
     "--coefficients", type=FOLDER, help="A folder of tables that override the shipped ones."
 )
 
+normal_climate_option = click.option(
+    "--normal-climate",
+    is_flag=True,
+    help="Weather as the mean of the stack's years: a reading apart.",
+)
+
 
 def choices(function: Callable[..., None]) -> Callable[..., None]:
     """A command on a stack: its options become the `Request` that it takes first."""
 
     @functools.wraps(function)
     def command(
-        stack: Path, profile: str | None, years: tuple[str, ...], *, methods: Any, coefficients: Any, **options: Any
+        stack: Path,
+        profile: str | None,
+        years: tuple[str, ...],
+        *,
+        methods: Any,
+        coefficients: Any,
+        normal_climate: bool,
+        **options: Any,
     ) -> None:
         from gep.prepare import Request
 
-        function(Request(stack, profile, years, methods, coefficients), **options)
+        function(Request(stack, profile, years, methods, coefficients, normal_climate), **options)
 
     return _options(
         click.argument("stack", type=STACK),
@@ -124,6 +137,7 @@ def choices(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--year", "years", multiple=True),
         method_option,
         coefficients_option,
+        normal_climate_option,
     )(command)
 
 
