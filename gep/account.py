@@ -535,6 +535,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "floored": dict(pair for one in years for pair in entries.floored(one)),
         "controls": dict(pair for one in years for pair in entries.controls(one)),
         "feeds": dict(pair for one in years for pair in entries.fed(one)),
+        "price_parts": dict(pair for one in years for pair in entries.price_parts(one)),
     }
 
 

@@ -9,7 +9,16 @@ import click
 
 from gep import words
 from gep.errors import GepError
-from gep.options import STACK, Group, Language, language, ledger_option, print_json
+from gep.options import STACK, Group, Language, language, ledger_option, options, print_json
+
+index_option = click.option(
+    "--index", "indices", multiple=True, type=STACK, help="Price indices: index, year, value, base, source."
+)
+at_prices = options(
+    click.option("--current", is_flag=True, help="Each year at its own current prices."),
+    click.option("--constant", type=click.IntRange(1900, 2200), help="All years at the prices of this year."),
+    index_option,
+)
 
 
 @click.group(cls=Group)
@@ -21,11 +30,13 @@ def ledger() -> None:
 @ledger_option
 @click.option("--year")
 @click.option("--zone")
-def show(database: str, year: str | None, zone: str | None) -> None:
+@at_prices
+def show(database: str, indices: tuple[Path, ...], *, current: bool, constant: int | None, **pick: Any) -> None:
     """The summary of a ledger's valid runs."""
-    from gep import summary
+    from gep import readings, summary
 
-    click.echo(summary.of_ledger(database, language(), year=year, zone=zone))
+    prices = readings.asked(current=current, constant=constant, files=indices)
+    click.echo(summary.of_ledger(database, language(), prices=prices, **pick))
 
 
 @ledger.command()
@@ -34,13 +45,18 @@ def show(database: str, year: str | None, zone: str | None) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @click.option("--year")
 @click.option("--zone")
-def export(database: str, form: Any, out: Path, **pick: Any) -> None:
+@at_prices
+def export(
+    database: str, form: Any, out: Path, *, indices: tuple[Path, ...], current: bool, constant: int | None, **pick: Any
+) -> None:
     """Every valid entry as a table; the same ledger gives the same bytes."""
+    from gep import readings
     from gep.exports import export as write
     from gep.ledger import Ledger
 
+    prices = readings.asked(current=current, constant=constant, files=indices)
     with Ledger.open(database, create=False) as opened:
-        write(opened, out, form, **pick)
+        write(readings.of(opened, prices), out, form, **pick)
     click.echo(str(out))
 
 
