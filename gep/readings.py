@@ -121,7 +121,12 @@ class Reading(Ledger):
         return self._moved_price(origin, factors, problems)
 
     def _origin(self, one: _Priced, problems: list[Problem]) -> _Priced:
-        """Whose price is moved: the base year's, of the same run if it has it, else of its profile's; else its own."""
+        """Whose price is moved: the base year's, of the same run if it has it, else of its profile's; else its own.
+
+        Always its own where the quantity itself is in the year's yuan.
+        """
+        if any(row[-2] == CURRENT for row in json.loads(one.inputs)):
+            return one
         known = self._at_base.get((self._runs[one.run].profile, one.service, one.item), [])
         own = [p for p in known if p.run == one.run]
         found = own or known

@@ -77,18 +77,24 @@ def verify(database: str) -> None:
 @ledger_option
 @click.option("--statistics", type=STACK, required=True)
 @click.option("--year", "years", multiple=True)
+@click.option("--level", help="A zone level; default the accounting units.")
+@click.option("--current", is_flag=True, help="GEP of each year at its own current prices.")
+@click.option("--constant", type=click.IntRange(1900, 2200), help="Base year of growth; default the first year.")
+@index_option
 @click.option("--json", "as_json", is_flag=True)
-def dual(database: str, statistics: Path, years: tuple[str, ...], *, as_json: bool) -> None:
-    """GEP beside GDP, never added."""
+def dual(database: str, statistics: Path, *, as_json: bool, **how: Any) -> None:
+    """GEP beside GDP, never added; growth of both, decoupling, double growth."""
     from gep import dual as dual_account
-    from gep import summary
+    from gep import growth, summary
 
-    rows = dual_account.of_file(database, statistics, years)
+    rows, grown = growth.of_file(database, statistics, growth.Wanted(**how))
     if as_json:
-        return print_json(dual_account.as_dicts(rows))
-    return click.echo(
-        "\n".join([summary.layout(dual_account.table(rows, language())), *dual_account.notes(rows, language())])
-    )
+        return print_json(growth.joined(rows, grown))
+    lang = language()
+    tables = [dual_account.table(rows, lang), dual_account.beside(rows, lang)]
+    blocks = [summary.layout(one) for one in [*tables, *([growth.table(grown, lang)] if grown.rows else [])]]
+    said = [*dual_account.notes(rows, lang), *growth.notes(grown, lang)]
+    return click.echo("\n\n".join([*blocks, "\n".join(said)]))
 
 
 COMMANDS = (
