@@ -106,7 +106,11 @@ def dual(
     figures = _figures(statistics, ledger.where)
     runs = {run.id: run for run in ledger.runs()}
     totals = ledger.totals(by=("zone", "zone_name", "service", "cls"))
-    totals = [t for t in totals if t.zone_level == (level or accounting_level(runs[t.run], totals))]
+    levels = {
+        name: level or accounting_level(run, [t.zone_level for t in totals if t.run == name])
+        for name, run in runs.items()
+    }
+    totals = [t for t in totals if t.zone_level == levels[t.run]]
     overlaps = _overlaps(ledger)
     wanted = set(years or ())
     missing = wanted - {total.year for total in totals}
@@ -119,11 +123,11 @@ def dual(
     return rows
 
 
-def accounting_level(run: Run, totals: Iterable[Total]) -> str:
-    """The zone level that a run accounts, of which others are parts or sums: as it says, else its first."""
-    levels = list(dict.fromkeys(t.zone_level for t in totals if t.run == run.id and t.zone_level))
-    said = {year.get("level") for year in run.determined.get("years", {}).values()} if run.determined else set()
-    return next((level for level in levels if level in said), levels[0] if levels else "")
+def accounting_level(run: Run, levels: Iterable[str]) -> str:
+    """The zone level that a run accounts, of which others are parts: as it says, else the first of its lines."""
+    there = [level for level in dict.fromkeys(levels) if level]
+    said = {year.get("level") for year in run.determined.get("years", {}).values()}
+    return next((level for level in there if level in said), there[0] if there else "")
 
 
 def _overlaps(ledger: Ledger) -> dict[tuple[str, str, str, str], dict[str, Any]]:

@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, Unpack, cast
 
 from gep.errors import GepError, Problem
 from gep.ledger import Ledger, Line, Pick, yuan
+from gep.words import width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +59,64 @@ def write(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: Path | IO
     """Write any table as CSV or XLSX, as `export` writes the ledger's lines."""
     with _draft(out, form) as draft:
         _WRITERS[form](columns, rows, draft)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A sheet of a workbook: its name, its heading, its rows, and how many columns from the left stay in view."""
+
+    name: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    fixed: int = 1
+
+
+def book(pages: Sequence[Page], out: Path | IO[bytes]) -> None:
+    """Write a workbook with a sheet for each page: the same bytes every time, headings bold, widths to the text."""
+    import openpyxl
+    from openpyxl.utils import get_column_letter
+
+    made = openpyxl.Workbook(write_only=True)
+    made.properties.creator = "gep"
+    for page in pages:
+        sheet = made.create_sheet(page.name)
+        sheet.freeze_panes = f"{get_column_letter(page.fixed + 1)}2"
+        for at, widest in enumerate(_widths(page), 1):
+            sheet.column_dimensions[get_column_letter(at)].width = widest
+        sheet.append([_headed(sheet, cell) for cell in page.columns])
+        for row in page.rows:
+            sheet.append([_numbered(sheet, cell) for cell in row])
+    with tempfile.TemporaryFile() as dated, _draft(out, "xlsx") as draft:
+        made.save(dated)
+        _undate(dated, draft)
+
+
+def _widths(page: Page) -> list[float]:
+    """Of the columns: their longest text, within limits; headings wrap."""
+    texts = [[width(cell) if isinstance(cell, str) else 12 for cell in row] for row in page.rows]
+    longest = [max(column) for column in zip(*texts, strict=True)] or [12] * len(page.columns)
+    return [
+        min(60.0, max(9.0, wide + 2.0, width(head) / 2 + 2.0)) for head, wide in zip(page.columns, longest, strict=True)
+    ]
+
+
+def _headed(sheet: Any, text: str) -> Any:
+    from openpyxl.styles import Alignment, Font
+
+    cell = _xlsx_text(sheet, text)
+    cell.font, cell.alignment = Font(bold=True), Alignment(wrap_text=True, vertical="top")
+    return cell
+
+
+def _numbered(sheet: Any, cell: Cell) -> Any:
+    """A number with two places or, where it is small, six digits; a text as text."""
+    from openpyxl.cell import WriteOnlyCell
+
+    if not isinstance(cell, Decimal):
+        return _xlsx_cell(sheet, cell)
+    made = WriteOnlyCell(sheet, cell)
+    made.number_format = "#,##0.00" if not cell or abs(cell) >= 1 else "0.000000"
+    return made
 
 
 @contextmanager
@@ -151,11 +211,13 @@ def _xlsx(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: IO[bytes]
 
 
 def _xlsx_cell(sheet: Any, cell: Cell) -> Any:
+    return _xlsx_text(sheet, cell) if isinstance(cell, str) and cell.startswith(("=", "#")) else cell
+
+
+def _xlsx_text(sheet: Any, text: str) -> Any:
     from openpyxl.cell import WriteOnlyCell
 
-    if not (isinstance(cell, str) and cell.startswith(("=", "#"))):
-        return cell
-    made = WriteOnlyCell(sheet, cell)
+    made = WriteOnlyCell(sheet, text)
     made.data_type = "s"  # or it would be a formula, or an error
     return made
 

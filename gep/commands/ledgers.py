@@ -97,7 +97,25 @@ def dual(database: str, statistics: Path, *, as_json: bool, **how: Any) -> None:
     return click.echo("\n\n".join([*blocks, "\n".join(said)]))
 
 
-COMMANDS = (
-    ledger,
-    dual,
-)
+@click.command(cls=Language)
+@ledger_option
+@click.option("--year", required=True)
+@click.option("--from", "since", help="The opening year; default the year before.")
+@click.option("--profile", help="Where several valid runs account the year.")
+@click.option("--level", help="A zone level; default the accounting units.")
+@click.option("--discount", help="Discount rate a year for asset values, such as 3%; no default.")
+@click.option("--life", type=click.IntRange(1, 1000), help="Years that flows last; no default.")
+@click.option("--flows", type=click.Choice(["start", "end"]), default="start", show_default=True, help="Of a year.")
+@at_prices
+@click.option("--out", type=STACK, help="A workbook .xlsx, or a folder for CSV.")
+def seea(database: str, out: Path | None, **how: Any) -> None:
+    """SEEA EA tables: extent, condition, supply and use, asset values."""
+    from gep import seea as accounts
+    from gep import seeatables
+
+    found = accounts.of_file(database, **how)
+    files = seeatables.write(found, out, language()) if out else []
+    click.echo("\n\n".join([seeatables.text(found, language()), "\n".join(map(str, files))]).rstrip())
+
+
+COMMANDS = (ledger, dual, seea)
