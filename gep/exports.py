@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Unpack, cast
 
@@ -74,37 +75,52 @@ class Page:
 def book(pages: Sequence[Page], out: Path | IO[bytes]) -> None:
     """Write a workbook with a sheet for each page: the same bytes every time, headings bold, widths to the text."""
     import openpyxl
-    from openpyxl.utils import get_column_letter
 
     made = openpyxl.Workbook(write_only=True)
     made.properties.creator = "gep"
     for page in pages:
-        sheet = made.create_sheet(page.name)
-        sheet.freeze_panes = f"{get_column_letter(page.fixed + 1)}2"
-        for at, widest in enumerate(_widths(page), 1):
-            sheet.column_dimensions[get_column_letter(at)].width = widest
-        sheet.append([_headed(sheet, cell) for cell in page.columns])
-        for row in page.rows:
-            sheet.append([_numbered(sheet, cell) for cell in row])
+        _sheet(made.create_sheet(page.name), page)
     with tempfile.TemporaryFile() as dated, _draft(out, "xlsx") as draft:
         made.save(dated)
         _undate(dated, draft)
 
 
+def _sheet(sheet: Any, page: Page) -> None:
+    from openpyxl.utils import get_column_letter
+    from openpyxl.worksheet.properties import PageSetupProperties
+
+    sheet.freeze_panes = f"{get_column_letter(page.fixed + 1)}2"
+    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.print_title_rows = "1:1"
+    wide = _widths(page)
+    for at, widest in enumerate(wide, 1):
+        sheet.column_dimensions[get_column_letter(at)].width = widest
+    lines = [math.ceil(width(head) * 1.2 / one) for head, one in zip(page.columns, wide, strict=True)]
+    sheet.row_dimensions[1].height = 15.0 * max(lines)
+    figures = [any(isinstance(cell, Decimal) for cell in column) for column in zip(*page.rows, strict=True)]
+    heads = zip_longest(page.columns, figures, fillvalue=False)
+    sheet.append([_headed(sheet, str(head), right=bool(right)) for head, right in heads])
+    for row in page.rows:
+        sheet.append([_numbered(sheet, cell) for cell in row])
+
+
 def _widths(page: Page) -> list[float]:
     """Of the columns: their longest text, within limits; headings wrap."""
-    texts = [[width(cell) if isinstance(cell, str) else 12 for cell in row] for row in page.rows]
-    longest = [max(column) for column in zip(*texts, strict=True)] or [12] * len(page.columns)
-    return [
-        min(60.0, max(9.0, wide + 2.0, width(head) / 2 + 2.0)) for head, wide in zip(page.columns, longest, strict=True)
-    ]
+    longest = [max(map(_wide, column)) for column in zip(*page.rows, strict=True)] or [0] * len(page.columns)
+    pairs = zip(page.columns, longest, strict=True)
+    return [min(60.0, max(9.0, wide + 2.0, width(head) / 2 + 2.0)) for head, wide in pairs]
 
 
-def _headed(sheet: Any, text: str) -> Any:
+def _wide(cell: Cell) -> int:
+    return len(f"{cell:,.2f}") if isinstance(cell, Decimal) else width(str("" if cell is None else cell))
+
+
+def _headed(sheet: Any, text: str, *, right: bool) -> Any:
     from openpyxl.styles import Alignment, Font
 
     cell = _xlsx_text(sheet, text)
-    cell.font, cell.alignment = Font(bold=True), Alignment(wrap_text=True, vertical="top")
+    cell.font, cell.alignment = Font(bold=True), Alignment("right" if right else "left", "top", wrap_text=True)
     return cell
 
 

@@ -27,6 +27,7 @@ NET: Final = "net"  # the cause of changes of which only the balance is known
 COUNTED, UNVALUED = "counted", "unvalued"
 _PROVISIONAL: Final = "_provisional"
 _EXACT: Final = Context(prec=100)
+_NINE: Final = Context(prec=9)
 
 Areas = Mapping[str, int]  # m² by ecosystem
 
@@ -146,7 +147,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """All accounts of one zone."""
+    """All accounts of one zone, or (code "") of all of them together."""
 
     code: str
     extent: Extent | None
@@ -185,7 +186,9 @@ def accounts(opened: Ledger, wanted: Wanted, series: Indices) -> Accounts:
     lacking: list[Problem] = []
     volume = _at_opening_prices(opened, (place, before), wanted, series, lacking) if old is not None else None
     years = _Years(place, before, now, old, volume, _entries(opened, place, wanted))
-    zones = [years.zone(code, wanted.worth) for code in dict.fromkeys(e.zone for e in now)]
+    codes = list(dict.fromkeys(e.zone for e in now))
+    groups = [[code] for code in codes] + ([codes] if len(codes) > 1 else [])
+    zones = [years.zone(group, wanted.worth) for group in groups]
     unused = dict.fromkeys(e.service for e in now if economy.use(e.service, e.item) is None)
     return Accounts(place, before, wanted, tuple(zones), at, tuple(lacking), tuple(unused))
 
@@ -229,21 +232,21 @@ class _Years:
     volume: Sequence[Entry] | None
     physical: Sequence[Entry]
 
-    def zone(self, code: str, worth: Worth | None) -> Zone:
-        """All accounts of one zone."""
-        now, physical = _of(code, self.now) or [], _of(code, self.physical) or []
-        valued = assets(now, _of(code, self.old), _of(code, self.volume), worth) if worth else ()
+    def zone(self, codes: Sequence[str], worth: Worth | None) -> Zone:
+        """All accounts of one zone, or of several together."""
+        now, physical = _of(codes, self.now) or [], _of(codes, self.physical) or []
+        valued = assets(now, _of(codes, self.old), _of(codes, self.volume), worth) if worth else ()
         return Zone(
-            code,
-            extent(self.place, self.before, code),
-            tuple(conditions(self.place, self.before, code)),
+            codes[0] if len(codes) == 1 else "",
+            extent(self.place, self.before, codes),
+            tuple(conditions(self.place, self.before, codes)),
             tuple(flows(now, physical)),
             tuple(valued),
         )
 
 
-def _of(zone: str, entries: Sequence[Entry] | None) -> list[Entry] | None:
-    return None if entries is None else [e for e in entries if e.zone == zone]
+def _of(zones: Sequence[str], entries: Sequence[Entry] | None) -> list[Entry] | None:
+    return None if entries is None else [e for e in entries if e.zone in zones]
 
 
 def _run(opened: Ledger, year: str, wanted: Wanted) -> Run:
@@ -319,16 +322,33 @@ def _at_opening_prices(
 # ---------------------------------------------------------------- extent and condition
 
 
-def extent(place: Place, before: Place | None, zone: str) -> Extent | None:
-    """A zone's extent account; None where the run did not record areas."""
-    closing: Areas | None = place.stocks.get("extent", {}).get(zone)
+def extent(place: Place, before: Place | None, zones: Sequence[str]) -> Extent | None:
+    """The extent account of zones; None where the run did not record areas of all of them."""
+    closing = _areas(place.stocks.get("extent", {}), zones)
     if closing is None:
         return None
     changes = place.stocks.get("changes", {})
     if before is not None and changes.get("from") == before.year and "matrix" in changes:
-        return by_matrix(changes["matrix"].get(zone, {}))
-    opening: Areas | None = before.stocks.get("extent", {}).get(zone) if before else None
+        return by_matrix(_joined([changes["matrix"].get(zone, {}) for zone in zones]))
+    opening = _areas(before.stocks.get("extent", {}), zones) if before else None
     return Extent(closing) if opening is None else by_net(opening, closing)
+
+
+def _areas(by_zone: Mapping[str, Areas], zones: Sequence[str]) -> Areas | None:
+    """Areas of zones together; None where one is not known."""
+    if any(zone not in by_zone for zone in zones):
+        return None
+    return _joined([{"": by_zone[zone]} for zone in zones])[""]
+
+
+def _joined(matrices: Sequence[Mapping[str, Areas]]) -> dict[str, dict[str, int]]:
+    """Tables of areas added up, cell by cell."""
+    made: dict[str, dict[str, int]] = {}
+    for matrix in matrices:
+        for old, row in matrix.items():
+            for new, area in row.items():
+                _add(made.setdefault(old, {}), new, area)
+    return made
 
 
 def by_matrix(matrix: Mapping[str, Areas]) -> Extent:
@@ -360,13 +380,24 @@ def _add(areas: dict[str, int], ecosystem: str, area: int) -> None:
     areas[ecosystem] = areas.get(ecosystem, 0) + area
 
 
-def conditions(place: Place, before: Place | None, zone: str) -> Iterator[Condition]:
-    """A zone's condition, indicator by indicator and type by type."""
-    old = before.stocks.get("conditions", {}) if before else {}
+def conditions(place: Place, before: Place | None, zones: Sequence[str]) -> Iterator[Condition]:
+    """The condition of zones, indicator by indicator and type by type; of several the mean by area."""
     for indicator, by_zone in place.stocks.get("conditions", {}).items():
-        for ecosystem, (mean, area) in by_zone.get(zone, {}).items():
-            was = old.get(indicator, {}).get(zone, {}).get(ecosystem)
-            yield Condition(indicator, ecosystem, Decimal(was[0]) if was else None, Decimal(mean), Decimal(area))
+        old = before.stocks.get("conditions", {}).get(indicator, {}) if before else {}
+        for ecosystem in sorted({e for zone in zones for e in by_zone.get(zone, {})}):
+            (opening, _), (closing, area) = (_mean(found, zones, ecosystem) for found in (old, by_zone))
+            if closing is not None:
+                yield Condition(indicator, ecosystem, opening, closing, area)
+
+
+def _mean(by_zone: Mapping[str, Any], zones: Sequence[str], ecosystem: str) -> tuple[Decimal | None, Decimal]:
+    """The mean over zones by area, in 9 digits, and their area, km²."""
+    found = [by_zone[zone][ecosystem] for zone in zones if ecosystem in by_zone.get(zone, {})]
+    pairs = [(Decimal(mean), Decimal(area)) for mean, area in found]
+    area = _sum(part for _, part in pairs)
+    if len(pairs) == 1:
+        return pairs[0]
+    return (_NINE.divide(_sum(_EXACT.multiply(*pair) for pair in pairs), area) if area else None), area
 
 
 # ---------------------------------------------------------------- supply and use

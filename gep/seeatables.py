@@ -69,7 +69,7 @@ def _type(ecosystem: str, lang: Lang) -> str:
 
 
 def _zone(found: Accounts, code: str, lang: Lang) -> str:
-    return found.names.get(code, {}).get(lang, code)
+    return found.names.get(code, {}).get(lang, code) if code else _say("all-zones", lang)
 
 
 def _title(found: Accounts, flow: Flow | Asset, lang: Lang) -> str:
@@ -254,7 +254,7 @@ def notes(found: Accounts, lang: Lang) -> list[str]:
         lines.append(_say("note-worth", lang, factor=f"{float(worth.factor):.6g}", **said))
     else:
         lines.append(_say("note-no-worth", lang))
-    unknown = [f"{_zone(found, z.code, lang)} {_item(f, lang)}" for z in found.zones for f in z.flows if f.unknown]
+    unknown = dict.fromkeys(_item(f, lang) for z in found.zones for f in z.flows if f.unknown)
     lines += [_say("note-unknown", lang, items=words.listed(unknown, lang))] if unknown else []
     lines += [_say("note-unused", lang, services=", ".join(found.unused))] if found.unused else []
     return lines + [words.problem(p, lang) for p in found.lacking]
@@ -291,7 +291,7 @@ _TABLES: Final = {
 def text(found: Accounts, lang: Lang) -> str:
     """Extent by main type, what is supplied and used in yuan, asset values, and the notes."""
     blocks = [
-        words.columns(block, (0, 1)) for zone in found.zones for block in _blocks(found, zone, lang) if len(block) > 1
+        words.columns(block, (0,)) for zone in found.zones for block in _blocks(found, zone, lang) if len(block) > 1
     ]
     return "\n\n".join([*blocks, "\n".join(notes(found, lang))])
 
@@ -304,10 +304,8 @@ def _blocks(found: Accounts, zone: Zone, lang: Lang) -> Iterator[list[list[str]]
     if zone.assets:
         names = ("flow", "asset-opening", "volume", "revaluation", "asset-closing")
         sums = [_sum(one) for one in zip(*map(_asset, zone.assets), strict=True)]
-        yield [
-            [f"{name} · {_say('assets', lang)}"],
-            *([_say(k, lang, **_years(found)), v] for k, v in zip(names, sums, strict=True)),
-        ]
+        lines = [[_say(k, lang, **_years(found)), v] for k, v in zip(names, sums, strict=True)]
+        yield [[f"{name} · {_say('assets', lang)}", ""], *lines]
 
 
 def _extent_text(found: Accounts, one: Extent, name: str, lang: Lang) -> list[list[str]]:
