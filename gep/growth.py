@@ -82,7 +82,7 @@ def tapio(gep: Fraction, gdp: Fraction) -> tuple[Fraction, State] | None:
 
 
 def _band(e: Fraction) -> int:
-    return 0 if e < _LOW else 1 if e <= _HIGH else 2
+    return 0 if e <= _LOW else 1 if e <= _HIGH else 2
 
 
 def growth(

@@ -10,7 +10,7 @@ from typing import Any, Final
 from gep import economy, exports, readings, words
 from gep.errors import GepError, Problem
 from gep.exports import Cell, Page
-from gep.ledger import short
+from gep.ledger import decimal_text, short
 from gep.quantities import quantities
 from gep.seea import NET, Accounts, Areas, Asset, Extent, Flow, Zone
 from gep.tables import ecosystem_types
@@ -51,8 +51,13 @@ def pages(found: Accounts, lang: Lang) -> list[Page]:
     for key, (make, fixed) in _TABLES.items():
         head, rows = make(found, lang)
         if rows:
-            made.append(Page(words.say(f"seea-{key}", lang), head, rows, fixed))
+            made.append(Page(words.say(f"seea-{key}", lang), head, [list(map(_plain, row)) for row in rows], fixed))
     return made
+
+
+def _plain(cell: Cell) -> Cell:
+    """A number in its one spelling: 903.2 and not 903.200000."""
+    return Decimal(decimal_text(cell)) if isinstance(cell, Decimal) else cell
 
 
 # ---------------------------------------------------------------- words
