@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 from gep import dual, economy, indices, readings
 from gep.errors import Fact, GepError, Problem
 from gep.indices import Indices
-from gep.ledger import Entry, Ledger, Run, short
+from gep.ledger import OUTSIDE, Entry, Ledger, Run, short
 from gep.readings import Reading
 
 Timing = Literal["start", "end"]
@@ -170,9 +170,11 @@ class Accounts:
 
     @property
     def names(self) -> Mapping[str, Mapping[str, str]]:
-        """Names of zones by code and language."""
-        found: Mapping[str, Mapping[str, str]] = self.place.run.recorded.get("zone_names", {})
-        return found
+        """Names of zones by code and language, those of further levels among them."""
+        recorded = self.place.run.recorded
+        levels = recorded.get("levels", {}).values()
+        further = {code: zone["name"] for level in levels for code, zone in level["zones"].items()}
+        return {**further, **recorded.get("zone_names", {})}
 
 
 def accounts(opened: Ledger, wanted: Wanted, series: Indices) -> Accounts:
@@ -290,12 +292,8 @@ def _entries(opened: Ledger, place: Place, wanted: Wanted) -> list[Entry]:
     found = opened.entries(run=place.run.id, year=place.year)
     levels = dict.fromkeys(e.zone_level for e in found if e.zone_level)
     level = wanted.level or dual.accounting_level(place.run, levels)
-    known = place.run.recorded.get("zone_names")
-    return [
-        e
-        for e in found
-        if e.zone_level == level and (known is None or e.zone in known) and _base(e) in (COUNTED, UNVALUED)
-    ]
+    inside = (e for e in found if e.zone_level == level and e.zone != OUTSIDE)
+    return [e for e in inside if _base(e) in (COUNTED, UNVALUED)]
 
 
 def _base(entry: Entry) -> str:

@@ -28,7 +28,7 @@ from gep.ledger import decimal_text, door
 from gep.prepare import Inputs, Prepared, Target
 from gep.resolve import PREVIOUS, Graph
 from gep.stack import Source, read
-from gep.zones import cover
+from gep.zones import Zones, cover
 
 CONDITION: Final = "condition|"  # the start of the keys of outputs that are means of condition
 
@@ -60,20 +60,17 @@ def targets(graph: Graph, found: Iterable[Target]) -> list[Target]:
 
 def stocks(of: Accounted, workers: int | None = None) -> dict[str, Any]:
     """A year's extent (m² by zone and ecosystem), change since the year before, and condition, as plain data."""
-    made = {"extent": _table(of.prepared.plan, np.rint(of.sums.values[0]).astype(np.int64))}
+    made = {"extent": _table(of, np.rint(of.sums.values[0]).astype(np.int64))}
     return made | {"changes": changes(of.inputs, of.prepared, of.year, workers), "conditions": dict(_conditions(of))}
 
 
-def _codes(plan: Plan) -> list[str]:
-    return [ledger.OUTSIDE, *(zone.code for zone in plan.zones.zones)]
+def _codes(inputs: Inputs) -> list[str]:
+    return [ledger.OUTSIDE, *(zone.code for zone in inputs.zones.zones)]
 
 
-def _table(plan: Plan, areas: NDArray[np.int64]) -> dict[str, dict[str, int]]:
+def _table(of: Accounted, areas: NDArray[np.int64]) -> dict[str, dict[str, int]]:
     """Areas by zone and ecosystem, without those that are not there."""
-    return {
-        code: {plan.ecosystems[e]: int(row[e]) for e in np.flatnonzero(row)}
-        for code, row in zip(_codes(plan), areas, strict=True)
-    }
+    return {code: _row(of.prepared.plan, row) for code, row in zip(_codes(of.inputs), areas, strict=True)}
 
 
 def _conditions(of: Accounted) -> Iterator[tuple[str, dict[str, dict[str, list[str]]]]]:
@@ -87,7 +84,7 @@ def _conditions(of: Accounted) -> Iterator[tuple[str, dict[str, dict[str, list[s
                 key.removeprefix(CONDITION),
                 {
                     code: {plan.ecosystems[e]: _mean(mean[e], area[e]) for e in np.flatnonzero(np.isfinite(mean))}
-                    for code, mean, area in zip(_codes(plan), means, valid, strict=True)
+                    for code, mean, area in zip(_codes(of.inputs), means, valid, strict=True)
                 },
             )
 
@@ -112,10 +109,10 @@ def changes(inputs: Inputs, prepared: Prepared, year: str, workers: int | None =
     plan = prepared.plan
     with rasterio.Env(**maps.environment()):
         old = derive.bounded(inputs.stack.source(LAND_COVER, before, inputs.codes[LAND_COVER]))
-    areas = np.rint(_joint(plan, old, workers)).astype(np.int64)
+    areas = np.rint(_joint(plan, inputs.zones, old, workers)).astype(np.int64)
     matrix = {
         code: {plan.ecosystems[e]: _row(plan, one[e]) for e in np.flatnonzero(one.sum(1))}
-        for code, one in zip(_codes(plan), areas, strict=True)
+        for code, one in zip(_codes(inputs), areas, strict=True)
     }
     same = [band.path for band in old.bands] == [band.path for band in plan.sources[LAND_COVER].bands]
     return {"from": before, "same_map": same, "matrix": matrix}
@@ -125,23 +122,24 @@ def _row(plan: Plan, row: NDArray[np.int64]) -> dict[str, int]:
     return {plan.ecosystems[e]: int(row[e]) for e in np.flatnonzero(row)}
 
 
-def _joint(plan: Plan, old: Source, workers: int | None) -> Floats:
+def _joint(plan: Plan, zones: Zones, old: Source, workers: int | None) -> Floats:
     """Area by zone (0 outside), type before and type now, m², shape (zones + 1, types, types)."""
-    size = (len(plan.zones.zones) + 1, len(plan.ecosystems), len(plan.ecosystems))
+    size = (len(zones.zones) + 1, len(plan.ecosystems), len(plan.ecosystems))
     total = np.zeros(size)
     with ThreadPoolExecutor(workers) as pool:
-        for part in pool.map(lambda one: _joint_window(plan, old, one[1], size), plan.windows()):
+        for part in pool.map(lambda one: _joint_window(plan, zones, old, one[1]), plan.windows()):
             total += part
     return total
 
 
-def _joint_window(plan: Plan, old: Source, window: Window, size: tuple[int, int, int]) -> Floats:
+def _joint_window(plan: Plan, zones: Zones, old: Source, window: Window) -> Floats:
+    size = (len(zones.zones) + 1, len(plan.ecosystems), len(plan.ecosystems))
     types = np.array(plan.ecosystem_of, np.int64)  # the last is of cells without a class, which have code −1
     with rasterio.Env(**maps.environment()):
         before, now = (
             types[read(source, plan.grid, window, plan.cache).reshape(-1)] for source in (old, plan.sources[LAND_COVER])
         )
-    found, area = cover(plan.zones, plan.grid, window), plan.grid.areas(window).reshape(-1)
+    found, area = cover(zones, plan.grid, window), plan.grid.areas(window).reshape(-1)
     pair = before * size[1] + now
     extra = found.extra_cell
     key = np.concatenate((found.zone.reshape(-1), found.extra_zone)).astype(np.int64) * size[1] * size[2]
