@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -224,3 +224,11 @@ def test_every_state_and_reason_has_its_words() -> None:
     keys |= {f"growth-reason-{reason}" for reason in get_args(growth.Reason) if reason}
     assert keys == {key for key in words.texts("word") if key.startswith("growth-")}
     assert all(set(words.texts("word")[key]) == set(LANGS) for key in keys)
+
+
+def test_standing_still_is_no_double_growth(tmp_path: Path) -> None:
+    with run(tmp_path, [TWO[0], entry(year="2022")]) as ledger:
+        (row,) = grown(ledger, RATES).rows
+        (falling,) = grown(ledger, [replace(r, value=-0.01) for r in RATES]).rows
+    assert (row.gep, row.state, row.both) == (Decimal(0), "weak-decoupling", False)
+    assert (falling.state, falling.both) == ("weak-negative", False)
