@@ -309,7 +309,7 @@ def _blocks(found: Accounts, zone: Zone, lang: Lang) -> Iterator[list[list[str]]
     if zone.assets:
         names = ("flow", "asset-opening", "volume", "revaluation", "asset-closing")
         sums = [_sum(one) for one in zip(*map(_asset, zone.assets), strict=True)]
-        lines = [[_say(k, lang, **_years(found)), v] for k, v in zip(names, sums, strict=True)]
+        lines = [[_say(k, lang, **_years(found)), v] for k, v in zip(names, sums, strict=True) if v]
         yield [[f"{name} · {_say('assets', lang)}", ""], *lines]
 
 
@@ -366,4 +366,4 @@ def _wan(fens: Mapping[str, int], users: Sequence[str]) -> Row:
 
 def _sum(parts: Sequence[Cell]) -> str:
     known = [part for part in parts if isinstance(part, Decimal)]
-    return f"{sum(known, Decimal(0)):,.2f}" if known else "–"
+    return f"{sum(known, Decimal(0)):,.2f}" if known else ""

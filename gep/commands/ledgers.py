@@ -93,7 +93,8 @@ def dual(database: str, statistics: Path, *, as_json: bool, **how: Any) -> None:
     lang = language()
     tables = [dual_account.table(rows, lang), dual_account.beside(rows, lang)]
     blocks = [summary.layout(one) for one in [*tables, *([growth.table(grown, lang)] if grown.rows else [])]]
-    said = [*dual_account.notes(rows, lang), *growth.notes(grown, lang)]
+    said = [*([words.say("reading-current", lang)] if how["current"] else []), *dual_account.notes(rows, lang)]
+    said += growth.notes(grown, lang)
     return click.echo("\n\n".join([*blocks, "\n".join(said)]))
 
 
