@@ -49,7 +49,7 @@ def export(ledger: Ledger, out: Path | IO[bytes], format: Format, **pick: Unpack
     """
     if format == "xlsx" and ledger.count(**pick) >= _XLSX_ROWS:
         raise GepError([Problem("ledger-xlsx-rows", ledger.where, {"rows": _XLSX_ROWS})])
-    with _draft(out, format) as draft, closing(ledger.lines(**pick)) as lines:
+    with beside(out, format) as draft, closing(ledger.lines(**pick)) as lines:
         if format == "parquet":
             _parquet(lines, draft)
         else:
@@ -58,7 +58,7 @@ def export(ledger: Ledger, out: Path | IO[bytes], format: Format, **pick: Unpack
 
 def write(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: Path | IO[bytes], form: Plain) -> None:
     """Write any table as CSV or XLSX, as `export` writes the ledger's lines."""
-    with _draft(out, form) as draft:
+    with beside(out, form) as draft:
         _WRITERS[form](columns, rows, draft)
 
 
@@ -80,9 +80,9 @@ def book(pages: Sequence[Page], out: Path | IO[bytes]) -> None:
     made.properties.creator = "gep"
     for page in pages:
         _sheet(made.create_sheet(page.name), page)
-    with tempfile.TemporaryFile() as dated, _draft(out, "xlsx") as draft:
+    with tempfile.TemporaryFile() as dated, beside(out, "xlsx") as target:
         made.save(dated)
-        _undate(dated, draft)
+        _undate(dated, target)
 
 
 def _sheet(sheet: Any, page: Page) -> None:
@@ -136,7 +136,7 @@ def _numbered(sheet: Any, cell: Cell) -> Any:
 
 
 @contextmanager
-def _draft(out: Path | IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
+def beside(out: Path | IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
     """A file to write; what is in it at the end is published, and nothing if it does not come to that."""
     folder = out.parent if isinstance(out, Path) else None
     if folder is not None and not folder.is_dir():
