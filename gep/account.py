@@ -40,6 +40,7 @@ from gep import (
     rasters,
     shipped,
     stack,
+    stocks,
     zonal,
 )
 from gep.declaration import file_label
@@ -319,7 +320,8 @@ def targets(checked: Checked, year: str, options: Options) -> list[Target]:
             if key not in found or counted:
                 found[key] = Target(key, quantity, line.service.ecosystems, options.maps and counted and first)
             mapped |= {quantity} if counted else set()
-    return [*found.values(), *gates.targets(checked.inputs, year, found.values())]
+    beside = [*gates.targets(checked.inputs, year, found.values()), *stocks.targets(graph, found.values())]
+    return [*found.values(), *beside]
 
 
 def _summed(line: Line, graph: Graph) -> tuple[str, ...]:
@@ -578,6 +580,8 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "controls": dict(pair for one in years for pair in entries.controls(one)),
         "zone_totals": dict(pair for one in years for pair in entries.zone_totals(one)),
         "feeds": dict(pair for one in years for pair in entries.fed(one)),
+        "stocks": {one.year: stocks.stocks(one) for one in years},
+        "price_parts": dict(pair for one in years for pair in entries.price_parts(one)),
     }
 
 

@@ -177,6 +177,14 @@ def fed(of: Accounted) -> Iterator[tuple[str, str]]:
                     yield f"{of.year}|{output_key(line.service, feed)}|{zone}", ledger.decimal_text(door(total))
 
 
+def price_parts(of: Accounted) -> Iterator[tuple[str, dict[str, str]]]:
+    """What each of several rows in yuan adds to an item's price, by year and item."""
+    for line in of.numbers:
+        if line.price and line.price.parts:
+            parts = {name: ledger.decimal_text(door(part)) for name, part in line.price.parts}
+            yield f"{of.year}|{line.key}", parts
+
+
 def floored(of: Accounted) -> Iterator[tuple[str, str]]:
     """What the floors of items took away (a negative amount), by year and item; nothing where no item has a floor."""
     for line in of.numbers:

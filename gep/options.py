@@ -92,9 +92,11 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     return {value.split("=")[0]: value.split("=")[1] for value in values}
 
 
-def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+def options(*each: Callable[[F], F]) -> Callable[[F], F]:
+    """Options that several commands have, as one decorator."""
+
     def decorate(function: F) -> F:
-        for option in reversed(options):
+        for option in reversed(each):
             function = option(function)
         return function
 
@@ -131,7 +133,7 @@ def choices(function: Callable[..., None]) -> Callable[..., None]:
 
         function(Request(stack, profile, years, methods, coefficients, normal_climate), **options)
 
-    return _options(
+    return options(
         click.argument("stack", type=STACK),
         click.option("--profile", help="A standard: see `gep profiles`."),
         click.option("--year", "years", multiple=True),
@@ -141,7 +143,7 @@ def choices(function: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
-running = _options(
+running = options(
     click.option("--out", type=FOLDER, default=Path("out"), show_default=True),
     click.option("--ledger", help="A database to append to; default OUT/ledger.sqlite."),
     click.option("--maps/--no-maps", default=True, show_default=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +12,22 @@ import numpy as np
 from gep.errors import GepError, Problem
 from gep.formula import masked
 from gep.fuse import chosen
+from gep.indices import moves
 from gep.prepare import Inputs, look_up, resolve_year
 from gep.quantities import quantities
 from gep.resolve import YEARS_BETWEEN, Graph
 from gep.tables import Row
 
+_ADDS_UP = 1e-12  # of the largest part: what the rounding of a sum may leave
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price in the vocabulary's unit, its range (NaN where none of its inputs has one) and the rows it rests on."""
+    """A price in the vocabulary's unit, its range (NaN where none of its inputs has one) and the rows it rests on.
+
+    `parts` are what each of several rows in yuan adds to it, by which a later year's price can be told from the ledger;
+    none where one row alone is in yuan, or where the price is no sum of theirs.
+    """
 
     name: str
     value: float
@@ -28,6 +35,7 @@ class Price:
     high: float
     method: str
     rows: tuple[Row, ...]
+    parts: tuple[tuple[str, float], ...] = ()
 
     @property
     def unit(self) -> str:
@@ -57,7 +65,18 @@ def price(inputs: Inputs, name: str, year: str) -> Price:
     if math.isnan(value):
         raise GepError([Problem("price-not-finite", name, {"price": name, "method": graph.nodes[name].method})])
     low, high = _range(graph, name, given, rows)
-    return Price(name, value, low, high, graph.nodes[name].method, tuple(rows.values()))
+    parts = tuple(_parts(graph, name, given, [key for key, row in rows.items() if moves(row.quantity, row.index)]))
+    return Price(name, value, low, high, graph.nodes[name].method, tuple(rows.values()), parts)
+
+
+def _parts(graph: Graph, name: str, given: Mapping[str, float], keys: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """What each row in yuan adds to a price that is the sum of such parts."""
+    if len(keys) < 2:
+        return
+    alone = {key: evaluate(graph, name, {**given, **dict.fromkeys(keys, 0.0), key: given[key]}) for key in keys}
+    whole = evaluate(graph, name, given)
+    if abs(math.fsum(alone.values()) - whole) <= _ADDS_UP * max(abs(part) for part in alone.values()):
+        yield from alone.items()
 
 
 def _row(inputs: Inputs, name: str) -> Row:

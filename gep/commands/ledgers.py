@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gep import words
-from gep.errors import GepError, Problem
-from gep.options import (
-    FOLDER,
-    STACK,
-    Group,
-    Language,
-    coefficients_option,
-    language,
-    ledger_option,
-    method_option,
-    normal_climate_option,
-    print_json,
-    progress,
+from gep.errors import GepError
+from gep.options import STACK, Group, Language, language, ledger_option, options, print_json
+
+index_option = click.option(
+    "--index", "indices", multiple=True, type=STACK, help="Price indices: index, year, value, base, source."
+)
+at_prices = options(
+    click.option("--current", is_flag=True, help="Each year at its own current prices."),
+    click.option("--constant", type=click.IntRange(1900, 2200), help="All years at the prices of this year."),
+    index_option,
 )
 
 
@@ -34,11 +30,13 @@ def ledger() -> None:
 @ledger_option
 @click.option("--year")
 @click.option("--zone")
-def show(database: str, year: str | None, zone: str | None) -> None:
+@at_prices
+def show(database: str, indices: tuple[Path, ...], *, current: bool, constant: int | None, **pick: Any) -> None:
     """The summary of a ledger's valid runs."""
-    from gep import summary
+    from gep import readings, summary
 
-    click.echo(summary.of_ledger(database, language(), year=year, zone=zone))
+    prices = readings.asked(current=current, constant=constant, files=indices)
+    click.echo(summary.of_ledger(database, language(), prices=prices, **pick))
 
 
 @ledger.command()
@@ -47,13 +45,18 @@ def show(database: str, year: str | None, zone: str | None) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @click.option("--year")
 @click.option("--zone")
-def export(database: str, form: Any, out: Path, **pick: Any) -> None:
+@at_prices
+def export(
+    database: str, form: Any, out: Path, *, indices: tuple[Path, ...], current: bool, constant: int | None, **pick: Any
+) -> None:
     """Every valid entry as a table; the same ledger gives the same bytes."""
+    from gep import readings
     from gep.exports import export as write
     from gep.ledger import Ledger
 
+    prices = readings.asked(current=current, constant=constant, files=indices)
     with Ledger.open(database, create=False) as opened:
-        write(opened, out, form, **pick)
+        write(readings.of(opened, prices), out, form, **pick)
     click.echo(str(out))
 
 
@@ -116,97 +119,46 @@ def review(run: str, status: str, who: str, file: Path | None, note: str, databa
 @ledger_option
 @click.option("--statistics", type=STACK, required=True)
 @click.option("--year", "years", multiple=True)
+@click.option("--level", help="A zone level; default the accounting units.")
+@click.option("--current", is_flag=True, help="GEP of each year at its own current prices.")
+@click.option("--constant", type=click.IntRange(1900, 2200), help="Base year of growth; default the first year.")
+@index_option
 @click.option("--json", "as_json", is_flag=True)
-def dual(database: str, statistics: Path, years: tuple[str, ...], *, as_json: bool) -> None:
-    """GEP beside GDP, never added."""
+def dual(database: str, statistics: Path, *, as_json: bool, **how: Any) -> None:
+    """GEP beside GDP, never added; growth of both, decoupling, double growth."""
     from gep import dual as dual_account
-    from gep import summary
+    from gep import growth, summary
 
-    rows = dual_account.of_file(database, statistics, years)
+    rows, grown = growth.of_file(database, statistics, growth.Wanted(**how))
     if as_json:
-        return print_json(dual_account.as_dicts(rows))
-    return click.echo(
-        "\n".join([summary.layout(dual_account.table(rows, language())), *dual_account.notes(rows, language())])
-    )
+        return print_json(growth.joined(rows, grown))
+    lang = language()
+    tables = [dual_account.table(rows, lang), dual_account.beside(rows, lang)]
+    blocks = [summary.layout(one) for one in [*tables, *([growth.table(grown, lang)] if grown.rows else [])]]
+    said = [*([words.say("reading-current", lang)] if how["current"] else []), *dual_account.notes(rows, lang)]
+    said += growth.notes(grown, lang)
+    return click.echo("\n\n".join([*blocks, "\n".join(said)]))
 
 
 @click.command(cls=Language)
-@click.argument("stack", type=STACK, required=False)
-@click.option("--from", "before", required=True, metavar="YEAR", help="The earlier year.")
-@click.option("--to", "after", required=True, metavar="YEAR", help="The later year.")
-@click.option("--ledger", "database", help="The ledger that has both years: a yardstick, or all there is to read.")
-@click.option("--profile", help="A standard: see `gep profiles`.")
-@method_option
-@coefficients_option
-@normal_climate_option
-@click.option("--from-stack", type=STACK, help="The stack of the earlier year, if it is another.")
-@click.option("--from-coefficients", type=FOLDER, help="The earlier year's folder of tables, if it is another.")
-@click.option("--from-run", metavar="RUN", help="The ledger's run of the earlier year; one that was superseded too.")
-@click.option("--to-run", metavar="RUN", help="The ledger's run of the later year.")
-@click.option("--zone", help="One zone, by code.")
-@click.option("--workers", type=click.IntRange(1), help="Threads; default the number of processors.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write every row: FILE.csv or FILE.xlsx.")
-@click.option("--json", "as_json", is_flag=True)
-def change(*, out: Path | None, zone: str | None, as_json: bool, **asked: Any) -> None:
-    """What moved between two years, and why; the parts add up exactly."""
-    from gep import change as changes
-    from gep import summary
+@ledger_option
+@click.option("--year", required=True)
+@click.option("--from", "since", help="The opening year; default the year before.")
+@click.option("--profile", help="Where several valid runs account the year.")
+@click.option("--level", help="A zone level; default the accounting units.")
+@click.option("--discount", help="Discount rate a year for asset values, such as 3%; no default.")
+@click.option("--life", type=click.IntRange(1, 1000), help="Years that flows last; no default.")
+@click.option("--flows", type=click.Choice(["start", "end"]), default="start", show_default=True, help="Of a year.")
+@at_prices
+@click.option("--out", type=STACK, help="A workbook .xlsx, or a folder for CSV.")
+def seea(database: str, out: Path | None, **how: Any) -> None:
+    """SEEA EA tables: extent, condition, supply and use, asset values."""
+    from gep import seea as accounts
+    from gep import seeatables
 
-    form = _form(out)
-    found = _change(**asked)
-    found = changes.of_zone(found, zone) if zone else found
-    if out:
-        changes.export(found, out, form, language())
-    if as_json:
-        return print_json(changes.as_dict(found))
-    text = [summary.layout(changes.table(found, language())), "", *changes.notes(found, language())]
-    return click.echo("\n".join([*text, *([str(out)] if out else [])]))
+    found = accounts.of_file(database, **how)
+    files = seeatables.write(found, out, language()) if out else []
+    click.echo("\n\n".join([seeatables.text(found, language()), "\n".join(map(str, files))]).rstrip())
 
 
-def _form(out: Path | None) -> Any:
-    """The format of a file by its name."""
-    form = out.suffix.lower().lstrip(".") if out else "csv"
-    if form not in ("csv", "xlsx"):
-        raise GepError([Problem("change-format", str(out), {"out": str(out)})])
-    return form
-
-
-_OF_STACK = ("methods", "coefficients", "normal_climate", "from_stack", "from_coefficients", "workers")
-
-
-def _idle(asked: dict[str, Any], names: tuple[str, ...], wanted: str) -> list[Problem]:
-    """Options that would do nothing, because what they belong to was not given."""
-    given = [name for name in names if asked[name]]
-    flags = {"methods": "--method"}
-    return [Problem("change-option-idle", flags.get(n, f"--{n.replace('_', '-')}"), {"wanted": wanted}) for n in given]
-
-
-def _change(
-    *, stack: Path | None, before: str, after: str, database: str | None, profile: str | None, **asked: Any
-) -> Any:
-    """The change from a stack, from a ledger, or from both."""
-    from gep import change as changes
-    from gep.booked import Asked
-    from gep.prepare import Request
-
-    runs = (asked["from_run"], asked["to_run"])
-    idle = _idle(asked, ("from_run", "to_run"), "--ledger") if database is None else []
-    idle += _idle(asked, _OF_STACK, "STACK") if stack is None else []
-    idle += [Problem("change-nothing-given", "gep change")] if stack is None and database is None else []
-    if idle:
-        raise GepError(idle)
-    if stack is None:
-        assert database is not None  # noqa: S101  (else a problem was raised)
-        return changes.of_ledger(database, Asked(before, after, profile, *runs))
-    to = Request(stack, profile, (after,), asked["methods"], asked["coefficients"], asked["normal_climate"])
-    earlier = asked["from_coefficients"] or asked["coefficients"]
-    of = replace(to, stack=asked["from_stack"] or stack, years=(before,), coefficients=earlier)
-    with progress() as show:
-        return changes.of_stack(of, to, (database, *runs), asked["workers"], show)
-
-
-COMMANDS = (
-    ledger,
-    dual,
-    change,
-)
+COMMANDS = (ledger, dual, seea)
