@@ -34,7 +34,7 @@ _TOP = 8  # series told apart by colour; beyond, the smallest are one
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around a chart: its title (may be empty), the language, the unit (by default what fits the values)."""
+    """What stands around a chart: its title (may be empty), the language, the unit (else what fits the values)."""
 
     title: str
     lang: Lang

@@ -1,0 +1,67 @@
+"""Colours for people who confuse red and green too: ecosystem types, and ramps for what rises and what has a sign.
+
+The ramps are Brewer's YlGnBu, YlOrBr and PuOr, which are safe for them and in grey; money has another ramp than
+quantities so that the two are not taken for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+QUANTITY = ("#ffffd9", "#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#0c2c84")
+MONEY = ("#ffffe5", "#fee391", "#fec44f", "#fe9929", "#ec7014", "#cc4c02", "#8c2d04")
+LESS = ("#fee0b6", "#fdb863", "#e08214", "#b35806", "#7f3b08")
+MORE = ("#d8daeb", "#b2abd2", "#8073ac", "#542788", "#2d004b")
+
+ECOSYSTEMS: Mapping[str, str] = {
+    "forest": "#1b6b3a",
+    "shrub": "#8fae5d",
+    "grassland": "#dfe99a",
+    "wetland": "#3b8ed0",
+    "cropland": "#f2b84b",
+    "garden": "#b07a2a",
+    "town": "#b5294e",
+    "desert": "#e9d8c0",
+    "other": "#8f8f99",
+}
+_UNKNOWN = "#ffffff"
+
+
+def ecosystem(name: str, types: Sequence[str]) -> str:
+    """The colour of an ecosystem type: its group's, paler the later it stands in the group among all `types`.
+
+    >>> ecosystem("forest", ["forest", "forest.bamboo", "shrub"])
+    '#1b6b3a'
+    """
+    group = name.partition(".")[0]
+    own = [one for one in types if one.partition(".")[0] == group]
+    at = own.index(name) / len(own) if name in own else 0.0
+    return mixed(ECOSYSTEMS.get(group, _UNKNOWN), 0.6 * at)
+
+
+def mixed(colour: str, white: float) -> str:
+    """A colour with a part of white, 0 to 1.
+
+    >>> mixed("#000000", 0.5)
+    '#808080'
+    """
+    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(part + (255 - part) * white):02x}" for part in parts)
+
+
+def spread(ramp: Sequence[str], count: int) -> list[str]:
+    """So many colours of a ramp, from its first to its last."""
+    return [ramp[round(k * (len(ramp) - 1) / max(1, count - 1))] for k in range(count)]
+
+
+def signed(breaks: Sequence[float], ramp: Sequence[str]) -> list[str]:
+    """A colour for each class between the breaks: of the ramp, or of two that part at zero where there are both signs.
+
+    >>> signed([-5.0, 0.0, 5.0], QUANTITY)[1:3] == [LESS[0], MORE[0]]
+    True
+    """
+    below = sum(limit <= 0 for limit in breaks)
+    above = len(breaks) + 1 - below
+    if not below:
+        return spread(ramp, above)
+    return [*reversed(spread(LESS, below)), *spread(MORE, above)]
