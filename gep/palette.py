@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-QUANTITY = ("#ffffd9", "#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#0c2c84")
-MONEY = ("#ffffe5", "#fee391", "#fec44f", "#fe9929", "#ec7014", "#cc4c02", "#8c2d04")
+QUANTITY = ("#edf5a9", "#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#0c2c84")
+MONEY = ("#fff3b0", "#fedb7a", "#fec44f", "#fe9929", "#ec7014", "#cc4c02", "#8c2d04")
 LESS = ("#fee0b6", "#fdb863", "#e08214", "#b35806", "#7f3b08")
 MORE = ("#d8daeb", "#b2abd2", "#8073ac", "#542788", "#2d004b")
 
@@ -24,19 +24,37 @@ ECOSYSTEMS: Mapping[str, str] = {
     "desert": "#e9d8c0",
     "other": "#8f8f99",
 }
+_TYPES: Mapping[str, str] = {
+    "forest.evergreen_broadleaf": "#0b4d2c",
+    "forest.deciduous_broadleaf": "#4c9a3f",
+    "forest.evergreen_needleleaf": "#1d7a6b",
+    "forest.deciduous_needleleaf": "#8aa83b",
+    "forest.mixed": "#74b58d",
+    "forest.bamboo": "#b5d96b",
+    "forest.sparse": "#c9e0c3",
+    "wetland.marsh": "#2f6f8f",
+    "wetland.lake": "#1f5fbf",
+    "wetland.reservoir": "#5c9be0",
+    "wetland.river": "#3b8ed0",
+    "wetland.open_water": "#3b8ed0",
+    "cropland.paddy": "#f8d98a",
+    "cropland.dry": "#e8a33d",
+}
 _UNKNOWN = "#ffffff"
 
 
 def ecosystem(name: str, types: Sequence[str]) -> str:
-    """The colour of an ecosystem type: its group's, paler the later it stands in the group among all `types`.
+    """The colour of an ecosystem type: its own, or its parent's, paler the later it stands there among all `types`.
 
-    >>> ecosystem("forest", ["forest", "forest.bamboo", "shrub"])
-    '#1b6b3a'
+    >>> ecosystem("forest.bamboo", []), ecosystem("wetland.canal", ["wetland", "wetland.canal"])
+    ('#b5d96b', '#76b0de')
     """
-    group = name.partition(".")[0]
-    own = [one for one in types if one.partition(".")[0] == group]
-    at = own.index(name) / len(own) if name in own else 0.0
-    return mixed(ECOSYSTEMS.get(group, _UNKNOWN), 0.6 * at)
+    known = {**ECOSYSTEMS, **_TYPES}
+    if name in known or "." not in name:
+        return known.get(name, _UNKNOWN)
+    parent = name.rpartition(".")[0]
+    own = [one for one in types if one.startswith(f"{parent}.") and one not in known]
+    return mixed(ecosystem(parent, types), 0.6 * (own.index(name) + 1) / (len(own) + 1) if name in own else 0.0)
 
 
 def mixed(colour: str, white: float) -> str:

@@ -54,6 +54,7 @@ def draw(width_cm: float, height_cm: float, alt: str, paint: Painter) -> Picture
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.image import imsave
 
     with _ONE_AT_A_TIME, _settings():
         figure = Figure(figsize=(width_cm / _CM, height_cm / _CM), dpi=DPI, layout="constrained")
@@ -63,7 +64,9 @@ def draw(width_cm: float, height_cm: float, alt: str, paint: Painter) -> Picture
         canvas.draw()  # type: ignore[no-untyped-call]
         raise_all(fonts.missing(_texts(figure)))  # also what ticks say, which drawing alone decides
         png, svg = io.BytesIO(), io.StringIO()
-        figure.savefig(png, format="png", metadata={"Software": None})
+        cells: Any = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+        unsaid: Any = {"Software": None}
+        imsave(png, cells, format="png", dpi=DPI, metadata=unsaid)
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return Picture(png.getvalue(), _own(svg.getvalue(), alt, tips), width_cm, height_cm, alt)
 
