@@ -40,7 +40,8 @@ _TYPES: Mapping[str, str] = {
     "cropland.paddy": "#f8d98a",
     "cropland.dry": "#e8a33d",
 }
-_UNKNOWN = "#ffffff"
+SAME = "#ffffff"  # where nothing has changed
+OTHER = "#7f7f7f"  # what is of no type
 
 
 def ecosystem(name: str, types: Sequence[str]) -> str:
@@ -51,7 +52,7 @@ def ecosystem(name: str, types: Sequence[str]) -> str:
     """
     known = {**ECOSYSTEMS, **_TYPES}
     if name in known or "." not in name:
-        return known.get(name, _UNKNOWN)
+        return known.get(name, OTHER)
     parent = name.rpartition(".")[0]
     own = [one for one in types if one.startswith(f"{parent}.") and one not in known]
     return mixed(ecosystem(parent, types), 0.6 * (own.index(name) + 1) / (len(own) + 1) if name in own else 0.0)
@@ -72,13 +73,15 @@ def spread(ramp: Sequence[str], count: int) -> list[str]:
     return [ramp[round(k * (len(ramp) - 1) / max(1, count - 1))] for k in range(count)]
 
 
-def signed(breaks: Sequence[float], ramp: Sequence[str]) -> list[str]:
+def signed(breaks: Sequence[float], ramp: Sequence[str], *, rising: bool = True) -> list[str]:
     """A colour for each class between the breaks: of the ramp, or of two that part at zero where there are both signs.
+
+    `rising` says that the last class is above zero, as it is unless all is below.
 
     >>> signed([-5.0, 0.0, 5.0], QUANTITY)[1:3] == [LESS[0], MORE[0]]
     True
     """
-    below = sum(limit <= 0 for limit in breaks)
+    below = sum(limit <= 0 for limit in breaks) + (not rising)
     above = len(breaks) + 1 - below
     if not below:
         return spread(ramp, above)

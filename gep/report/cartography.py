@@ -7,7 +7,7 @@ is known: a map that is published in China needs one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +34,18 @@ _EDGE, _SIDE, _HEAD, _FOOT = 0.25, 4.3, 0.95, 1.55  # margins, the column of the
 _LOWEST, _HIGHEST = 6.5, 14.5  # of the map itself, cm
 _ROW, _MORE, _COLUMNS = 0.5, 0.28, 21  # height of a legend's row and of a further line, cm; letters in a line
 _AROUND_LEGEND = 3.7  # north arrow above and scale bar below it, cm
+_FINEST = 0.004  # what of a border is drawn, cm: a third of a dot of the PNG
 _AROUND = 0.04  # of the zones' extent, on each side
-MISSING, ELSEWHERE = "#a6a6a6", "#f3f3f0"
+MISSING, ELSEWHERE = "#9a9a9a", "#e6e6e6"
 _MOST_TYPES = 13  # that a legend can hold
 _TOWNSHIP = "township"
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What stands around a map: title, language, source and notice, the review number or "", words for the pointer.
+    """What stands around a map: title, language, source and notice, the review number or "".
 
-    `told` gives a text for a zone's code; `crs` is that of the borders and the map.
+    `told` gives a figure in `told_unit` for a zone's code; `crs` is that of the borders and the map.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Sheet:
     notice: str = ""
     review: str = ""
     told: Mapping[str, str] = field(default_factory=dict)
+    told_unit: str = ""
 
     @property
     def units(self) -> list[Border]:
@@ -77,6 +79,7 @@ class _Entry:
 class _Legend:
     heading: str
     entries: Sequence[_Entry]
+    note: str = ""
 
 
 def classed(surface: Surface, scale: Scale, sheet: Sheet, scope: NDArray[np.bool_] | None = None) -> Picture:
@@ -125,7 +128,8 @@ def by_zone(values: Mapping[str, float | None], scale: Scale, sheet: Sheet) -> P
     entries = [_Entry(*pair) for pair in zip(scale.colours, scale.labels(sheet.lang), strict=True)][::-1]
     if None in values.values():
         entries.append(_Entry(MISSING, say("atlas-missing", sheet.lang)))
-    return _drawn(inks, _Legend(scale.unit, entries), sheet)
+    note = say("atlas-figures", sheet.lang, unit=sheet.told_unit) if sheet.told_unit else ""
+    return _drawn(inks, _Legend(scale.unit, entries, note), sheet)
 
 
 def _type_name(name: str, lang: Lang) -> str:
@@ -161,6 +165,7 @@ class _Frame:
 
 def _drawn(what: _Image | Mapping[str, str], legend: _Legend, sheet: Sheet) -> Picture:
     frame = _framed(sheet, _tall(legend))
+    sheet = replace(sheet, borders=_drawable(sheet.borders, _FINEST * frame.ground / frame.metres[0]))
     height = frame.bottom + frame.high + _HEAD
 
     def paint(figure: Figure) -> Mapping[str, str]:
@@ -180,10 +185,16 @@ def _drawn(what: _Image | Mapping[str, str], legend: _Legend, sheet: Sheet) -> P
     return draw(WIDTH, height, alt, paint)
 
 
+def _drawable(borders: Sequence[Border], finest: float) -> list[Border]:
+    """Borders without what is too fine to be seen; one that would vanish stays as it is."""
+    plain = shapely.simplify([one.shape for one in borders], finest)
+    return [replace(b, shape=b.shape if shape.is_empty else shape) for b, shape in zip(borders, plain, strict=True)]
+
+
 def _tall(legend: _Legend) -> float:
     """How much room a legend takes, cm."""
     lines = sum(len(_filled(entry.label, _COLUMNS)) - 1 for entry in legend.entries)
-    return 0.9 + _ROW * len(legend.entries) + _MORE * lines
+    return 0.9 + _ROW * (len(legend.entries) + bool(legend.note)) + _MORE * lines
 
 
 def _framed(sheet: Sheet, legend: float) -> _Frame:
@@ -238,12 +249,15 @@ def _ground(ax: Axes, what: _Image | Mapping[str, str], sheet: Sheet) -> dict[st
     if isinstance(what, _Image):
         west, south, east, north = what.bounds
         image = ax.imshow(what.cells, extent=(west, east, south, north), interpolation="nearest", aspect="auto")
-        image.set_clip_path(PathPatch(_outline(_whole(sheet)), transform=ax.transData))
+        image.set_clip_path(
+            PathPatch(_outline(_union(tuple(one.shape.wkb for one in sheet.units))), transform=ax.transData)
+        )
     for at, zone in enumerate(sheet.units):
         gid = f"zone-{at}"
         ink = "none" if isinstance(what, _Image) else what.get(zone.code, MISSING)
         ax.add_patch(PathPatch(_outline(zone.shape), facecolor=ink, edgecolor="none", gid=gid))
-        tips[gid] = ": ".join(filter(None, (zone.name[sheet.lang], sheet.told.get(zone.code, ""))))
+        figure = f"{sheet.told[zone.code]} {sheet.told_unit}" if zone.code in sheet.told else ""
+        tips[gid] = ": ".join(filter(None, (zone.name[sheet.lang], figure)))
     return tips
 
 
@@ -274,19 +288,27 @@ def _rings(part: Any) -> Iterator[Any]:
         yield from (oriented.exterior, *oriented.interiors)
 
 
-def _whole(sheet: Sheet) -> Any:
-    return shapely.union_all([one.shape for one in sheet.units])
-
-
 def _inside(surface: Surface, sheet: Sheet) -> NDArray[np.bool_]:
     """The cells whose centres are in the zones."""
-    rows, cols = surface.values.shape
-    west, south, east, north = surface.bounds
+    return _centres_inside(surface.bounds, surface.values.shape, tuple(one.shape.wkb for one in sheet.units))
+
+
+@lru_cache(maxsize=8)
+def _centres_inside(
+    bounds: tuple[float, float, float, float], shape: tuple[int, ...], wkbs: tuple[bytes, ...]
+) -> NDArray[np.bool_]:
+    rows, cols = shape
+    west, south, east, north = bounds
     x = west + (np.arange(cols) + 0.5) * (east - west) / cols
     y = north - (np.arange(rows) + 0.5) * (north - south) / rows
-    whole = _whole(sheet)
+    whole = _union(wkbs)
     shapely.prepare(whole)
     return np.asarray(shapely.contains_xy(whole, *np.meshgrid(x, y)))
+
+
+@lru_cache(maxsize=8)
+def _union(wkbs: tuple[bytes, ...]) -> Any:
+    return shapely.union_all(shapely.from_wkb(np.array(wkbs, dtype=object)))
 
 
 # --- beside and below ----------------------------------------------------------------------------------------------
@@ -309,6 +331,7 @@ def _column(page: Axes, frame: _Frame, legend: _Legend, lang: Lang) -> None:
         page.add_patch(Rectangle((left, at - 0.17), 0.72, 0.34, facecolor=entry.colour, edgecolor=PALE, linewidth=0.4))
         page.text(left + 0.87, at, "\n".join(rows), size=8, va="center", linespacing=0.95)
         at -= _MORE * (len(rows) - 1) / 2
+    page.text(left, at - _ROW, legend.note, size=8, va="center", color=PALE)
     _bar(page, frame, left)
 
 
@@ -405,5 +428,6 @@ def _name(ax: Axes, zone: Border, said: tuple[str, str, float]) -> Any:
         size=size,
         ha="center",
         va="center",
+        linespacing=1.35,
         path_effects=[withStroke(linewidth=2.0, foreground="white")],
     )

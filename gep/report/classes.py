@@ -21,6 +21,7 @@ from gep.words import Lang, say
 Floats = NDArray[np.float64]
 
 CLASSES = 6
+_NOTHING = (-1e-300, 0.0)  # the class of what is zero and nothing else
 _PLAY = 0.3  # how far a limit may move, as a part of the class beside it
 _RARE = 0.01  # a sign that so few cells have gets no classes of its own
 
@@ -40,11 +41,15 @@ class Scale:
 
     def labels(self, lang: Lang) -> list[str]:
         """What the legend says of each class."""
-        shown = [number(limit) for limit in self.breaks]
-        if not shown:
+        if not self.breaks:
             return [number(self.only) if self.only is not None else say("atlas-all", lang)]
-        middle = [say("map-class", lang, low=a, high=b) for a, b in pairwise(shown)]
-        return [f"≤ {shown[0]}", *middle, f"> {shown[-1]}"]
+        middle = [
+            say("atlas-unchanged", lang)
+            if (a, b) == _NOTHING
+            else say("map-class", lang, low=number(a), high=number(b))
+            for a, b in pairwise(self.breaks)
+        ]
+        return [f"≤ {number(self.breaks[0])}", *middle, f"> {number(self.breaks[-1])}"]
 
 
 def number(value: float) -> str:
@@ -53,15 +58,33 @@ def number(value: float) -> str:
     >>> number(1234.5), number(-0.002)
     ('1,234.5', '−0.002')
     """
-    return f"{value:,.6g}".replace("-", "−")
+    return "0" if abs(value) < 1e-200 else f"{value:,.6g}".replace("-", "−")
 
 
-def scale(surfaces: Iterable[Floats], ramp: Sequence[str], unit: str, *, change: bool = False) -> Scale:
+def scale(surfaces: Iterable[Floats], ramp: Sequence[str], unit: str) -> Scale:
     """The classes for one or several maps that are to be compared; NaN is not counted."""
-    values = np.concatenate([np.empty(0), *(one[np.isfinite(one)] for one in surfaces)])
-    limits = tuple(_of_change(values) if change else _limits(values))
+    values = _finite(surfaces)
+    limits = tuple(_limits(values))
     only = float(values[0]) if values.size and not limits else None
-    return Scale(limits, tuple(palette.signed(limits, ramp)), unit, only)
+    rising = not values.size or float(values.max()) > 0 or not float(values.min()) < 0
+    return Scale(limits, tuple(palette.signed(limits, ramp, rising=rising)), unit, only)
+
+
+def of_change(change: Floats, unit: str) -> Scale:
+    """The classes of a difference: limits that are the same on both sides of zero, and a class of what is unchanged."""
+    values = _finite([change])
+    sizes = np.abs(values[values != 0])
+    limits = _equal(sizes, CLASSES // 2)
+    if not sizes.size:
+        return Scale((), (palette.SAME,), unit, 0.0 if values.size else None)
+    lower, upper = [-limit for limit in reversed(limits)], limits
+    breaks = (*lower, *_NOTHING, *upper)
+    below, above = palette.spread(palette.LESS, len(limits) + 1), palette.spread(palette.MORE, len(limits) + 1)
+    return Scale(breaks, (*reversed(below), palette.SAME, *above), unit)
+
+
+def _finite(surfaces: Iterable[Floats]) -> Floats:
+    return np.concatenate([np.empty(0), *(one[np.isfinite(one)] for one in surfaces)])
 
 
 def _limits(values: Floats) -> list[float]:
@@ -84,15 +107,6 @@ def _equal(values: Floats, count: int) -> list[float]:
     low, high = (np.quantile(values, parts + sign * _PLAY / count) for sign in (-1, 1))
     limits = {roundest(float(a), float(b)) for a, b in zip(low, high, strict=True)}
     return sorted(limit for limit in limits if values.min() <= limit < values.max())
-
-
-def _of_change(values: Floats) -> list[float]:
-    """Limits that are the same above zero and below."""
-    sizes = np.abs(values[values != 0])
-    if not sizes.size:
-        return []
-    limits = _equal(sizes, CLASSES // 2)
-    return sorted({0.0, *limits, *(-limit for limit in limits)})
 
 
 def roundest(low: float, high: float) -> float:

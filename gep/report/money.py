@@ -63,4 +63,4 @@ def share(value: Value, whole: Decimal) -> str:
     """A part in per cent of a whole, one decimal; nothing where the part is missing or the whole not above zero."""
     if value is None or whole <= 0:
         return ""
-    return f"{(100 * value / whole).quantize(Decimal('0.1'), ROUND_HALF_UP)}%".replace("-", "−")
+    return f"{(100 * value / whole).quantize(Decimal('0.1'), ROUND_HALF_UP) + 0:f}%".replace("-", "−")
