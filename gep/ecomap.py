@@ -27,6 +27,7 @@ from gep.grid import Window
 from gep.mosaic import entries, largest
 from gep.stack import read
 from gep.tables import ecosystem_types
+from gep.tiles import TILE
 from gep.words import say
 
 NAME = "ecosystem"
@@ -34,7 +35,7 @@ _CODEC = {
     "driver": "COG",
     "COMPRESS": "ZSTD",
     "LEVEL": "9",
-    "BLOCKSIZE": str(maps.TILE),
+    "BLOCKSIZE": str(TILE),
     "OVERVIEW_RESAMPLING": "MODE",
     "BIGTIFF": "IF_SAFER",
     "NUM_THREADS": "1",
@@ -76,7 +77,7 @@ def _plain(plan: Plan, path: Path, tags: Mapping[str, str]) -> list[str]:
     counts = np.zeros(256, np.int64)
     shape = {"width": grid.cols, "height": grid.rows, "count": 1, "dtype": "uint8", "nodata": 0}
     place = {"crs": grid.crs, "transform": rasterio.Affine(*grid.transform)}
-    tiles = {"tiled": True, "blockxsize": maps.TILE, "blockysize": maps.TILE, "BIGTIFF": "IF_SAFER"}
+    tiles = {"tiled": True, "blockxsize": TILE, "blockysize": TILE, "BIGTIFF": "IF_SAFER"}
     with rasterio.open(path, "w", driver="GTiff", **shape, **place, **tiles) as dataset:
         for _, window in plan.windows():
             cells = codes[np.array(plan.ecosystem_of)[_classes(plan, window)]]

@@ -158,7 +158,8 @@ def evaluate(plan: Plan, number: int, window: Window) -> Sums:
     if plan.spool is not None:
         shape = (window.rows, window.cols)
         parts = {key: made[i].reshape(shape) for i, key in enumerate(plan.mapped)}
-        maps.write_part(plan.spool, number, window, parts, sums.to_bytes())
+        tiled = maps.tiled(plan.grid, *plan.block)
+        maps.write_part(plan.spool, number, window, parts, sums.to_bytes(), tiled=tiled)
     return sums
 
 

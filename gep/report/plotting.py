@@ -22,6 +22,7 @@ UP, DOWN, WHOLE = "#0072b2", "#d55e00", "#4d4d4d"
 _LABEL = 30  # columns before a label is broken
 _FIGURE = 0.022  # of the axis, what a letter of a figure beside a bar takes
 _FLAT = 0.08  # changes below this part of the level cannot be seen on an axis from zero
+_PIECES = r"（[^）]{1,10}）|[\x21-\u024f]+\s?|.[，、。；：）～]?"  # what of a label stays together
 _MARKS = "osD^vP<X"
 _PAPER: Mapping[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
 _UNKNOWN: Mapping[str, Any] = {"facecolor": "white", "edgecolor": "#7f7f7f", "hatch": "////", "linewidth": 0.6}
@@ -50,7 +51,7 @@ def wrapped(label: str, columns: int = _LABEL) -> str:
     '水源涵养与\n洪水调蓄'
     """
     lines = [""]
-    for piece in re.findall(r"[\x21-\u024f]+\s?|.", label):
+    for piece in re.findall(_PIECES, label):
         if lines[-1] and width(lines[-1] + piece.rstrip()) > columns:
             lines.append("")
         lines[-1] += piece
