@@ -20,7 +20,7 @@ ECOSYSTEMS: Mapping[str, str] = {
     "wetland": "#3b8ed0",
     "cropland": "#f2b84b",
     "garden": "#b07a2a",
-    "town": "#b5294e",
+    "town": "#d6336c",
     "desert": "#e9d8c0",
     "other": "#8f8f99",
 }

@@ -93,8 +93,8 @@ def stacked(
     def paint(figure: Figure) -> Mapping[str, str]:
         return plotting.stack(_framed(figure, frame, unit), sums, parts, unit, frame.lang)
 
-    spoken = [(label, value) for label, value, _ in sums]
-    return draw(WIDTH, _height(len(labels)) + 1.2, _alt(frame, unit, spoken), paint)
+    spoken = [f"{label} {plotting.summed(value, lacking, unit, frame.lang)}" for label, value, lacking in sums]
+    return draw(WIDTH, _height(len(labels)) + 1.2, _said(frame, unit, spoken), paint)
 
 
 def years(labels: Sequence[str], series: Mapping[str, Sequence[Value]], frame: Frame) -> Picture:
@@ -168,5 +168,8 @@ def _framed(figure: Figure, frame: Frame, unit: Unit, along: str = "x") -> Axes:
 
 def _alt(frame: Frame, unit: Unit, rows: Iterable[Row]) -> str:
     """What a chart shows, in words."""
-    said = [f"{label} {unit.show(value, frame.lang)}" for label, value in rows]
-    return say("picture-alt", frame.lang, title=frame.title, unit=unit.name, rows="; ".join(said))
+    return _said(frame, unit, [f"{label} {unit.show(value, frame.lang)}" for label, value in rows])
+
+
+def _said(frame: Frame, unit: Unit, figures: Sequence[str]) -> str:
+    return say("picture-alt", frame.lang, title=frame.title, unit=unit.name, rows="; ".join(figures))

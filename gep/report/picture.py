@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +60,11 @@ def draw(width_cm: float, height_cm: float, alt: str, paint: Painter) -> Picture
     with _ONE_AT_A_TIME, _settings():
         figure = Figure(figsize=(width_cm / _CM, height_cm / _CM), dpi=DPI, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        tips = paint(figure)
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "Glyph .* missing"
+            )  # of painters that measure texts: they are checked next
+            tips = paint(figure)
         raise_all(fonts.missing(_texts(figure)))
         canvas.draw()  # type: ignore[no-untyped-call]
         raise_all(fonts.missing(_texts(figure)))  # also what ticks say, which drawing alone decides

@@ -83,7 +83,7 @@ def stack(
     `sums` are label, sum and how many parts are missing: then a hatched piece stands before the sum.
     """
     columns = list(zip(*(values for _, values in series.values()), strict=True))
-    figures = [_summed(value, lacking, unit, lang) for _, value, lacking in sums]
+    figures = [summed(value, lacking, unit, lang) for _, value, lacking in sums]
     ends = [total(v for v in column if v is not None and (v > 0) is up) for column in columns for up in (True, False)]
     span = _room(ax, ends, unit, max(map(width, figures), default=0) + 3)
     tips: dict[str, str] = {}
@@ -116,7 +116,7 @@ def _parts(
     return edge[True]
 
 
-def _summed(value: Value, lacking: int, unit: Unit, lang: Lang) -> str:
+def summed(value: Value, lacking: int, unit: Unit, lang: Lang) -> str:
     """The sum of what is known, and that it is not all where something is missing."""
     if value is None or not lacking:
         return unit.show(value, lang)
