@@ -16,7 +16,6 @@ import pyproj
 import pytest
 import rasterio
 import shapely
-import shapely.ops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -188,7 +187,7 @@ def test_a_review_number_is_printed_in_its_place(monkeypatch: pytest.MonkeyPatch
 def test_the_scale_is_that_of_the_ground(crs: str) -> None:
     """The oracle is the geodesic between two points of a known distance on the sheet."""
     to = pyproj.Transformer.from_crs("EPSG:4522", crs, always_xy=True).transform
-    borders = [replace(b, shape=shapely.ops.transform(to, b.shape)) for b in BORDERS]
+    borders = [replace(b, shape=shapely.transform(b.shape, to, interleaved=False)) for b in BORDERS]
     frame = cartography._framed(sheet(borders=borders, crs=pyproj.CRS(crs).to_wkt()), 2.0)
     middle = (frame.world[1] + frame.world[3]) / 2
     ends = pyproj.Transformer.from_crs(crs, "EPSG:4490", always_xy=True).transform(

@@ -284,7 +284,7 @@ def _outline(shape: Any) -> Any:
 
 def _rings(part: Any) -> Iterator[Any]:
     if isinstance(part, shapely.Polygon) and not part.is_empty:
-        oriented = shapely.geometry.polygon.orient(part)
+        oriented = shapely.orient_polygons(part)
         yield from (oriented.exterior, *oriented.interiors)
 
 
