@@ -140,6 +140,15 @@ def test_counties_have_the_colours_of_their_figures() -> None:
     assert re.findall(r"<title>(.*?)</title>", picture.svg) == ["西县: 1.00 亿元", "东县: 缺 亿元"]
 
 
+def test_a_border_is_seen_on_dark_and_on_pale_cells() -> None:
+    for ink in ("#111111", "#eeeeee"):
+        picture = cartography.classed(halves(1.0, 1.0), Scale((), (ink,), "", 1.0), sheet())
+        across = LEFT + SIDE + np.arange(-400, 400, 20)
+        levels = [int(at(picture, sheet(), x, TOP - 0.8 * SIDE)[1:3], 16) for x in across]
+        assert max(levels) > 0xE0
+        assert min(levels) < 0x40
+
+
 def test_a_zone_within_another_is_a_hole_of_it() -> None:
     inner = shapely.box(LEFT + 5_000, TOP - 35_000, LEFT + 15_000, TOP - 25_000)
     borders = [replace(BORDERS[0], shape=WEST.difference(inner)), replace(BORDERS[1], shape=inner)]

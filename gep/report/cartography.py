@@ -35,6 +35,7 @@ _LOWEST, _HIGHEST = 6.5, 14.5  # of the map itself, cm
 _ROW, _MORE, _COLUMNS = 0.5, 0.28, 21  # height of a legend's row and of a further line, cm; letters in a line
 _AROUND_LEGEND = 3.7  # north arrow above and scale bar below it, cm
 _FINEST = 0.004  # what of a border is drawn, cm: a third of a dot of the PNG
+_WIDE_ENOUGH = 0.7  # the room at a centroid, of that at the widest place
 _AROUND = 0.04  # of the zones' extent, on each side
 MISSING, ELSEWHERE = "#9a9a9a", "#e6e6e6"
 _MOST_TYPES = 13  # that a legend can hold
@@ -265,11 +266,10 @@ def _outlines(ax: Axes, sheet: Sheet) -> None:
     """Borders, those of the townships thinner, on a white rim that keeps them apart from any colour."""
     from matplotlib.patches import PathPatch
 
-    for zones, line in ((sheet.towns, 0.4), (sheet.units, 1.1)):
-        for rim in (True, False) if zones is sheet.units else (False,):
-            for zone in zones:
-                ink, wide = ("white", line + 1.0) if rim else (INK, line)
-                ax.add_patch(PathPatch(_outline(zone.shape), facecolor="none", edgecolor=ink, linewidth=wide))
+    lines = [(sheet.towns, INK, 0.4), (sheet.units, "white", 2.1), (sheet.units, INK, 1.1)]
+    for zones, ink, wide in lines:
+        for zone in zones:
+            ax.add_patch(PathPatch(_outline(zone.shape), facecolor="none", edgecolor=ink, linewidth=wide))
 
 
 def _outline(shape: Any) -> Any:
@@ -394,16 +394,17 @@ def _projection(sheet: Sheet) -> str:
 
 
 def _names(figure: Figure, ax: Axes, sheet: Sheet, figures: Mapping[str, str]) -> None:
-    """Names (and figures by code) where their zones are widest.
+    """Names (and figures by code) in the middle of their zones.
 
     One that would cover another moves up or down, and a township's stays away where that does not help.
     """
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     taken: list[Any] = []
-    for zones, size, must in ((sheet.units, 8.5, True), (sheet.towns, 6.0, False)):
+    near, far = (0.0, 1.0, -1.0), (0.0, 1.3, -1.3, 2.6, -2.6)
+    for zones, size, steps, must in ((sheet.units, 8.5, far, True), (sheet.towns, 6.0, near, False)):
         for zone in sorted(zones, key=lambda one: -one.shape.area):
             text = _name(ax, zone, (zone.name[sheet.lang], figures.get(zone.code, ""), size))
-            for step in (0.0, 1.3, -1.3, 2.6, -2.6):
+            for step in steps:
                 text.set_position((0, step * size))
                 box = text.get_window_extent(renderer)
                 if not any(box.overlaps(other) for other in taken):
@@ -414,10 +415,18 @@ def _names(figure: Figure, ax: Axes, sheet: Sheet, figures: Mapping[str, str]) -
                 text.set_visible(must)
 
 
+def _middle(shape: Any) -> Any:
+    """Where a name stands: the centroid, unless the zone is much wider somewhere else."""
+    radius = shapely.maximum_inscribed_circle(shape)
+    centroid = shape.centroid
+    central = shape.contains(centroid) and shape.boundary.distance(centroid) > _WIDE_ENOUGH * radius.length
+    return centroid if central else shapely.get_point(radius, 0)
+
+
 def _name(ax: Axes, zone: Border, said: tuple[str, str, float]) -> Any:
     from matplotlib.patheffects import withStroke
 
-    middle = shapely.get_point(shapely.maximum_inscribed_circle(zone.shape), 0)
+    middle = _middle(zone.shape)
     name, figure, size = said
     rows = [*(_filled(name, 16) if width(name) > 18 else [name]), *([figure] if figure else [])]
     return ax.annotate(
