@@ -283,7 +283,8 @@ def test_a_change_has_the_same_limits_on_both_sides_and_a_class_of_what_is_uncha
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e6))
 def test_the_roundest_number_lies_between(low: float, width: float) -> None:
     high = low + width
-    assert low - abs(low) * 1e-9 <= classes.roundest(low, high) <= high + abs(high) * 1e-9
+    near = max(abs(low), abs(high)) * 1e-9 + 1e-150
+    assert low - near <= classes.roundest(low, high) <= high + near
 
 
 # --- colours -------------------------------------------------------------------------------------------------------

@@ -155,7 +155,9 @@ def test_the_same_chart_is_the_same_bytes(lang: Lang) -> None:
 
 
 def test_the_users_settings_and_the_systems_fonts_do_not_show(tmp_path: Path) -> None:
-    (tmp_path / "matplotlibrc").write_text("font.size: 30\nsvg.fonttype: none\nfont.family: serif\n", "utf-8")
+    (tmp_path / "matplotlibrc").write_text(
+        "font.size: 30\nsvg.fonttype: none\nfont.family: serif\nfigure.facecolor: red\n", "utf-8"
+    )
     code = (
         "from decimal import Decimal as D\nfrom gep.report import charts\nimport hashlib\n"
         "p = charts.bars([('沐川县', D(10) ** 9)], charts.Frame('标题', 'zh'))\n"

@@ -112,6 +112,7 @@ def test_ecosystem_types_are_those_of_the_land_cover(maps: Path) -> None:
 def test_a_large_ecosystem_map_is_a_cog_with_overviews_of_the_most_frequent_type(tmp_path: Path) -> None:
     times = 8
     big = {name: np.kron(values, np.ones((times, times), values.dtype)) for name, values in layers().items()}
+    big["land_cover"] = np.roll(big["land_cover"], (1, 1), (0, 1))  # borders of types lie within boxes of two by two
     stack = write_stack(tmp_path / "s", rasters=big, transform=PLACE @ rasterio.Affine.scale(1 / times))
     out = account.account(Request(stack), Options(tmp_path / "out", partial=True, workers=2))
     with rasterio.open(tmp_path / "out" / "maps" / "ecosystem_2020.tif") as dataset:
@@ -120,7 +121,10 @@ def test_a_large_ecosystem_map_is_a_cog_with_overviews_of_the_most_frequent_type
         whole, offset = dataset.read(1), int(dataset.get_tag_item("IFD_OFFSET", "TIFF", 1))
     with rasterio.open(tmp_path / "out" / "maps" / "ecosystem_2020.tif", OVERVIEW_LEVEL=0) as dataset:
         assert offset < int(dataset.get_tag_item("IFD_OFFSET", "TIFF", 1))
-        assert np.array_equal(dataset.read(1), whole[::2, ::2])  # blocks of 8 equal cells: the mode is any of them
+        boxes = whole.reshape(360, 2, 480, 2).swapaxes(1, 2).reshape(360, 480, 4)
+        counts = (boxes[..., None] == boxes[..., None, :]).sum(axis=2) * (boxes > 0)  # what has no type has no say
+        most = np.where(counts == counts.max(axis=2, keepdims=True), boxes, 0)
+        assert (dataset.read(1)[..., None] == most).any(axis=2).all()
     one = Atlas(tmp_path / "out" / "maps", out.run, "2020", (), "zh")
     shapes = {surfaces.read(path).values.shape for path in one.folder.glob("*.tif")}
     assert shapes == {(720, 960)}  # every map is read at one level, or none could be laid over another

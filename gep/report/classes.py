@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 CLASSES = 6
 _NOTHING = (-1e-300, 0.0)  # the class of what is zero and nothing else
+_LEAST = 1e-200  # smaller numbers have no round ones
 _PLAY = 0.3  # how far a limit may move, as a part of the class beside it
 _RARE = 0.01  # a sign that so few cells have gets no classes of its own
 
@@ -58,7 +59,7 @@ def number(value: float) -> str:
     >>> number(1234.5), number(-0.002)
     ('1,234.5', '−0.002')
     """
-    return "0" if abs(value) < 1e-200 else f"{value:,.6g}".replace("-", "−")
+    return "0" if abs(value) < _LEAST else f"{value:,.6g}".replace("-", "−")
 
 
 def scale(surfaces: Iterable[Floats], ramp: Sequence[str], unit: str) -> Scale:
@@ -117,7 +118,7 @@ def roundest(low: float, high: float) -> float:
     """
     if low <= 0 <= high:
         return 0.0
-    for step in _steps(max(abs(low), abs(high))):
+    for step in _steps(max(abs(low), abs(high), _LEAST)):
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if first <= last:
             middle = min(max(round((low + high) / 2 / step), first), last)
