@@ -257,7 +257,8 @@ def _ground(ax: Axes, what: _Image | Mapping[str, str], sheet: Sheet) -> dict[st
         gid = f"zone-{at}"
         ink = "none" if isinstance(what, _Image) else what.get(zone.code, MISSING)
         ax.add_patch(PathPatch(_outline(zone.shape), facecolor=ink, edgecolor="none", gid=gid))
-        figure = f"{sheet.told[zone.code]} {sheet.told_unit}" if zone.code in sheet.told else ""
+        figure = sheet.told.get(zone.code, "")
+        figure += f" {sheet.told_unit}" if figure[-1:].isdigit() else ""  # what is missing has no unit
         tips[gid] = ": ".join(filter(None, (zone.name[sheet.lang], figure)))
     return tips
 
