@@ -27,6 +27,8 @@ import shapely
 
 from gep import (
     __version__,
+    borders,
+    ecomap,
     engine,
     entries,
     exports,
@@ -37,6 +39,7 @@ from gep import (
     maps,
     plausibility,
     prices,
+    qgis,
     rasters,
     shipped,
     stack,
@@ -57,6 +60,16 @@ from gep.resolve import Graph
 Progress = Callable[[str, int, int], None]
 
 Broken = Mapping[str, tuple[Problem, ...]]
+
+# Names of the CF standard table for quantities that have one, in units that can be turned into its own.
+STANDARD_NAMES: Mapping[str, str] = {
+    "elevation": "surface_altitude",
+    "ndvi": "normalized_difference_vegetation_index",
+    "npp": "net_primary_productivity_of_biomass_expressed_as_carbon",
+    "precipitation": "lwe_precipitation_rate",
+    "relative_humidity": "relative_humidity",
+    "temperature": "air_temperature",
+}
 
 # What the numbers depend on beside this program.
 _LIBRARIES = ("numpy", "numba", "rasterio", "pyproj", "shapely", "pyogrio")
@@ -226,6 +239,7 @@ def _account(request: Request, options: Options, progress: Progress) -> Outcome:
         asked = _asked(request, checked, options)
         run = _commit(_accounted(checked, prepared, sums), determined, (database, options), checked, asked)
         files = [_final(path, options.out / "maps" / path.name) for path in made]
+        files += [qgis.write(options.out / "maps")] if made else []
         files.append(options.out / "ledger.csv")
         with Ledger.open(database, create=False) as opened:
             exports.export(opened, files[-1], "csv", run=run.id)
@@ -395,28 +409,53 @@ def _maps(
         for done, path in enumerate(pool.map(make, jobs), 1):
             made += [path, *([path.with_suffix(".qml")] if path.with_suffix(".qml").exists() else [])]
             progress("maps", done, len(jobs))
-    return made
+    return [*made, *_beside_maps(checked.inputs, prepared, folder, run)]
+
+
+def _beside_maps(inputs: Inputs, prepared: Mapping[str, Prepared], folder: Path, run: str) -> Iterator[Path]:
+    """What a reader of the maps needs beside them: the ecosystem types of each year, and the zones."""
+    for year, one in prepared.items():
+        said = {"quantity": ecomap.NAME, **ecomap.names(), "units": "1", **_said(inputs, year), "run": run}
+        yield from ecomap.write(one.plan, folder / f"{ecomap.NAME}_{file_label(year)}.tif", said)
+    yield borders.write(folder / borders.FILE, [inputs.zones], inputs.stack.grid.crs)
 
 
 def map_tags(inputs: Inputs, graph: Graph, quantity: str, year: str) -> dict[str, str]:
-    """What a map says of itself."""
+    """What a map says of itself, names as in the CF conventions."""
     row = quantities()[quantity]
     node = graph.nodes[quantity]
-    tags = {
+    source = chosen(node).source if node.via == "formula" else ""
+    standard = STANDARD_NAMES.get(quantity)
+    return {
+        "quantity": quantity,
         "long_name": row.en,
         "long_name_zh": row.zh,
+        **({"standard_name": standard} if standard else {}),
         "units": row.unit,
-        "year": year,
         "method": node.method or node.via,
+        **_counted(inputs, quantity),
+        **_said(inputs, year, source),
     }
-    source = chosen(node).source if node.via == "formula" else ""
+
+
+def _counted(inputs: Inputs, quantity: str) -> dict[str, str]:
+    """The service that counts a quantity, its class and its place in the standard; nothing where none does."""
+    items = [(service, item) for service in inputs.profile.services.values() for item in service.items]
+    found = next(((at, service) for at, (service, item) in enumerate(items) if item.quantity == quantity), None)
+    return {"service": found[1].id, "class": found[1].cls, "position": str(found[0])} if found else {}
+
+
+def _said(inputs: Inputs, year: str, source: str = "") -> dict[str, str]:
+    """What every map of a year says."""
     notice = inputs.stack.notice or {}
-    return (
-        tags
-        | {"source": f"{inputs.stack.title}; {source}", "program": f"gep {__version__}"}
-        | ({"notice": notice["en"], "notice_zh": notice["zh"]} if notice else {})
-        | ({"climate": f"mean of {', '.join(inputs.climate)}"} if inputs.climate else {})
-    )
+    return {
+        "year": year,
+        "profile": inputs.profile.id,
+        "source": f"{inputs.stack.title}; {source}" if source else inputs.stack.title,
+        "program": f"gep {__version__}",
+        **({"notice": notice["en"], "notice_zh": notice["zh"]} if notice else {}),
+        **({"climate": f"mean of {', '.join(inputs.climate)}"} if inputs.climate else {}),
+    }
 
 
 def _determined(checked: Checked, prepared: Mapping[str, Prepared]) -> dict[str, Any]:

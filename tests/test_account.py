@@ -51,7 +51,7 @@ def test_every_file_is_there_and_nothing_else(done: Outcome) -> None:
     out = Path(done.database).parent
     assert not [p for p in out.iterdir() if p.name.startswith(".")]
     assert {p.name for p in out.iterdir()} == {"ledger.sqlite", "ledger.csv", "maps"}
-    assert {p.suffix for p in (out / "maps").iterdir()} == {".tif", ".qml"}
+    assert {p.suffix for p in (out / "maps").iterdir()} == {".tif", ".qml", ".gpkg", ".qgs"}
 
 
 def test_lines_carry_quantity_price_value_area_and_status(done: Outcome, rows_of: Rows) -> None:

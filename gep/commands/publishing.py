@@ -1,0 +1,29 @@
+"""Commands that make what is published from a ledger and its maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gep.options import FOLDER, Language, asked_year, language, ledger_option, progress
+
+
+@click.command(cls=Language)
+@ledger_option
+@click.option("--maps", type=FOLDER, required=True, help="The folder of the account's maps.")
+@asked_year
+@click.option("--run", default="", help="One of several runs that have the year.")
+@click.option("--out", type=FOLDER, default=Path("pictures"), show_default=True)
+@click.option("--review", default="", metavar="NUMBER", help="The maps' review number (审图号), once there is one.")
+def pictures(database: str, maps: Path, out: Path, **asked: Any) -> None:
+    """Every map and chart of a year as PNG and SVG, from the ledger and its maps alone."""
+    from gep.report import gallery
+
+    with progress() as show:
+        made = gallery.write(gallery.Asked(database, maps, lang=language(), **asked), out, show)
+    click.echo("\n".join(str(path) for path in made))
+
+
+COMMANDS = (pictures,)

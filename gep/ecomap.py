@@ -1,0 +1,143 @@
+"""The ecosystem types of a year as a map beside the others: in each cell the type that has most of it.
+
+A byte a cell, the type's place in the list of all types (0: no known type), with colours, names and overviews of the
+most frequent type. What an account sums is not read from here: there a cell may be of several types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterWindow
+
+from gep import maps, palette
+from gep.engine import Plan
+from gep.errors import GepError, Problem
+from gep.fuse import LAND_COVER
+from gep.grid import Window
+from gep.mosaic import entries, largest
+from gep.stack import read
+from gep.tables import ecosystem_types
+from gep.tiles import TILE
+from gep.words import say
+
+NAME = "ecosystem"
+_CODEC = {
+    "driver": "COG",
+    "COMPRESS": "ZSTD",
+    "LEVEL": "9",
+    "BLOCKSIZE": str(TILE),
+    "OVERVIEW_RESAMPLING": "MODE",
+    "BIGTIFF": "IF_SAFER",
+    "NUM_THREADS": "1",
+    "STATISTICS": "NO",
+}
+
+
+def names() -> dict[str, str]:
+    """What the map is called, as tags."""
+    return {"long_name": say("ecosystem-types", "en"), "long_name_zh": say("ecosystem-types", "zh")}
+
+
+def write(plan: Plan, out: Path, tags: Mapping[str, str]) -> list[Path]:
+    """Write the map of a plan's year and its QGIS style; nothing where the plan knows no land cover.
+
+    Raises `GepError` where the disk is full; nothing then stands under a final name.
+    """
+    if plan.laid is None and LAND_COVER not in plan.sources:
+        return []
+    plain, own = out.with_name(f".{out.name}.plain"), out.with_name(f".{out.name}.tmp")
+    try:
+        with rasterio.Env(**maps.environment()):
+            present = _plain(plan, plain, tags)
+            rasterio.shutil.copy(plain, own, **_CODEC)
+        own.replace(out)
+        out.with_suffix(".qml").write_text(qml(present), "utf-8")
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        raise GepError([Problem("map-not-written", str(out), {"reason": str(error)})]) from error
+    finally:
+        plain.unlink(missing_ok=True)
+        own.unlink(missing_ok=True)
+    return [out, out.with_suffix(".qml")]
+
+
+def _plain(plan: Plan, path: Path, tags: Mapping[str, str]) -> list[str]:
+    """The map window by window as a plain GeoTIFF; the types that it has, in the order of all."""
+    grid, types = plan.grid, list(ecosystem_types())
+    codes = np.array([types.index(e) + 1 if e in types else 0 for e in plan.ecosystems], np.uint8)
+    counts = np.zeros(256, np.int64)
+    shape = {"width": grid.cols, "height": grid.rows, "count": 1, "dtype": "uint8", "nodata": 0}
+    place = {"crs": grid.crs, "transform": rasterio.Affine(*grid.transform)}
+    tiles = {"tiled": True, "blockxsize": TILE, "blockysize": TILE, "BIGTIFF": "IF_SAFER"}
+    with rasterio.open(path, "w", driver="GTiff", **shape, **place, **tiles) as dataset:
+        for _, window in plan.windows():
+            cells = codes[np.array(plan.ecosystem_of)[_classes(plan, window)]]
+            counts += np.bincount(cells.reshape(-1), minlength=256)
+            dataset.write(cells, 1, window=RasterWindow(window.col, window.row, window.cols, window.rows))
+        present = [one for code, one in enumerate(types, 1) if counts[code]]
+        dataset.write_colormap(1, {code: _rgba(one, types) for code, one in enumerate(types, 1)})
+        dataset.update_tags(**tags, **_flags(present, types))
+        dataset.update_tags(1, **_statistics(counts))
+        dataset.set_band_unit(1, "1")
+    return present
+
+
+def _classes(plan: Plan, window: Window) -> NDArray[Any]:
+    """The class of each cell of a window, −1 for none."""
+    if plan.laid is None:
+        return np.asarray(read(plan.sources[LAND_COVER], plan.grid, window, plan.cache)).reshape(
+            window.rows, window.cols
+        )
+    found = entries(plan.laid, plan.grid, window)
+    return largest(found, window.rows * window.cols).reshape(window.rows, window.cols)
+
+
+def _rgba(name: str, types: Sequence[str]) -> tuple[int, int, int, int]:
+    colour = palette.ecosystem(name, types)
+    return (int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16), 255)
+
+
+def _flags(present: Sequence[str], types: Sequence[str]) -> dict[str, str]:
+    """What the cells' numbers mean, as the CF conventions say it."""
+    return {
+        "flag_values": " ".join(str(types.index(one) + 1) for one in present),
+        "flag_meanings": " ".join(present),
+        "standard_name": "area_type",
+    }
+
+
+def _statistics(counts: NDArray[np.int64]) -> dict[str, str]:
+    """Lowest and highest number and the part that is known; a mean of types has no meaning."""
+    known = np.flatnonzero(counts[1:]) + 1
+    if not known.size:
+        return {}
+    share = 100 * float(counts[1:].sum()) / float(counts.sum())
+    found = {"MINIMUM": f"{known[0]}", "MAXIMUM": f"{known[-1]}", "VALID_PERCENT": f"{share:.9g}"}
+    return {f"STATISTICS_{name}": value for name, value in found.items()}
+
+
+def qml(present: Sequence[str]) -> str:
+    """A QGIS style: each type's colour and Chinese name."""
+    known = ecosystem_types()
+    types = list(known)
+    shown = "".join(
+        f'<paletteEntry value="{types.index(one) + 1}" color="{palette.ecosystem(one, types)}" alpha="255" '
+        f"label={quoteattr(known[one].zh)}/>"
+        for one in present
+    )
+    return (
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+        '<qgis version="3.28" styleCategories="Symbology"><pipe>'
+        '<rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1">'
+        f"<colorPalette>{shown}</colorPalette>"
+        "</rasterrenderer></pipe></qgis>\n"
+    )

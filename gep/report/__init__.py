@@ -1,0 +1,1 @@
+"""What is made of a ledger and its maps alone: pictures and what they stand in."""
