@@ -79,32 +79,38 @@ class DualRow:
     reason: Reason
 
 
-def dual(ledger: Ledger, statistics: Sequence[StatisticLike], years: Sequence[str] | None = None) -> list[DualRow]:
+def dual(
+    ledger: Ledger,
+    statistics: Sequence[StatisticLike],
+    years: Sequence[str] | None = None,
+    level: str | None = None,
+) -> list[DualRow]:
     """Every zone and year that valid runs account, in the ledger's order; `years` picks among the ledger's.
 
-    Runs are never merged: where two account the same zone and year, each has its row. Problems: a year that no run
-    accounts, two figures for one zone, year and quantity.
+    Zones are the accounting units, or those of another `level`. Runs are never merged: where two account the same zone
+    and year, each has its row. Problems: a year that no run accounts, two figures for one zone, year and quantity.
     """
     figures = _figures(statistics, ledger.where)
     runs = {run.id: run for run in ledger.runs()}
-    totals = ledger.totals(by=("zone", "zone_name", "service", "cls"))
+    totals = ledger.totals(by=("zone", "zone_name", "service", "cls"), level=level)
     wanted = set(years or ())
     missing = wanted - {total.year for total in totals}
     raise_all(Problem("dual-year-missing", ledger.where, {"year": year}) for year in sorted(missing))
     rows = []
-    for (run, year, level, zone), group in groupby(sorted(totals, key=_order(totals)), key=_place):
+    for (run, *place), group in groupby(sorted(totals, key=_order(totals)), key=_place):
+        year, of_level, zone = place
         if zone and (not wanted or year in wanted):
-            rows.append(_row(runs[run], (year, level, zone), list(group), figures))
+            rows.append(_row(runs[run], (year, of_level, zone), list(group), figures))
     return rows
 
 
-def of_file(database: str, path: Path, years: Sequence[str] = ()) -> list[DualRow]:
+def of_file(database: str, path: Path, years: Sequence[str] = (), level: str | None = None) -> list[DualRow]:
     """The same from a ledger's address and a table of statistics (zone, year, quantity, value, unit, source)."""
     problems: list[Problem] = []
     statistics = tables.Reader(path, problems).read()
     raise_all(problems)
     with Ledger.open(database, create=False) as opened:
-        return dual(opened, statistics, years)
+        return dual(opened, statistics, years, level)
 
 
 # ---------------------------------------------------------------- one row
@@ -143,7 +149,8 @@ def _row(run: Run, place: tuple[str, str, str], totals: list[Total], figures: _F
     year, level, zone = place
     gep, services = _sum(totals, "counted"), _valued(totals)
     gdp, population = (_figure(figures.get((zone, name), {}), year) for name in ("gdp", "population"))
-    area = run.recorded.get("zone_areas", {}).get(zone)
+    own = run.recorded.get("levels", {}).get(level, {}).get("zones", {}).get(zone, {})
+    area = run.recorded.get("zone_areas", {}).get(zone, own.get("area_m2"))
     area_km2 = None if area is None else door(float(area) / 1e6)
     reason = _reason(run, year, totals, gdp)
     return DualRow(
@@ -151,7 +158,9 @@ def _row(run: Run, place: tuple[str, str, str], totals: list[Total], figures: _F
         profile=run.profile,
         zone_level=level,
         zone=zone,
-        name=run.recorded.get("zone_names", {}).get(zone) or {"zh": totals[0].key[1], "en": totals[0].key[1]},
+        name=run.recorded.get("zone_names", {}).get(zone)
+        or own.get("name")
+        or {"zh": totals[0].key[1], "en": totals[0].key[1]},
         year=year,
         gep_fen=gep,
         satellite_fen=_sum(totals, "satellite"),

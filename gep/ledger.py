@@ -33,6 +33,7 @@ SCHEMA: Final = 1
 DIGITS: Final = 9  # significant digits of a quantity at the door
 OUTSIDE: Final = "outside"  # the zone code of what lies in no zone: zones + outside = whole
 FIRST_STATUS: Final = "computed"  # 初算
+EVERY: Final = "*"  # lines of every zone level, which must not be added up
 _Made = TypeVar("_Made")
 
 # Enough for any product of two decimals of this ledger: multiplying and adding never round.
@@ -90,7 +91,9 @@ class Run:
     """One accounting.
 
     `id` is `run_id(determined)`; `recorded` is what stands beside it (when, who, host, paths, warnings). The ledger
-    gives `chain`. Keys read here: `controls` of either (see `Ledger.verify`), `when` and `who` of `recorded`.
+    gives `chain`. Keys read here: `controls` of either (see `Ledger.verify`), `when` and `who` of `recorded`, `levels`
+    of `determined`: {zone level: {zone: the accounting unit that it is part of}} of the levels whose lines say again,
+    by townships or overlays, what the units' lines say.
     """
 
     id: str
@@ -101,6 +104,16 @@ class Run:
     recorded: Mapping[str, Any] = field(default_factory=dict)
     supersedes: str | None = None
     chain: str = ""
+
+    @property
+    def levels(self) -> Mapping[str, Mapping[str, str]]:
+        """The levels beside the accounting units: each with its zones, and the unit that each is part of."""
+        return _levels(self.determined)
+
+
+def _levels(determined: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    found: Mapping[str, Mapping[str, str]] = determined.get("levels", {})
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +162,16 @@ class Total:
 
 
 class Pick(TypedDict, total=False):
-    """Which lines: of a run (its id or the start of it), a year, a zone; superseded runs are out unless asked for."""
+    """Which lines: of a run (its id or the start of it), a year, a zone; superseded runs are out unless asked for.
+
+    Without a `level` (or None) they are those of the accounting units, and those of no zone; a further level's lines
+    say the same again by its zones. `EVERY` is all of them.
+    """
 
     run: str | None
     year: str | None
     zone: str | None
+    level: str | None
     superseded: bool
 
 
@@ -598,7 +616,7 @@ def _refused(where: str, run: Run, entries: Sequence[Entry]) -> Iterator[Problem
     _controls(run.determined, run.recorded)
     seen: set[tuple[str, ...]] = set()
     for number, entry in enumerate(entries, 1):
-        place = _Place(where, run.id, number, entry)
+        place = _Place(where, run.id, number, entry, part=entry.zone_level in run.levels)
         if entry.leaf in seen:
             yield place.problem("ledger-entry-twice")
         seen.add(entry.leaf)
@@ -612,12 +630,13 @@ def _refused(where: str, run: Run, entries: Sequence[Entry]) -> Iterator[Problem
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An entry and where it stands, to say so in a problem."""
+    """An entry and where it stands, to say so in a problem; a `part` is a line of a level beside the units."""
 
     where: str
     run: str
     line: int
     entry: Entry
+    part: bool = False
 
     def problem(self, code: str, **facts: Fact) -> Problem:
         leaf = {name: _printable(getattr(self.entry, name)) for name in _LEAF}
@@ -630,15 +649,27 @@ def _printable(value: object) -> str:
 
 
 def _arithmetic(place: _Place) -> Iterator[Problem]:
-    """Digits at the door, value = quantity x price, and bounds that enclose it."""
+    """Digits at the door, value = quantity x price, and bounds that enclose it.
+
+    Parts add up to their unit's line exactly. So a part is given to the last digit of its unit, and may have more than
+    nine where parts of both signs nearly cancel; and its value is rounded up or down to the fen.
+    """
     entry = place.entry
-    if entry.quantity is not None and _digits(entry.quantity) > DIGITS:
+    if entry.quantity is not None and _digits(entry.quantity) > DIGITS and not place.part:
         yield place.problem("ledger-entry-digits", quantity=decimal_text(entry.quantity))
     expected = None if entry.quantity is None or entry.price is None else fen(entry.quantity, entry.price)
-    if entry.value_fen != expected:
+    if entry.value_fen != expected and not (place.part and _rounded(entry)):
         yield place.problem("ledger-entry-value", found=_yuan_text(entry.value_fen), expected=_yuan_text(expected))
     if not _enclosed(entry) or max(abs(getattr(entry, n) or 0) for n in _MONEY) > _FEN_LIMIT:
         yield place.problem("ledger-entry-bounds", **{n[:-4]: _yuan_text(getattr(entry, n)) for n in _MONEY})
+
+
+def _rounded(entry: Entry) -> bool:
+    """Whether a value is quantity x price, rounded up or down to the fen."""
+    if entry.quantity is None or entry.price is None or entry.value_fen is None:
+        return False
+    exact = _EXACT.multiply(_EXACT.multiply(entry.quantity, entry.price), Decimal(100))
+    return _EXACT.subtract(exact, Decimal(entry.value_fen)).copy_abs() < 1
 
 
 def _digits(number: Decimal) -> int:
@@ -703,10 +734,11 @@ def _check_entries(connection: sa.Connection, where: str, row: Mapping[Any, Any]
     run, hashes, sums = row["id"], list[str](), _Sums()
     query = sa.select(_entries).where(_entries.c.run == run).order_by(_entries.c.line)
     seen: set[tuple[str, ...]] = set()
+    levels = _levels_of(row)
     for line in connection.execute(query, execution_options=_STREAM).mappings():
         hashes.append(_row_hash([run, line["line"], *(line[name] for name in _STORED)]))
         try:
-            place = _Place(where, run, line["line"], _entry(line))
+            place = _Place(where, run, line["line"], _entry(line), part=line["zone_level"] in levels)
         except ValueError:
             yield _unreadable(where, line)
             continue
@@ -718,6 +750,14 @@ def _check_entries(connection: sa.Connection, where: str, row: Mapping[Any, Any]
     if _hash_of_hashes(hashes) != row["entries_hash"]:
         yield Problem("ledger-entries-hash", f"{where} {short(run)}", facts)
     yield from sums.check(where, row)
+
+
+def _levels_of(row: Mapping[Any, Any]) -> Mapping[str, Mapping[str, str]]:
+    """The levels of a stored run; none where its record is damaged, which its hash says."""
+    try:
+        return _levels(json.loads(row["determined"]))
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _check_entry(place: _Place, same: bool, seen: set[tuple[str, ...]]) -> Iterator[Problem]:
@@ -927,7 +967,8 @@ class Ledger:
         """Exact sums, grouped by the entry fields `by` within each run, year, zone level and status.
 
         Those four are never mixed: rival runs, levels and satellite lines would be counted twice. What lies outside
-        the zones belongs to no total, unless `zone=OUTSIDE` asks for it.
+        the zones belongs to no total, unless `zone=OUTSIDE` asks for it. Of several levels the accounting units count,
+        unless `level` asks for another.
         """
         sums: dict[tuple[str, ...], _Sum] = {}
         for line in self.lines(**pick):
@@ -963,8 +1004,22 @@ class Ledger:
         elif not pick.get("superseded"):
             later = _runs.alias("later")
             query = query.where(~sa.exists().where(later.c.supersedes == _entries.c.run))
-        wanted = {"year": pick.get("year"), "zone": pick.get("zone")}
+        level = pick.get("level")
+        if level is None:  # the lines of further levels say what the units' say, once more
+            query = query.where(
+                *(~sa.and_(_entries.c.run == i, _entries.c.zone_level.in_(x)) for i, x in self._further())
+            )
+        wanted = {"year": pick.get("year"), "zone": pick.get("zone"), "zone_level": None if level == EVERY else level}
         return query.where(*(_entries.c[name] == value for name, value in wanted.items() if value is not None))
+
+    def _further(self) -> list[tuple[str, list[str]]]:
+        """The runs that have levels beside the accounting units, and these."""
+        named = sa.select(_runs.c.id, _runs.c.determined).where(
+            _runs.c.determined.contains('"levels":', autoescape=True)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(named).mappings().all()
+        return [(row["id"], list(found)) for row in rows if (found := _levels_of(row))]
 
     def _readable(self, make: Callable[[Mapping[Any, Any]], _Made], row: Mapping[Any, Any]) -> _Made:
         try:

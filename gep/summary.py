@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from gep.account import Checked, Outcome
 from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
 from gep.ledger import Entry, Ledger, Run, short
+from gep.origins import key_text
 from gep.quantities import quantities
 from gep.tables import ecosystem_types
 from gep.units import factor
@@ -35,16 +36,19 @@ _LONGEST = 1e9  # a figure above this, in the unit that is shown, is written wit
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """One year of one run, with its entries."""
+    """One year of one run, with its entries: those of the accounting units, or of a further level."""
 
     run: Run
     year: str
     entries: tuple[Entry, ...]
+    level: str = ""
 
     @property
     def zones(self) -> dict[str, Mapping[Lang, str]]:
         """Codes and names, in the order of the zones file."""
         names: dict[str, Mapping[Lang, str]] = self.run.recorded["zone_names"]
+        if self.level:
+            names = {code: zone["name"] for code, zone in self.run.recorded["levels"][self.level]["zones"].items()}
         present = {e.zone for e in self.entries}
         return {code: name for code, name in names.items() if code in present}
 
@@ -58,27 +62,81 @@ def base(entry: Entry) -> str:
     return entry.status.removesuffix(_PROVISIONAL)
 
 
-def years(opened: Ledger, year: str | None = None, zone: str | None = None) -> list[Year]:
-    """Every year of every run that no later run supersedes."""
+def years(opened: Ledger, year: str | None = None, zone: str | None = None, level: str | None = None) -> list[Year]:
+    """Every year of every run that no later run supersedes, and has the level.
+
+    A zone of a further level is found there; an overlay's code means its parts in all units.
+    """
     replaced = opened.superseded()
     found = []
     for run in opened.runs():
-        for label in run.years if run.id not in replaced else ():
+        codes, at = _asked(run, zone, level or "")
+        for label in run.years if run.id not in replaced and (not at or at in run.levels) else ():
             if year in (None, label):
-                entries = opened.entries(run=run.id, year=label)
-                found.append(Year(run, label, tuple(e for e in entries if zone in (None, e.zone) or not e.zone)))
+                entries = opened.entries(run=run.id, year=label, level=at or None)
+                found.append(Year(run, label, tuple(e for e in entries if not zone or e.zone in ("", *codes)), at))
     return found
 
 
-def of_ledger(database: str, lang: Lang, *, year: str | None = None, zone: str | None = None) -> str:
-    """The summary of a ledger."""
+def _asked(run: Run, zone: str | None, level: str) -> tuple[list[str], str]:
+    """The codes that a zone's means in a run, and the level they are of."""
+    if not zone or zone in run.recorded.get("zone_names", {}):
+        return [zone or ""], level
+    for name, known in run.recorded.get("levels", {}).items():
+        codes = [code for code, one in known["zones"].items() if zone in (code, one["own"])]
+        if codes and level in ("", name):
+            return codes, name
+    return [zone], level
+
+
+def of_ledger(
+    database: str, lang: Lang, *, year: str | None = None, zone: str | None = None, level: str | None = None
+) -> str:
+    """The summary of a ledger, or its items and sums at a further level of zones."""
     with Ledger.open(database, create=False) as opened:
-        found, every = years(opened, year, zone), years(opened)
+        found, every = years(opened, year, zone, level), years(opened, level=level)
+        levels = sorted({name for run in opened.runs() for name in run.levels})
+    if level and level not in levels:
+        facts = {"level": level, "levels": words.listed(levels, lang) or "—"}
+        raise GepError([Problem("ledger-level-unknown", database, facts)])
     if not any(one.of(COUNTED, SATELLITE, UNVALUED) for one in found):
         known = sorted({one.year for one in every}), sorted({z for one in every for z in one.zones})
         facts = {"year": year or "", "zone": zone or "", "years": ", ".join(known[0]), "zones": ", ".join(known[1])}
         raise GepError([Problem("ledger-nothing", database, facts)])
-    return "\n\n".join(_year(one, lang) for one in found)
+    return "\n\n".join(_at_level(one, lang) if one.level else _year(one, lang) for one in found)
+
+
+def _at_level(one: Year, lang: Lang) -> str:
+    """The items and sums of a further level's zones, a table for each accounting unit, whose numbers are its sums."""
+    known = one.run.recorded["levels"][one.level]
+    head = words.say("level-head", lang, level=known["title"].get(lang, one.level), name=one.level)
+    blocks = [_head(one, lang), head]
+    for unit, names in one.run.recorded["zone_names"].items():
+        codes = {code for code, zone in known["zones"].items() if zone["unit"] == unit}
+        part = replace(one, entries=tuple(e for e in one.entries if e.zone in codes))
+        blocks += [f"{names.get(lang, unit)} {unit}\n{_table(part, lang)}"] if part.entries else []
+    return "\n\n".join([*blocks, _allocated(one, lang)]).rstrip()
+
+
+def _allocated(one: Year, lang: Lang) -> str:
+    """Which items are allocated to the zones, and by what."""
+    used: dict[str, dict[str, None]] = {}
+    for key, units in one.run.recorded["levels"][one.level]["keys"].items():
+        year, _, item = key.split("|")
+        for key_used in units.values() if year == one.year else ():
+            used.setdefault(key_text(key_used, lang), {})[getattr(quantities()[item], lang)] = None
+    lines = [f"  {key}: {words.listed(items, lang)}" for key, items in used.items()]
+    return "\n".join([words.say("level-allocated", lang), *lines]) if lines else ""
+
+
+def _levels(one: Year, lang: Lang) -> str:
+    """Which further levels the run has."""
+    known = one.run.recorded.get("levels", {})
+    parts = [
+        words.say("level-zones", lang, level=level["title"].get(lang, name), name=name, count=len(level["zones"]))
+        for name, level in known.items()
+    ]
+    return words.say("levels", lang, levels=words.listed(parts, lang)) if parts else ""
 
 
 def outcome(done: Outcome, lang: Lang) -> str:
@@ -92,7 +150,7 @@ def outcome(done: Outcome, lang: Lang) -> str:
 def outcome_dict(done: Outcome) -> dict[str, Any]:
     """The same for machines."""
     with Ledger.open(done.database, create=False) as opened:
-        parts = [_dict(one) for one in years(opened) if one.run.id == done.run.id]
+        parts = [_dict(one) | _levels_dict(opened, one) for one in years(opened) if one.run.id == done.run.id]
     return {"run": done.run.id, "ledger": done.database, "files": [str(f) for f in done.files], "years": parts}
 
 
@@ -116,6 +174,18 @@ def _dict(one: Year) -> dict[str, Any]:
         "left_out": one.run.recorded["left_out"],
         "extent": one.run.recorded.get("extent", {}).get(one.year, {}),
     }
+
+
+def _levels_dict(opened: Ledger, one: Year) -> dict[str, Any]:
+    """The sums of every further level's zones; nothing where there is none."""
+    made = {}
+    for level in one.run.levels:
+        at = replace(one, entries=tuple(opened.entries(run=one.run.id, year=one.year, level=level)), level=level)
+        made[level] = {
+            word: {zone: _text(_money(at, zone, status)) for zone in at.zones}
+            for word, status in (("total_yuan", COUNTED), ("satellite_yuan", SATELLITE))
+        }
+    return {"levels": made} if made else {}
 
 
 def _text(number: Decimal | None) -> str | None:
@@ -164,7 +234,7 @@ def _money(one: Year, zone: str, status: str, cls: str = "") -> Decimal | None:
 
 def _year(one: Year, lang: Lang) -> str:
     """Everything a reader should see of one year, in order of importance."""
-    blocks = [_head(one, lang), _table(one, lang), _gdp(one, lang), _coverage(one, lang)]
+    blocks = [_head(one, lang), _table(one, lang), _levels(one, lang), _gdp(one, lang), _coverage(one, lang)]
     blocks += [_warnings(one, lang), _unverified(one, lang), _left_out(one, lang)]
     blocks.append(_extent(one.run.recorded.get("extent", {}).get(one.year, {}), one.zones, lang))
     return "\n\n".join(block for block in blocks if block)

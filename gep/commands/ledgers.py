@@ -20,12 +20,13 @@ def ledger() -> None:
 @ledger.command()
 @ledger_option
 @click.option("--year")
-@click.option("--zone")
-def show(database: str, year: str | None, zone: str | None) -> None:
+@click.option("--zone", metavar="CODE", help="An accounting unit, or a zone of a further level.")
+@click.option("--level", help="A further level of zones, such as township: its items and sums, unit by unit.")
+def show(database: str, year: str | None, zone: str | None, level: str | None) -> None:
     """The summary of a ledger's valid runs."""
     from gep import summary
 
-    click.echo(summary.of_ledger(database, language(), year=year, zone=zone))
+    click.echo(summary.of_ledger(database, language(), year=year, zone=zone, level=level))
 
 
 @ledger.command()
@@ -34,8 +35,11 @@ def show(database: str, year: str | None, zone: str | None) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @click.option("--year")
 @click.option("--zone")
+@click.option(
+    "--level", help="A further level of zones; `*`: all, which must not be added up. Default: accounting units."
+)
 def export(database: str, form: Any, out: Path, **pick: Any) -> None:
-    """Every valid entry as a table; the same ledger gives the same bytes."""
+    """Every valid entry of a level as a table; the same ledger gives the same bytes."""
     from gep.exports import export as write
     from gep.ledger import Ledger
 
@@ -61,13 +65,14 @@ def verify(database: str) -> None:
 @ledger_option
 @click.option("--statistics", type=STACK, required=True)
 @click.option("--year", "years", multiple=True)
+@click.option("--level", help="A further level of zones, such as township; default the accounting units.")
 @click.option("--json", "as_json", is_flag=True)
-def dual(database: str, statistics: Path, years: tuple[str, ...], *, as_json: bool) -> None:
+def dual(database: str, statistics: Path, years: tuple[str, ...], level: str | None, *, as_json: bool) -> None:
     """GEP beside GDP, never added."""
     from gep import dual as dual_account
     from gep import summary
 
-    rows = dual_account.of_file(database, statistics, years)
+    rows = dual_account.of_file(database, statistics, years, level)
     if as_json:
         return print_json(dual_account.as_dicts(rows))
     return click.echo(
