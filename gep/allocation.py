@@ -187,7 +187,7 @@ class _Sharing:
         """Pixels of the parts themselves; a unit's floor, which is not linear, leaves its parts nothing."""
         own, e = self._cells(self.line.quantity), self.ecosystems.index(leaf.ecosystem)
         unit = cells(self.of, self.line.service, self.line.quantity).quantity[leaf.zone, e]
-        floored = self.line.floors and unit < 0
+        floored = bool(self.line.floors and unit < 0)
         places = [at for at, _ in self.level.of_unit(leaf.zone) if own.valid[at, e] + own.missing[at, e] > 0]
         known = [at for at in places if own.valid[at, e] > 0] or places
         values = [0.0 if floored else float(own.quantity[at, e]) for at in known]
@@ -278,8 +278,8 @@ class _Sharing:
         return np.array([math.nan, *(known.get(code, math.nan) for code in self.of.codes(self.level.name))])
 
     def _area(self, ecosystems: tuple[str, ...]) -> Floats:
-        """The parts' area of some ecosystem types."""
-        inside = np.array([e != UNCLASSIFIED and within(ecosystems, e) for e in self.ecosystems])
+        """The parts' area of some ecosystem types; () is everywhere."""
+        inside = np.array([not ecosystems or (e != UNCLASSIFIED and within(ecosystems, e)) for e in self.ecosystems])
         return np.asarray((self.of.values[self.level.name][0] * inside).sum(axis=1))
 
     # --- lines ---

@@ -109,16 +109,20 @@ def at_point(
 
 
 def in_zone(request: Request, name: str, zone: str, lang: Lang, progress: Progress = lambda *_: None) -> str:
-    """The same for a whole zone, by code or name: totals of pixels and what is computed by zone."""
+    """The same for a whole zone, by code or name: totals of pixels and what is computed by zone.
+
+    Of a zone of a further level: what its accounting unit has, and its own part.
+    """
     inputs = open_inputs(request)
-    year, at = inputs.years[-1], zonetree.zone_of(inputs, zone)
+    year, part = inputs.years[-1], zonetree.part_of(inputs, zone)
+    at = inputs.zones.zones[part.unit - 1] if part else zonetree.zone_of(inputs, zone)
     found = _decided(inputs, year, name)
     raise_all(_without_total(found, year))
     of = _summed(found, year, progress, by_zone=False)
-    named = zonetree.title(at, lang)
+    named = zonetree.title(part or at, lang)
     lines = [words.say("explain-head-zone", lang, name=name, zone=named, year=year, title=inputs.stack.title)]
     for line in found.lines[year]:
-        lines += _left_out(line, lang) if line.status == "left_out" else ZoneTree(of, line, at, lang).lines()
+        lines += _left_out(line, lang) if line.status == "left_out" else ZoneTree(of, line, at, lang, part).lines()
     return "\n".join([*lines, *([inputs.stack.notice[lang]] if inputs.stack.notice else [])])
 
 

@@ -492,13 +492,13 @@ def _townships(seed: int, k: int) -> list[Array]:
     start, end, arc = _wedge(seed, k)
     cuts = [len(arc) * i // _SECTORS for i in range(1, _SECTORS)]
     lines = [start, *(_between(start, end, i / _SECTORS, arc[cut]) for i, cut in enumerate(cuts, 1)), end]
-    corners = [None, *cuts, None]
+    ends = [-1, *cuts, len(arc)]  # where on the arc each line ends
     rings = []
     for i in range(_SECTORS):
         one, other = lines[i], lines[i + 1]
         across = _across(one[_RING], other[_RING], seed * 10 + k * _SECTORS + i)
         rings.append(np.concatenate([one[:_RING], across, other[_RING:0:-1]]))
-        outer = arc[0 if corners[i] is None else corners[i] + 1 : corners[i + 1]]
+        outer = arc[ends[i] + 1 : ends[i + 1]]
         rings.append(np.concatenate([one[_RING:], outer, other[:_RING:-1], across[::-1]]))
     return [np.concatenate([ring, ring[:1]]) for ring in (_once(ring) for ring in rings)]
 

@@ -545,7 +545,27 @@ def checked(found: Checked, lang: Lang) -> str:
         names = {zone.code: zone.name for zone in found.inputs.zones.zones}
         table = _extent(extent.table(found.inputs, year), names, lang)
         lines += ["", table, ""] if table else []
+    lines += _laid(found, lang)
     return "\n".join([*lines, words.say("check-passed", lang)])
+
+
+def _laid(found: Checked, lang: Lang) -> Iterator[str]:
+    """The further levels: how many zones in which units, what no zone covers, and what of an overlay lies outside."""
+    units = found.inputs.zones.zones
+    for level in found.inputs.laid.levels:
+        own = [part for part in level.parts if part.own]
+        title, count = level.title.get(lang, level.name), len({part.own for part in own})
+        yield words.say(
+            "check-level", lang, level=title, name=level.name, count=count, units=len({p.unit for p in own})
+        )
+        rest = [
+            f"{units[part.unit - 1].name.get(lang) or units[part.unit - 1].code} {part.area_m2 / 1e6:,.4g} km²"
+            for part in level.parts
+            if not part.own
+        ]
+        yield from [words.say("check-level-rest", lang, rest=words.listed(rest, lang))] if rest else []
+        lost = words.listed(level.outside, lang)
+        yield from [words.say("check-level-outside", lang, codes=lost)] if level.outside else []
 
 
 def checked_dict(found: Checked) -> dict[str, Any]:
