@@ -388,9 +388,22 @@ def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
     }
     said |= {key: titles[name][lang] for key, name in warning.facts.items() if key == "service" and name in titles}
     where = warning.where.replace(zone, known, 1) if zone else warning.where
-    facts = {**warning.facts, **said, "zone": known}
+    facts = {**warning.facts, **said, **_level_named(warning, one, lang), "zone": known}
     facts |= {key: _quantity(facts[key], lang) for key in ("a", "b") if key in facts}
     return Problem(warning.code, where, facts | ({"why": facts[f"why_{lang}"]} if f"why_{lang}" in facts else {}))
+
+
+def _level_named(warning: Problem, one: Year, lang: Lang) -> dict[str, Fact]:
+    """What a warning about a further level says, in words: its title, units, items and keys."""
+    level = one.run.recorded.get("levels", {}).get(warning.facts.get("level"))
+    if level is None:
+        return {}
+    said: dict[str, Fact] = {"level": level["title"].get(lang, str(warning.facts["level"]))}
+    said |= {key: key_text(str(warning.facts[key]), lang) for key in ("wanted", "used") if key in warning.facts}
+    units, items = (str(warning.facts.get(key, "")).split(", ") for key in ("units", "items"))
+    said["units"] = words.listed([one.zones.get(unit, {}).get(lang, unit) for unit in units], lang)
+    said["items"] = words.listed([getattr(quantities()[i], lang) for i in items if i in quantities()], lang)
+    return said
 
 
 def _quantity(name: Fact, lang: Lang) -> str:

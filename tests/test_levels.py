@@ -22,7 +22,7 @@ from gep.declaration import LevelSource, ZoneSource, declare
 from gep.errors import GepError
 from gep.grid import Grid, Window
 from gep.levels import Laid, Level
-from gep.zones import Zones, cover, load
+from gep.zones import Zone, Zones, cover, load
 from tests.conftest import CELL, COLS, CRS, LEFT, ROWS, TOP, polygons, write_zones
 
 GRID = Grid(ROWS, COLS, LEFT, TOP, CELL, CELL, CRS)
@@ -387,3 +387,14 @@ def test_what_is_declared_wrongly_is_said(tmp_path: Path, more: str, code: str) 
     assert [p.code for p in problems] == [code]
     for lang in words.LANGS:
         assert "{{" not in words.problem(problems[0], lang)
+
+
+@pytest.mark.parametrize("overlap", [0.004, 90.0, 700.0])  # less than a sliver; part of a cell; more than two cells
+def test_where_units_overlap_their_parts_have_what_they_have(overlap: float, tmp_path: Path) -> None:
+    """Whatever that is: the first of two keeps whole cells, shares of cut ones shrink in proportion."""
+    shapes = squares(("01", 3_010, 12_050, 9_070 + overlap, 3_020), ("02", 9_070, 12_050, 15_000, 3_020))
+    made = [Zone(code, dict(NAME), shapely.to_wkb(shape), shape.area) for code, shape in shapes.items()]
+    units = Zones("county", tuple(made))
+    towns = squares(("t1", 3_010, 7_777, 9_070 + overlap, 3_020), ("t2", 3_010, 12_050, 8_200, 7_777))
+    laid = levels.lay(units, [level(write(tmp_path / "towns.gpkg", towns))], "stack.toml", GRID)
+    assert (of_units(laid, shares(laid.atoms, GRID.window())) == shares(units, GRID.window())).all()
