@@ -549,3 +549,12 @@ def test_a_part_may_have_more_digits_than_nine_and_a_unit_may_not(kept: Kept, tm
         long = replace(kept.lines[at], quantity=Decimal("123456.7891"))
         moved = [*kept.lines[:at], long, *kept.lines[at + 1 :]]
         assert _refused(kept.run, moved, tmp_path / f"{level}.sqlite") == codes
+
+
+def test_maps_do_not_show_levels(done: Outcome, tmp_path: Path) -> None:
+    path = stack(tmp_path / "stack", PLANTS + VISITS + EMISSIONS + PEOPLE, TOWNS, LINE)
+    options = Options(tmp_path / "out", partial=True, block=40)
+    made = account.account(Request(path, methods=METHODS), options)
+    assert made.run.id == done.run.id
+    assert every(made) == every(done)
+    assert (tmp_path / "out" / "maps" / "soil_retention_2020.tif").is_file()
