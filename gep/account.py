@@ -35,9 +35,11 @@ from gep import (
     extent,
     gates,
     ledger,
+    manifest,
     maps,
     plausibility,
     prices,
+    rasters,
     shipped,
     stack,
     zonal,
@@ -63,7 +65,7 @@ _LIBRARIES = ("numpy", "numba", "rasterio", "pyproj", "shapely", "pyogrio")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run, which changes no number."""
+    """How to run, which changes no number; `fast_hash` changes the run's id, as its files are known by samples."""
 
     out: Path
     ledger: str | None = None
@@ -73,6 +75,8 @@ class Options:
     scheduler: str | None = None
     block: int | None = None
     supersede: str | None = None
+    reason: str | None = None
+    fast_hash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +210,11 @@ def _unknown_codes(inputs: Inputs) -> Iterator[Problem]:
 
 def account(request: Request, options: Options, progress: Progress = lambda *_: None) -> Outcome:
     """From a stack to a ledger. Raises GepError with all problems; then nothing stands under a final name."""
+    with rasters.hashing(sampled=options.fast_hash):
+        return _account(request, options, progress)
+
+
+def _account(request: Request, options: Options, progress: Progress) -> Outcome:
     database = options.ledger or str(options.out / "ledger.sqlite")
     checked = check(request, partial=options.partial)
     with _room(options, database):
@@ -215,7 +224,8 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
         sums = {year: _sums(p, spool / file_label(year), options, progress) for year, p in prepared.items()}
         _refuse(checked.inputs, prepared, {y: _units(checked.inputs, one) for y, one in sums.items()}, spool)
         made = _maps(checked, prepared, spool, options, progress) if options.maps else []
-        run = _commit(_accounted(checked, prepared, sums), determined, (database, options.supersede), checked)
+        asked = _asked(request, checked, options)
+        run = _commit(_accounted(checked, prepared, sums), determined, (database, options), checked, asked)
         files = [_final(path, options.out / "maps" / path.name) for path in made]
         files += _tables(run, database, options.out)
         for left in options.out.glob(".run-*"):  # also what a killed run of other inputs left behind
@@ -280,7 +290,7 @@ def _room(options: Options, database: str) -> Iterator[None]:
     try:
         with Ledger.open(database) as opened:
             if options.supersede:
-                opened.find(options.supersede)
+                opened.supersedable(options.supersede, options.reason)
         yield
     finally:
         lock.release()
@@ -434,6 +444,7 @@ def _determined(checked: Checked, prepared: Mapping[str, Prepared]) -> dict[str,
     return {
         "program": [__version__, shipped.program()],
         "libraries": _libraries(),
+        **({"hashing": "sampled"} if rasters.is_sampled() else {}),
         "profile": inputs.profile.id,
         "notice": dict(inputs.stack.notice or {}),
         "unvalued": dict(inputs.stack.unvalued),
@@ -520,8 +531,31 @@ def _decided(line: Line) -> list[Any]:
     ]
 
 
+def _asked(request: Request, checked: Checked, options: Options) -> dict[str, Any]:
+    """What was asked for and of which files, so that another can ask for the same again."""
+    folder = checked.inputs.stack.path.parent
+    return {
+        "request": {
+            "stack": checked.inputs.stack.path.name,
+            "profile": request.profile,
+            "years": list(checked.inputs.years),
+            "methods": dict(request.methods),
+            "coefficients": request.coefficients and manifest.relative(str(request.coefficients), folder),
+            "partial": options.partial,
+        },
+        "files": manifest.files(request, checked.inputs),
+        "stack_text": checked.inputs.stack.path.read_text("utf-8"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
 def _commit(
-    years: Sequence[Accounted], determined: dict[str, Any], ledger_and_old: tuple[str, str | None], checked: Checked
+    years: Sequence[Accounted],
+    determined: dict[str, Any],
+    into: tuple[str, Options],
+    checked: Checked,
+    asked: Mapping[str, Any],
 ) -> Run:
     """Value the sums and append run and entries, in one transaction."""
     inputs = checked.inputs
@@ -532,12 +566,14 @@ def _commit(
         title=inputs.stack.title,
         years=inputs.years,
         determined=determined,
-        recorded={**_recorded(checked, years, made), "sources": _publications(inputs, determined)},
+        recorded={**_recorded(checked, years, made), **asked, "sources": _publications(inputs, determined)},
     )
-    database, old = ledger_and_old
+    database, options = into
     with Ledger.open(database) as opened:
-        replaced = opened.find(old).id if old else None
-        return opened.append(replace(run, supersedes=replaced), [e for found in made.values() for e in found])
+        if options.supersede:
+            old = opened.supersedable(options.supersede, options.reason)
+            run = replace(run, supersedes=old.id, reason=options.reason)
+        return opened.append(run, [e for found in made.values() for e in found])
 
 
 def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, list[Entry]]) -> dict[str, Any]:
@@ -577,6 +613,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "warnings": warnings,
         "floored": dict(pair for one in years for pair in entries.floored(one)),
         "controls": dict(pair for one in years for pair in entries.controls(one)),
+        "zone_totals": dict(pair for one in years for pair in entries.zone_totals(one)),
         "feeds": dict(pair for one in years for pair in entries.fed(one)),
     }
 
@@ -591,7 +628,7 @@ def _levels_recorded(inputs: Inputs, keys: Mapping[str, Sequence[allocation.Key]
             used[key.level].setdefault(f"{year}|{key.service}|{key.item}", {})[key.unit] = key.used
     units = inputs.zones.zones
     return {
-        "levels": {
+        "level_zones": {
             level.name: {
                 "title": dict(level.title),
                 "within": level.within,

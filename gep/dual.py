@@ -149,7 +149,7 @@ def _row(run: Run, place: tuple[str, str, str], totals: list[Total], figures: _F
     year, level, zone = place
     gep, services = _sum(totals, "counted"), _valued(totals)
     gdp, population = (_figure(figures.get((zone, name), {}), year) for name in ("gdp", "population"))
-    own = run.recorded.get("levels", {}).get(level, {}).get("zones", {}).get(zone, {})
+    own = run.recorded.get("level_zones", {}).get(level, {}).get("zones", {}).get(zone, {})
     area = run.recorded.get("zone_areas", {}).get(zone, own.get("area_m2"))
     area_km2 = None if area is None else door(float(area) / 1e6)
     reason = _reason(run, year, totals, gdp)

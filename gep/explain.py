@@ -353,7 +353,7 @@ def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str
         lines = [x for x in found if name in (x.entry.service, x.entry.item)]
         runs = {run.id: run for run in opened.runs()}
     if not lines:
-        raise GepError([Problem("ledger-figure-missing", database, {"name": name, "zone": zone, "year": year})])
+        raise GepError([Problem("ledger-figure-missing", opened.where, {"name": name, "zone": zone, "year": year})])
     text: list[str] = []
     for run in dict.fromkeys(line.run for line in lines):
         entries = [line.entry for line in lines if line.run == run]
@@ -380,7 +380,7 @@ def _unit(run: Run, entry: Entry) -> str:
 def _from_unit(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator[str]:
     """Of a further level's zone: of which unit it is part, and by what each item is allocated to it."""
     first = entries[0]
-    known = run.recorded.get("levels", {}).get(first.zone_level)
+    known = run.recorded.get("level_zones", {}).get(first.zone_level)
     if known is None:
         return
     unit = _unit(run, first)

@@ -13,7 +13,7 @@ from gep import bearing, extent, ledger, words
 from gep.account import Checked, Outcome
 from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
-from gep.ledger import Entry, Ledger, Run, short
+from gep.ledger import Entry, Ledger, Review, Run, short
 from gep.origins import key_text
 from gep.quantities import quantities
 from gep.tables import ecosystem_types
@@ -48,7 +48,7 @@ class Year:
         """Codes and names, in the order of the zones file."""
         names: dict[str, Mapping[Lang, str]] = self.run.recorded["zone_names"]
         if self.level:
-            names = {code: zone["name"] for code, zone in self.run.recorded["levels"][self.level]["zones"].items()}
+            names = {code: zone["name"] for code, zone in self.run.recorded["level_zones"][self.level]["zones"].items()}
         present = {e.zone for e in self.entries}
         return {code: name for code, name in names.items() if code in present}
 
@@ -82,7 +82,7 @@ def _asked(run: Run, zone: str | None, level: str) -> tuple[list[str], str]:
     """The codes that a zone's means in a run, and the level they are of."""
     if not zone or zone in run.recorded.get("zone_names", {}):
         return [zone or ""], level
-    for name, known in run.recorded.get("levels", {}).items():
+    for name, known in run.recorded.get("level_zones", {}).items():
         codes = [code for code, one in known["zones"].items() if zone in (code, one["own"])]
         if codes and level in ("", name):
             return codes, name
@@ -95,20 +95,23 @@ def of_ledger(
     """The summary of a ledger, or its items and sums at a further level of zones."""
     with Ledger.open(database, create=False) as opened:
         found, every = years(opened, year, zone, level), years(opened, level=level)
+        reviews = {one.run.id: opened.reviews(one.run.id) for one in found}
         levels = sorted({name for run in opened.runs() for name in run.levels})
     if level and level not in levels:
         facts = {"level": level, "levels": words.listed(levels, lang) or "—"}
-        raise GepError([Problem("ledger-level-unknown", database, facts)])
+        raise GepError([Problem("ledger-level-unknown", opened.where, facts)])
     if not any(one.of(COUNTED, SATELLITE, UNVALUED) for one in found):
         known = sorted({one.year for one in every}), sorted({z for one in every for z in one.zones})
         facts = {"year": year or "", "zone": zone or "", "years": ", ".join(known[0]), "zones": ", ".join(known[1])}
-        raise GepError([Problem("ledger-nothing", database, facts)])
-    return "\n\n".join(_at_level(one, lang) if one.level else _year(one, lang) for one in found)
+        raise GepError([Problem("ledger-nothing", opened.where, facts)])
+    texts = (_at_level(one, lang) if one.level else _year(one, lang) for one in found)
+    pairs = zip(found, texts, strict=True)
+    return "\n\n".join(f"{review(reviews[one.run.id], one.run, lang)}\n{text}" for one, text in pairs)
 
 
 def _at_level(one: Year, lang: Lang) -> str:
     """The items and sums of a further level's zones, a table for each accounting unit, whose numbers are its sums."""
-    known = one.run.recorded["levels"][one.level]
+    known = one.run.recorded["level_zones"][one.level]
     head = words.say("level-head", lang, level=known["title"].get(lang, one.level), name=one.level)
     blocks = [_head(one, lang), head]
     for unit, names in one.run.recorded["zone_names"].items():
@@ -121,7 +124,7 @@ def _at_level(one: Year, lang: Lang) -> str:
 def _allocated(one: Year, lang: Lang) -> str:
     """Which items are allocated to the zones, and by what."""
     used: dict[str, dict[str, None]] = {}
-    for key, units in one.run.recorded["levels"][one.level]["keys"].items():
+    for key, units in one.run.recorded["level_zones"][one.level]["keys"].items():
         year, _, item = key.split("|")
         for key_used in units.values() if year == one.year else ():
             used.setdefault(key_text(key_used, lang), {})[getattr(quantities()[item], lang)] = None
@@ -131,7 +134,7 @@ def _allocated(one: Year, lang: Lang) -> str:
 
 def _levels(one: Year, lang: Lang) -> str:
     """Which further levels the run has."""
-    known = one.run.recorded.get("levels", {})
+    known = one.run.recorded.get("level_zones", {})
     parts = [
         words.say("level-zones", lang, level=level["title"].get(lang, name), name=name, count=len(level["zones"]))
         for name, level in known.items()
@@ -139,11 +142,23 @@ def _levels(one: Year, lang: Lang) -> str:
     return words.say("levels", lang, levels=words.listed(parts, lang)) if parts else ""
 
 
+def review(steps: Sequence[Review], run: Run, lang: Lang) -> str:
+    """Where a run's review stands, who said so when with which file; and what it supersedes and why."""
+    last = steps[-1]
+    facts = {"status": words.say(f"review-{last.status}", lang), "who": last.who or "—", "at": last.at or "—"}
+    lines = [words.say("review-line", lang, **facts)]
+    lines += [words.say("review-file", lang, file=last.file, hash=last.file_hash)] if last.file_hash else []
+    lines += [words.say("review-note", lang, note=last.note)] if last.note else []
+    if run.supersedes:
+        lines.append(words.say("review-supersedes", lang, run=short(run.supersedes), reason=run.reason or "—"))
+    return "\n".join(lines)
+
+
 def outcome(done: Outcome, lang: Lang) -> str:
     """The summary of the account just finished, and where its files are."""
     with Ledger.open(done.database, create=False) as opened:
         parts = [_year(one, lang) for one in years(opened) if one.run.id == done.run.id]
-    files = [done.database, *(str(f) for f in done.files if f.suffix != ".qml")]
+    files = [opened.where, *(str(f) for f in done.files if f.suffix != ".qml")]
     return "\n\n".join([*parts, "\n".join([words.say("files", lang), *(f"  {file}" for file in files)])])
 
 
@@ -151,7 +166,7 @@ def outcome_dict(done: Outcome) -> dict[str, Any]:
     """The same for machines."""
     with Ledger.open(done.database, create=False) as opened:
         parts = [_dict(one) | _levels_dict(opened, one) for one in years(opened) if one.run.id == done.run.id]
-    return {"run": done.run.id, "ledger": done.database, "files": [str(f) for f in done.files], "years": parts}
+    return {"run": done.run.id, "ledger": opened.where, "files": [str(f) for f in done.files], "years": parts}
 
 
 def _dict(one: Year) -> dict[str, Any]:
@@ -246,7 +261,9 @@ def _head(one: Year, lang: Lang) -> str:
         "head", lang, title=run.title, year=one.year, profile=run.profile, label=label.get(lang, ""), run=short(run.id)
     )
     notice = run.recorded.get("notice", {})
-    return "\n".join([line, *([f"※ {notice[lang]}"] if notice else [])])
+    marks = [f"※ {notice[lang]}"] if notice else []
+    marks += [f"※ {words.say('hashed-by-samples', lang)}"] if run.determined.get("hashing") == "sampled" else []
+    return "\n".join([line, *marks])
 
 
 def _table(one: Year, lang: Lang) -> str:
@@ -395,7 +412,7 @@ def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
 
 def _level_named(warning: Problem, one: Year, lang: Lang) -> dict[str, Fact]:
     """What a warning about a further level says, in words: its title, units, items and keys."""
-    level = one.run.recorded.get("levels", {}).get(warning.facts.get("level"))
+    level = one.run.recorded.get("level_zones", {}).get(warning.facts.get("level"))
     if level is None:
         return {}
     said: dict[str, Fact] = {"level": level["title"].get(lang, str(warning.facts["level"]))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -255,9 +256,11 @@ def test_a_lesser_of_two_is_computed_once_and_shared_by_capacity(lines: list[Ent
 def test_a_number_of_the_county_alone_goes_by_people_where_all_are_counted(done: Outcome, lines: list[Entry]) -> None:
     water = [total(lines, "domestic_water_use", zone) for zone in ("01a", "01b")]
     assert water == [Decimal(750_000), Decimal(250_000)]
-    keys = done.run.recorded["levels"]["township"]["keys"]
+    keys = done.run.recorded["level_zones"]["township"]["keys"]
     assert keys["2020|other_products|domestic_water_use"] == {"01": "population"}
-    assert done.run.recorded["levels"]["red_line"]["keys"]["2020|other_products|domestic_water_use"] == {"01": "area"}
+    assert done.run.recorded["level_zones"]["red_line"]["keys"]["2020|other_products|domestic_water_use"] == {
+        "01": "area"
+    }
 
 
 def test_what_a_profile_says_nothing_of_goes_by_area(lines: list[Entry]) -> None:
@@ -274,7 +277,9 @@ def test_townships_own_figures_are_the_key_where_all_have_them(tmp_path: Path) -
     made = run(stack(tmp_path / "stack", PLANTS + VISITS + own, TOWNS), tmp_path / "out")
     lines = every(made)
     assert [total(lines, "domestic_water_use", zone) for zone in ("01a", "01b")] == [Decimal(400_000), Decimal(600_000)]
-    assert made.run.recorded["levels"]["township"]["keys"]["2020|other_products|domestic_water_use"] == {"01": "own"}
+    assert made.run.recorded["level_zones"]["township"]["keys"]["2020|other_products|domestic_water_use"] == {
+        "01": "own"
+    }
     said = [w for w in made.run.recorded["warnings"]["2020"] if w["code"] == "level-figures-differ"]
     assert [(w["facts"]["units"], w["facts"]["items"]) for w in said] == [("01", "domestic_water_use")]
 
@@ -558,3 +563,16 @@ def test_maps_do_not_show_levels(done: Outcome, tmp_path: Path) -> None:
     assert made.run.id == done.run.id
     assert every(made) == every(done)
     assert (tmp_path / "out" / "maps" / "soil_retention_2020.tif").is_file()
+
+
+def test_a_package_has_the_lines_of_every_level_and_names_their_files(done: Outcome, tmp_path: Path) -> None:
+    assert {"towns.gpkg", "line.gpkg", "zones.geojson"} <= set(done.run.recorded["files"])
+    words = ["package", done.run.id, "--ledger", done.database, "--out", str(tmp_path / "run.zip")]
+    made = CliRunner().invoke(main, words)
+    assert made.exit_code == 0, made.output
+    held_up = CliRunner().invoke(main, ["verify", str(tmp_path / "run.zip")])
+    assert held_up.exit_code == 0, held_up.output
+    with zipfile.ZipFile(tmp_path / "run.zip") as found:
+        text = found.read("ledger.csv").decode("utf-8-sig")
+    assert "township" in text
+    assert "red_line" in text
