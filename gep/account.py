@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -27,6 +28,7 @@ import shapely
 
 from gep import (
     __version__,
+    allocation,
     borders,
     ecomap,
     engine,
@@ -53,7 +55,7 @@ from gep.errors import Fact, GepError, Problem, raise_all
 from gep.fuse import chosen
 from gep.ledger import Entry, Ledger, Run
 from gep.prepare import NORMAL_CLIMATE, Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
-from gep.profile import Item, Service
+from gep.profile import POPULATION, Item, Service
 from gep.quantities import quantities
 from gep.resolve import Graph
 
@@ -234,18 +236,25 @@ def _account(request: Request, options: Options, progress: Progress) -> Outcome:
         determined = _determined(checked, prepared)
         spool = options.out / f".run-{ledger.run_id(determined)[:16]}"
         sums = {year: _sums(p, spool / file_label(year), options, progress) for year, p in prepared.items()}
-        _refuse(checked.inputs, prepared, sums, spool)
+        _refuse(checked.inputs, prepared, {y: _units(checked.inputs, one) for y, one in sums.items()}, spool)
         made = _maps(checked, prepared, spool, options, progress) if options.maps else []
         asked = _asked(request, checked, options)
         run = _commit(_accounted(checked, prepared, sums), determined, (database, options), checked, asked)
         files = [_final(path, options.out / "maps" / path.name) for path in made]
         files += [qgis.write(options.out / "maps")] if made else []
-        files.append(options.out / "ledger.csv")
-        with Ledger.open(database, create=False) as opened:
-            exports.export(opened, files[-1], "csv", run=run.id)
+        files += _tables(run, database, options.out)
         for left in options.out.glob(".run-*"):  # also what a killed run of other inputs left behind
             shutil.rmtree(left)
     return Outcome(run, database, tuple(files))
+
+
+def _tables(run: Run, database: str, out: Path) -> Iterator[Path]:
+    """The run's lines as tables: those of the accounting units, and of each further level in a file of its own."""
+    with Ledger.open(database, create=False) as opened:
+        for level in (None, *run.levels):
+            path = out / (f"ledger_{level}.csv" if level else "ledger.csv")
+            exports.export(opened, path, "csv", run=run.id, level=level)
+            yield path
 
 
 def decide(inputs: Inputs, year: str, service: Service) -> Checked:
@@ -273,7 +282,7 @@ def summed(checked: Checked, year: str, progress: Progress = lambda *_: None) ->
     of = prepared.plan.grid.count(*prepared.plan.block)
     with executor(options) as (pool, workers):
         sums = engine.run(prepared.plan, pool, workers, lambda done: progress(year, done, of))
-    return Accounted(checked.inputs, year, checked.lines[year], checked.graphs[year], prepared, sums)
+    return _year(checked, year, prepared, sums)
 
 
 def plan_id(checked: Checked) -> str:
@@ -349,8 +358,17 @@ def _summed(line: Line, graph: Graph) -> tuple[str, ...]:
 
 
 def _accounted(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping[str, Sums]) -> list[Accounted]:
-    inputs = checked.inputs
-    return [Accounted(inputs, y, checked.lines[y], checked.graphs[y], p, sums[y]) for y, p in prepared.items()]
+    return [_year(checked, y, p, sums[y]) for y, p in prepared.items()]
+
+
+def _year(checked: Checked, year: str, prepared: Prepared, sums: Sums) -> Accounted:
+    """One year after its pass, whose sums are of atoms."""
+    return Accounted.after(checked.inputs, year, checked.lines[year], checked.graphs[year], prepared, sums)
+
+
+def _units(inputs: Inputs, sums: Sums) -> Sums:
+    """The pass's sums by accounting unit."""
+    return replace(sums, parts=inputs.laid.units(sums.parts)) if inputs.laid.levels else sums
 
 
 @contextmanager
@@ -473,6 +491,17 @@ def _determined(checked: Checked, prepared: Mapping[str, Prepared]) -> dict[str,
         "unvalued": dict(inputs.stack.unvalued),
         **({"climate": list(inputs.climate)} if inputs.climate else {}),
         "years": {year: _year_determined(checked, year, one) for year, one in prepared.items()},
+        **(_levels_determined(inputs) if inputs.laid.levels else {}),
+    }
+
+
+def _levels_determined(inputs: Inputs) -> dict[str, Any]:
+    """The further levels: of each zone the unit that it is part of, and its name; and the units that atoms hide."""
+    units, found = inputs.zones.zones, inputs.laid.levels
+    return {
+        "units": {z.code: [dict(z.name), hashlib.sha256(z.wkb).hexdigest()] for z in units},
+        "levels": {one.name: {part.code: units[part.unit - 1].code for part in one.parts} for one in found},
+        "level_names": {one.name: {part.code: dict(part.name) for part in one.parts} for one in found},
     }
 
 
@@ -516,6 +545,7 @@ def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
     names = [name for name in dict.fromkeys(names) if graph.nodes[name].level == "zone"]
     nodes = zonal.nodes(graph, names)
     used = dict.fromkeys(one for name in names for one in zonal.statistics_used(graph, name))
+    used |= dict.fromkeys([POPULATION] if inputs.laid.levels and names else [])  # a key of allocation
     rows = {name: zonal.rows(inputs, graph, name) for name in names}
     return {
         "graph": [n.written for n in nodes],
@@ -538,7 +568,7 @@ def _decided(line: Line) -> list[Any]:
         line.status,
         service.cls,
         service.mandatory,
-        [item.floor, item.share] if item else [],
+        [item.floor, item.share, *item.parts] if item else [],
         [p.code for p in line.reason],
     ]
 
@@ -572,7 +602,7 @@ def _commit(
 ) -> Run:
     """Value the sums and append run and entries, in one transaction."""
     inputs = checked.inputs
-    made = {one.year: list(entries.entries(one)) for one in years}
+    made = {one.year: [*entries.entries(one), *allocation.entries(one)] for one in years}
     run = Run(
         id=ledger.run_id(determined),
         profile=inputs.profile.id,
@@ -593,7 +623,15 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
     """What stands beside the numbers: when, who, where, warnings, cross-validation, zone areas."""
     inputs = checked.inputs
     complete = not checked.left_out
-    found = {y.year: [*gates.warnings(y), *plausibility.warnings(y, made[y.year], complete=complete)] for y in years}
+    keys = {one.year: list(allocation.keys(one)) for one in years}
+    found = {
+        y.year: [
+            *gates.warnings(y),
+            *plausibility.warnings(y, made[y.year], complete=complete),
+            *allocation.warnings(y, keys[y.year]),
+        ]
+        for y in years
+    }
     warnings = {year: [w.as_dict() for w in of_year] for year, of_year in found.items()}
     return {
         "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -609,6 +647,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "period": inputs.stack.period,
         "zone_areas": {z.code: z.area_m2 for z in inputs.zones.zones},
         "zone_names": {z.code: dict(z.name) for z in inputs.zones.zones},
+        **_levels_recorded(inputs, keys),
         "services": {s.id: dict(s.title) for s in inputs.profile.services.values()},
         "gdp": {year: _beside(inputs, "gdp", year) for year in inputs.years},
         "extent": {year: extent.table(inputs, year) for year in inputs.mosaics},
@@ -621,6 +660,37 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "feeds": dict(pair for one in years for pair in entries.fed(one)),
         "stocks": {one.year: stocks.stocks(one) for one in years},
         "price_parts": dict(pair for one in years for pair in entries.price_parts(one)),
+    }
+
+
+def _levels_recorded(inputs: Inputs, keys: Mapping[str, Sequence[allocation.Key]]) -> dict[str, Any]:
+    """The further levels' titles and zones, and by which keys their lines are allocated; nothing without levels."""
+    if not inputs.laid.levels:
+        return {}
+    used: dict[str, dict[str, dict[str, str]]] = {level.name: {} for level in inputs.laid.levels}
+    for year, found in keys.items():
+        for key in found:
+            used[key.level].setdefault(f"{year}|{key.service}|{key.item}", {})[key.unit] = key.used
+    units = inputs.zones.zones
+    return {
+        "level_zones": {
+            level.name: {
+                "title": dict(level.title),
+                "within": level.within,
+                "zones": {
+                    p.code: {
+                        "name": dict(p.name),
+                        "own": p.own,
+                        "unit": units[p.unit - 1].code,
+                        "area_m2": p.area_m2,
+                    }
+                    for p in level.parts
+                },
+                "outside": list(level.outside),
+                "keys": used[level.name],
+            }
+            for level in inputs.laid.levels
+        }
     }
 
 
@@ -667,7 +737,8 @@ def closure(checked: Checked) -> list[gates.Closure]:
     for year in checked.inputs.years:
         plan = prepare(checked.inputs, year, targets).plan
         with executor(Options(Path())) as (pool, workers):
-            rows += gates.closures(checked.inputs, plan, year, engine.run(plan, pool, workers))
+            sums = engine.run(plan, pool, workers)
+        rows += gates.closures(checked.inputs, plan, year, _units(checked.inputs, sums))
     return rows
 
 

@@ -65,7 +65,7 @@ def used(run: Run, years: Iterable[str], entries: Iterable[Entry], status: str =
     `entries` are those of the years; what lies outside the zones is not counted.
     """
     evidence = [one for label in years for one in _evidence(run.determined["years"][label])]
-    found = _bearing(run, [e for e in entries if e.zone != OUTSIDE and e.item], status)
+    found = _bearing(run, _of_units(run, entries), status)
     rows = [_with_value(row, found) for row in dict.fromkeys(evidence)]
     rows.sort(key=lambda row: (row.known.kind == "price", row.quantity))
     return rows
@@ -90,7 +90,7 @@ def unsure(run: Run, entries: Iterable[Entry], status: str) -> tuple[dict[str, f
     known: dict[tuple[str, ...], set[tuple[str, str]]] = {}
     fen: dict[tuple[str, str], int] = {}
     items: dict[tuple[str, str], dict[str, None]] = {}
-    for entry in (e for e in entries if e.zone != OUTSIDE and e.item and e.status.startswith(status)):
+    for entry in (e for e in _of_units(run, entries) if e.status.startswith(status)):
         place = entry.year, entry.service, entry.item, entry.ecosystem
         if place not in known:
             known[place] = {(_used(row).verified, row[0]) for row, _ in _behind(run, entry)}
@@ -103,6 +103,11 @@ def unsure(run: Run, entries: Iterable[Entry], status: str) -> tuple[dict[str, f
     found = [Unsure(*key, share, tuple(items[key])) for key, share in shares.items() if key[1]]
     found.sort(key=lambda one: (UNSURE.index(one.verified), -one.share, one.quantity))
     return {mark: shares[mark, ""] for mark in UNSURE if shares.get((mark, ""))}, found
+
+
+def _of_units(run: Run, entries: Iterable[Entry]) -> list[Entry]:
+    """The entries of accounting units: further levels say the same again, and what lies outside is not counted."""
+    return [e for e in entries if e.zone != OUTSIDE and e.item and e.zone_level not in run.levels]
 
 
 # Rows as the run wrote them down

@@ -126,6 +126,12 @@ lake_area km² 1.2 3.4 0.5 0.9
 """
 
 
+# Of every thousand people of a county, how many live in each of its townships; the last place of the fourth is its
+# forest farm's, which is no township.
+_PEOPLE = (210, 150, 230, 120, 190, 100)
+TOWNS = tuple(f"{code}{101 + i}" for code in CODES for i in range(6))[:-1]
+
+
 def statistics(path: Path, years: Sequence[int], *, plain: bool) -> None:
     """Write the table of statistics: `plain`, of what stands beside an account; else of all that one needs."""
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -146,9 +152,17 @@ def _rows(year: int, *, plain: bool) -> Iterator[tuple[str, str, str, float, str
         for code, figure in zip(CODES, figures, strict=bool(figures)):
             yield code, name, "", _grown(float(figure), float(growth), year), unit
     if not plain:
+        yield from _people()
         yield from _objects(_OBJECTS, _PLANTS)
         yield from _objects(_RESERVOIRS, [(code, f"{'甲乙丙丁'[i]}水库") for i, code in enumerate(CODES)])
         yield from _objects(_LAKES, [(code, f"{'甲乙丙丁'[i]}湖") for i, code in enumerate(CODES)])
+
+
+def _people() -> Iterator[tuple[str, str, str, float, str]]:
+    """The townships' population, which numbers known for the county alone are allocated by."""
+    whole = next(line.split()[3:] for line in _PLAIN.split("\n") if line.startswith("population "))
+    for i, zone in enumerate((*TOWNS, f"{CODES[-1]}:rest")):
+        yield zone, "population", "", int(whole[i // 6]) * _PEOPLE[i % 6] / 1000, "person"
 
 
 def _grown(figure: float, growth: float, year: int) -> float:

@@ -19,7 +19,7 @@ from gep.errors import Fact, GepError, Problem
 from gep.quantities import Quantity, quantities
 from gep.sample import Resample
 from gep.units import UnitError, convert
-from gep.words import LANGS, Lang
+from gep.words import LANGS, Lang, texts
 
 _LAYER_KINDS = ("pixel", "class", "coefficient", "field")
 _BY_THREAT = ("threat_presence", "threat_influence", "habitat_sensitivity")  # one raster or column each, not one layer
@@ -28,6 +28,8 @@ _VALUE_RESAMPLING = ("nearest", "bilinear", "average", "conserve")
 _OF_POLYGONS = "land_cover"
 _RULE = "replace"
 Decay = Literal["linear", "exponential"]
+TOLERANCE = 1e-3  # the part of a township that may lie outside its unit
+_LOOSEST = 0.05  # the most of a zone that a stack may let lie outside its unit
 _VECTORS = (".gdb", ".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml")
 
 
@@ -162,6 +164,22 @@ class ZoneSource:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelSource:
+    """A further level of zones: townships `within` the accounting units, or, where that is not said, an overlay.
+
+    `zones.level` is its name and `title` what people call it. Without a field of codes all polygons of an overlay are
+    one zone. `parent` is the field of the unit's code, where the file has one. `tolerance` is the part of a zone that
+    may lie outside its unit.
+    """
+
+    zones: ZoneSource
+    title: Mapping[Lang, str]
+    within: bool = False
+    parent: str = ""
+    tolerance: float = TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
 class StatisticsFile:
     """A file of statistics (`*` in its name: several), and what it does not say itself.
 
@@ -209,6 +227,7 @@ class Declaration:
     threats: Mapping[str, Threat] = field(default_factory=dict)
     access: AccessSource | None = None
     uncertainty: Path | None = None
+    levels: tuple[LevelSource, ...] = ()
 
 
 def file_label(year: str) -> str:
@@ -330,7 +349,7 @@ def declare(path: Path) -> tuple[Declaration, list[Problem]]:
         period=period,
         notice=_bilingual(stack, "notice"),
         layers=_layers(top, path.parent),
-        zones=_zones(top, path.parent),
+        **_zones(top, path.parent),
         statistics=_statistics(top, path.parent),
         methods=_choices(top, "methods"),
         sets=_choices(top, "sets"),
@@ -410,31 +429,70 @@ def _grid(stack: _Keys) -> GridSource:
     return GridSource("", crs, (size[0], size[-1]), (bounds[0], bounds[1], bounds[2], bounds[3]) if bounds else None)
 
 
-def _zones(top: _Keys, folder: Path) -> ZoneSource:
+def _zones(top: _Keys, folder: Path) -> dict[str, Any]:
+    """The accounting units, and the further levels in the order of their names."""
     keys = top.inner("zones")
     if keys is None:
         top.problems.append(
             Problem("stack-key-missing", top.where, {"key": "[zones]", "example": '[zones] path = "counties.gpkg"'})
         )
-        return ZoneSource(folder, None, "", {}, None)
+        return {"zones": ZoneSource(folder, None, "", {}, None)}
+    units = replace(_zone_source(keys, folder, "counties.gpkg"), level=keys.text("level") or "county")
+    tables = sorted(key for key, value in keys.table.items() if isinstance(value, dict) and key != "name")
+    levels = [_level(cast("_Keys", keys.inner(name)), name, units.level, folder) for name in tables]
+    keys.done()
+    return {"zones": units, "levels": tuple(levels)}
+
+
+def _zone_source(keys: _Keys, folder: Path, example: str, *, whole: bool = False) -> ZoneSource:
+    """A vector file with the fields of code and names; a `whole` one, of no code, needs neither."""
     name = keys.table.get("name")
     if isinstance(name, str):
         keys.asked.add("name")
         names = dict.fromkeys(LANGS, name)
     else:
         names = cast("dict[Lang, str]", keys.texts("name", '{ zh = "name_zh", en = "name_en" }'))
-        if not names or set(names) - set(LANGS):
+        if (not names and not whole) or set(names) - set(LANGS):
             keys.wrong("name", '{ zh = "name_zh", en = "name_en" }')
-    found = ZoneSource(
-        path=folder / keys.text("path", needed='"counties.gpkg"'),
+    return ZoneSource(
+        path=folder / keys.text("path", needed=f'"{example}"'),
         layer=keys.text("layer") or None,
-        code=keys.text("code", needed='"adcode"'),
+        code=keys.text("code", needed="" if whole else '"adcode"'),
         name=MappingProxyType({lang: names[lang] for lang in LANGS if lang in names}),
         encoding=keys.text("encoding") or None,
-        level=keys.text("level") or "county",
+    )
+
+
+def level_title(name: str) -> Mapping[Lang, str]:
+    """What people call a level that says nothing of it: its name, unless it is a usual one."""
+    usual = texts("word").get(f"zone-level-{name}", {})
+    return {lang: usual.get(lang, name) for lang in LANGS}
+
+
+def _level(keys: _Keys, name: str, unit: str, folder: Path) -> LevelSource:
+    """One further level of zones."""
+    within = keys.text("within")
+    if within not in ("", unit):
+        keys.problems.append(Problem("level-within-unknown", keys.where, {"within": within, "known": unit}))
+    if name == unit or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        keys.problems.append(Problem("level-name-wrong", keys.where, {"level": name, "unit": unit}))
+    tolerance = keys.number("tolerance", "0.001")
+    if tolerance is not None and not 0 <= tolerance <= _LOOSEST:
+        facts: dict[str, Fact] = {"tolerance": tolerance, "most": _LOOSEST}
+        keys.problems.append(Problem("level-tolerance-wrong", keys.where, facts))
+    whole = not within and "code" not in keys.table
+    found = _zone_source(keys, folder, f"{name}.gpkg", whole=whole)
+    if whole and found.name:
+        keys.problems.append(Problem("level-name-without-code", keys.where))
+    made = LevelSource(
+        zones=replace(found, level=name),
+        title=_bilingual(keys, "title") or level_title(name),
+        within=bool(within),
+        parent=keys.text("parent") if within else "",
+        tolerance=TOLERANCE if tolerance is None else tolerance,
     )
     keys.done()
-    return found
+    return made
 
 
 def _statistics(top: _Keys, folder: Path) -> tuple[StatisticsFile, ...]:

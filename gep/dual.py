@@ -99,41 +99,29 @@ def dual(
 ) -> list[DualRow]:
     """Every zone and year that valid runs account, in the ledger's order; `years` picks among the ledger's.
 
-    Zones are of one level: the one asked for, else each run's accounting units. Runs are never merged: where two
-    account the same zone and year, each has its row. Problems: a year that no run accounts, two figures for one zone,
-    year and quantity.
+    Zones are the accounting units, or those of another `level`. Runs are never merged: where two account the same zone
+    and year, each has its row. Problems: a year that no run accounts, two figures for one zone, year and quantity.
     """
     figures = _figures(statistics, ledger.where)
     runs = {run.id: run for run in ledger.runs()}
-    totals = ledger.totals(by=("zone", "zone_name", "service", "cls"))
-    levels = {
-        name: level or accounting_level(run, [t.zone_level for t in totals if t.run == name])
-        for name, run in runs.items()
-    }
-    totals = [t for t in totals if t.zone_level == levels[t.run]]
-    overlaps = _overlaps(ledger)
+    totals = ledger.totals(by=("zone", "zone_name", "service", "cls"), level=level)
+    overlaps = _overlaps(ledger, level)
     wanted = set(years or ())
     missing = wanted - {total.year for total in totals}
     raise_all(Problem("dual-year-missing", ledger.where, {"year": year}) for year in sorted(missing))
     rows = []
-    for (run, year, of_level, zone), group in groupby(sorted(totals, key=_order(totals)), key=_place):
+    for (run, *place), group in groupby(sorted(totals, key=_order(totals)), key=_place):
+        year, of_level, zone = place
         if zone and (not wanted or year in wanted):
             row = _row(runs[run], (year, of_level, zone), list(group), figures)
             rows.append(replace(row, **overlaps.get((run, year, of_level, zone), {})))
     return rows
 
 
-def accounting_level(run: Run, levels: Iterable[str]) -> str:
-    """The zone level that a run accounts, of which others are parts: as it says, else the first of its lines."""
-    there = [level for level in dict.fromkeys(levels) if level]
-    said = {year.get("level") for year in run.determined.get("years", {}).values()}
-    return next((level for level in there if level in said), there[0] if there else "")
-
-
-def _overlaps(ledger: Ledger) -> dict[tuple[str, str, str, str], dict[str, Any]]:
+def _overlaps(ledger: Ledger, level: str | None) -> dict[tuple[str, str, str, str], dict[str, Any]]:
     """What of the counted value is in GDP too, by run, year, level and zone: products and what is paid for culture."""
     found: dict[tuple[str, str, str, str], dict[str, Any]] = {}
-    for total in ledger.totals(by=("zone", "service", "item", "cls")):
+    for total in ledger.totals(by=("zone", "service", "item", "cls"), level=level):
         zone, service, item, cls = total.key
         use = economy.use(service, item)
         if _base(total) == "counted" and total.value_fen is not None and use is not None and use.in_gdp:
@@ -143,11 +131,11 @@ def _overlaps(ledger: Ledger) -> dict[tuple[str, str, str, str], dict[str, Any]]
     return found
 
 
-def of_file(database: str, path: Path, years: Sequence[str] = ()) -> list[DualRow]:
+def of_file(database: str, path: Path, years: Sequence[str] = (), level: str | None = None) -> list[DualRow]:
     """The same from a ledger's address and a table of statistics (zone, year, quantity, value, unit, source)."""
     statistics = given(path)
     with Ledger.open(database, create=False) as opened:
-        return dual(opened, statistics, years)
+        return dual(opened, statistics, years, level)
 
 
 def given(path: Path) -> tuple[tables.Statistic, ...]:
@@ -194,7 +182,8 @@ def _row(run: Run, place: tuple[str, str, str], totals: list[Total], figures: _F
     year, level, zone = place
     gep, services = _sum(totals, "counted"), _valued(totals)
     gdp, population, realised = (_figure(figures.get((zone, name), {}), year) for name in _FIGURES)
-    area = run.recorded.get("zone_areas", {}).get(zone)
+    own = run.recorded.get("level_zones", {}).get(level, {}).get("zones", {}).get(zone, {})
+    area = run.recorded.get("zone_areas", {}).get(zone, own.get("area_m2"))
     area_km2 = None if area is None else door(float(area) / 1e6)
     reason = _reason(run, year, totals, gdp)
     return DualRow(
@@ -202,7 +191,9 @@ def _row(run: Run, place: tuple[str, str, str], totals: list[Total], figures: _F
         profile=run.profile,
         zone_level=level,
         zone=zone,
-        name=run.recorded.get("zone_names", {}).get(zone) or {"zh": totals[0].key[1], "en": totals[0].key[1]},
+        name=run.recorded.get("zone_names", {}).get(zone)
+        or own.get("name")
+        or {"zh": totals[0].key[1], "en": totals[0].key[1]},
         year=year,
         gep_fen=gep,
         satellite_fen=_sum(totals, "satellite"),

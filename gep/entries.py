@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -72,7 +72,7 @@ def output_key(service: Service, quantity: str) -> str:
 
 @dataclass(frozen=True)
 class Accounted:
-    """One year after its pass: what its entries are made from."""
+    """One year after its pass: what its entries are made from; `sums` are of the units, `atoms` of what it ran over."""
 
     inputs: Inputs
     year: str
@@ -80,11 +80,31 @@ class Accounted:
     graph: Graph
     prepared: Prepared
     sums: Sums
+    atoms: Sums
+
+    @classmethod
+    def after(
+        cls, inputs: Inputs, year: str, lines: tuple[Line, ...], graph: Graph, prepared: Prepared, atoms: Sums
+    ) -> Accounted:
+        """A year from the sums of its pass, which are of atoms."""
+        units = replace(atoms, parts=inputs.laid.units(atoms.parts)) if inputs.laid.levels else atoms
+        return cls(inputs, year, lines, graph, prepared, units, atoms)
 
     @cached_property
     def at(self) -> Mapping[str, int]:
         """Each output's place in the sums."""
         return {output.key: i for i, output in enumerate(self.prepared.plan.outputs)}
+
+    @cached_property
+    def values(self) -> Mapping[str, Floats]:
+        """The sums of every level by its name, (rows; outside and parts; ecosystems); those of the units by ""."""
+        laid = self.inputs.laid
+        return {"": self.sums.values, **{one.name: laid.parts(self.atoms.parts, one) for one in laid.levels}}
+
+    def codes(self, level: str = "") -> list[str]:
+        """The codes of the units, or of a level's parts, in the order of their sums."""
+        parts = [part.code for one in self.inputs.laid.levels if one.name == level for part in one.parts]
+        return parts if level else [zone.code for zone in self.inputs.zones.zones]
 
     @property
     def numbers(self) -> Iterator[Line]:
@@ -101,13 +121,16 @@ class Cells:
     missing: Floats
 
 
-def cells(of: Accounted, service: Service, quantity: str) -> Cells:
-    """The sums of a pixel quantity over a service's scope; ecosystems out of scope have no area."""
-    plan = of.prepared.plan
+def cells(of: Accounted, service: Service, quantity: str, level: str = "") -> Cells:
+    """The sums of a pixel quantity over a service's scope; ecosystems out of scope have no area.
+
+    They are of the accounting units, or of a further level's parts.
+    """
+    plan, sums = of.prepared.plan, of.values[level]
     at = of.at[output_key(service, quantity)]
-    values = of.sums.values[1 + at] * quantities()[quantity].total_factor()
+    values = sums[1 + at] * quantities()[quantity].total_factor()
     inside = np.array([e == UNCLASSIFIED or within(service.ecosystems, e) for e in plan.ecosystems])
-    total, missing = of.sums.values[0] * inside, of.sums.values[1 + len(plan.outputs) + at]
+    total, missing = sums[0] * inside, sums[1 + len(plan.outputs) + at]
     valid = total - missing
     return Cells(values, np.where(valid > ROUNDING * total, valid, 0.0), missing)
 
@@ -131,10 +154,15 @@ def entries(of: Accounted) -> Iterator[Entry]:
             yield _without_number(of.year, line)
             continue
         found = list(leaves(of, line))
-        shares = {zone: _missing_share([x for x in found if x.zone == zone]) for zone in {x.zone for x in found}}
-        for leaf in found:
-            provisional = "_provisional" if leaf.zone and shares[leaf.zone] > PROVISIONAL else ""
-            yield _entry(of, line, leaf, line.status + provisional)
+        for leaf, status in zip(found, statuses(line, found), strict=True):
+            yield entry(of, line, leaf, status)
+
+
+def statuses(line: Line, found: list[Leaf]) -> Iterator[str]:
+    """The status of each leaf of an item: provisional where too much of its zone is missing."""
+    shares = {zone: _missing_share([x for x in found if x.zone == zone]) for zone in {x.zone for x in found}}
+    for leaf in found:
+        yield line.status + ("_provisional" if leaf.zone and shares[leaf.zone] > PROVISIONAL else "")
 
 
 def controls(of: Accounted) -> Iterator[tuple[str, str]]:
@@ -205,7 +233,7 @@ def _floored(values: Floats) -> Floats:
 
 
 def leaves(of: Accounted, line: Line, *, floor: bool = True, seen: zonal.Given | None = None) -> Iterator[Leaf]:
-    """The leaves of a line; `seen` is what its zone formulas see where that is not what the year itself has."""
+    """An item's numbers by unit and ecosystem; `seen` is what its zone formulas see where the year itself has other."""
     if of.graph.nodes[line.quantity].level == "zone":
         yield from _zone_leaves(of, line, seen or given(of, line), floor=floor)
     else:
@@ -238,14 +266,14 @@ def _zone_numbers(of: Accounted, line: Line, found: zonal.Given, *, floor: bool)
         yield z, 0.0 if floor and line.floors and total < 0 else total
 
 
-def given(of: Accounted, line: Line) -> zonal.Given:
+def given(of: Accounted, line: Line, level: str = "") -> zonal.Given:
     """What a line's zone formulas see: totals over the service's scope, missing where no cell has a value."""
     totals = {}
     for feed in zonal.feeds(of.graph, line.quantity):
-        found = cells(of, line.service, feed)
-        for z, zone in enumerate(of.inputs.zones.zones, 1):
+        found = cells(of, line.service, feed, level)
+        for z, code in enumerate(of.codes(level), 1):
             unknown = not found.valid[z].any() and found.missing[z].any()
-            totals[feed, zone.code] = math.nan if unknown else math.fsum(found.quantity[z])
+            totals[feed, code] = math.nan if unknown else math.fsum(found.quantity[z])
     return zonal.given(of.inputs, of.graph, line.quantity, of.year, totals)
 
 
@@ -273,7 +301,7 @@ def split(total: Decimal, weights: Floats) -> list[Decimal]:
     >>> split(Decimal("10"), np.array([1.0, 1.0, 1.0]))
     [Decimal('3.3333334'), Decimal('3.3333333'), Decimal('3.3333333')]
     """
-    quantum = _last_digit(total)
+    quantum = last_digit(total)
     shares = [Fraction(float(weight)) for weight in weights]
     exact = [Fraction(total / quantum) * share / sum(shares) for share in shares]
     parts = [math.floor(x) for x in exact]
@@ -283,10 +311,10 @@ def split(total: Decimal, weights: Floats) -> list[Decimal]:
     return [part * quantum for part in parts]
 
 
-def _last_digit(total: Decimal) -> Decimal:
+def last_digit(total: Decimal) -> Decimal:
     """The unit that parts of a number come in: the last of the ledger's digits, or its own where it has more.
 
-    >>> _last_digit(Decimal("12")), _last_digit(Decimal("5050900000"))
+    >>> last_digit(Decimal("12")), last_digit(Decimal("5050900000"))
     (Decimal('1E-7'), Decimal('1E+1'))
     """
     return Decimal(1).scaleb(min(total.adjusted() + 1 - ledger.DIGITS, int(total.normalize().as_tuple().exponent)))
@@ -312,7 +340,8 @@ def _missing_share(leaves: list[Leaf]) -> float:
     return missing / (missing + valid) if missing else 0.0
 
 
-def _entry(of: Accounted, line: Line, leaf: Leaf, status: str) -> Entry:
+def entry(of: Accounted, line: Line, leaf: Leaf, status: str) -> Entry:
+    """A leaf as a line of the ledger."""
     zones = of.inputs.zones
     zone = zones.zones[leaf.zone - 1] if leaf.zone else None
     node = of.graph.nodes[line.quantity]
@@ -330,7 +359,7 @@ def _entry(of: Accounted, line: Line, leaf: Leaf, status: str) -> Entry:
         method=node.method or node.via,
         quantity=leaf.quantity,
         quantity_unit=quantities()[line.quantity].total_unit,
-        **_priced(line.price, leaf.quantity),
+        **priced(line.price, leaf.quantity),
         valid_area_km2=door(leaf.valid / 1e6),
         missing_area_km2=door(leaf.missing / 1e6),
         allocated=leaf.allocated,
@@ -340,7 +369,7 @@ def _entry(of: Accounted, line: Line, leaf: Leaf, status: str) -> Entry:
     )
 
 
-def _priced(price: prices.Price | None, quantity: Decimal | None) -> dict[str, Any]:
+def priced(price: prices.Price | None, quantity: Decimal | None) -> dict[str, Any]:
     """The money columns of an entry."""
     if price is None:
         empty = dict.fromkeys(("price", "value_fen", "low_fen", "high_fen"))
@@ -417,7 +446,7 @@ def _without_number(year: str, line: Line) -> Entry:
         method="",
         quantity=None,
         quantity_unit="",
-        **_priced(None, None),
+        **priced(None, None),
         valid_area_km2=Decimal(0),
         missing_area_km2=Decimal(0),
         allocated=False,

@@ -19,12 +19,13 @@ from gep.errors import GepError, Problem, raise_all
 from gep.fields import Field
 from gep.fuse import LAND_COVER
 from gep.grid import Grid, Window
-from gep.ledger import Entry, Ledger, Run, yuan
+from gep.ledger import EVERY, OUTSIDE, Entry, Ledger, Run, yuan
 from gep.origins import (
     cited,
     code_lines,
     entry_text,
     evidence_text,
+    key_text,
     label,
     origin,
     plain,
@@ -108,16 +109,20 @@ def at_point(
 
 
 def in_zone(request: Request, name: str, zone: str, lang: Lang, progress: Progress = lambda *_: None) -> str:
-    """The same for a whole zone, by code or name: totals of pixels and what is computed by zone."""
+    """The same for a whole zone, by code or name: totals of pixels and what is computed by zone.
+
+    Of a zone of a further level: what its accounting unit has, and its own part.
+    """
     inputs = open_inputs(request)
-    year, at = inputs.years[-1], zonetree.zone_of(inputs, zone)
+    year, part = inputs.years[-1], zonetree.part_of(inputs, zone)
+    at = inputs.zones.zones[part.unit - 1] if part else zonetree.zone_of(inputs, zone)
     found = _decided(inputs, year, name)
     raise_all(_without_total(found, year))
     of = _summed(found, year, progress, by_zone=False)
-    named = zonetree.title(at, lang)
+    named = zonetree.title(part or at, lang)
     lines = [words.say("explain-head-zone", lang, name=name, zone=named, year=year, title=inputs.stack.title)]
     for line in found.lines[year]:
-        lines += _left_out(line, lang) if line.status == "left_out" else ZoneTree(of, line, at, lang).lines()
+        lines += _left_out(line, lang) if line.status == "left_out" else ZoneTree(of, line, at, lang, part).lines()
     return "\n".join([*lines, *([inputs.stack.notice[lang]] if inputs.stack.notice else [])])
 
 
@@ -343,7 +348,9 @@ def _money(price: Price, item: Item, value: float, lang: Lang) -> list[str]:
 def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str:
     """A figure of the ledger, down to formulas, inputs with hashes, coefficients and prices."""
     with Ledger.open(database, create=False) as opened:
-        lines = [x for x in opened.lines(zone=zone, year=year) if name in (x.entry.service, x.entry.item)]
+        level = None if zone == OUTSIDE else EVERY  # a zone's code says its level
+        found = opened.lines(zone=zone, year=year, level=level)
+        lines = [x for x in found if name in (x.entry.service, x.entry.item)]
         runs = {run.id: run for run in opened.runs()}
     if not lines:
         raise GepError([Problem("ledger-figure-missing", opened.where, {"name": name, "zone": zone, "year": year})])
@@ -351,6 +358,7 @@ def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str
     for run in dict.fromkeys(line.run for line in lines):
         entries = [line.entry for line in lines if line.run == run]
         text += _figure(entries, lang)
+        text += _from_unit(runs[run], year, entries, lang)
         text += _evidence(runs[run], year, entries, lang)
         text.append(words.say("explain-run", lang, run=run, when=str(runs[run].recorded.get("when", ""))))
     return "\n".join(text)
@@ -364,9 +372,31 @@ def _figure(entries: list[Entry], lang: Lang) -> list[str]:
     return [*lines, f"  Σ = {yuan(sum(fens)):,} CNY"] if fens else lines
 
 
+def _unit(run: Run, entry: Entry) -> str:
+    """The accounting unit of an entry's zone."""
+    return run.levels.get(entry.zone_level, {}).get(entry.zone, entry.zone)
+
+
+def _from_unit(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator[str]:
+    """Of a further level's zone: of which unit it is part, and by what each item is allocated to it."""
+    first = entries[0]
+    known = run.recorded.get("level_zones", {}).get(first.zone_level)
+    if known is None:
+        return
+    unit = _unit(run, first)
+    names = run.recorded["zone_names"].get(unit, {})
+    level = known["title"].get(lang, first.zone_level)
+    yield "  " + words.say("explain-part", lang, level=level, unit=f"{names.get(lang, unit)} {unit}")
+    for service, item in dict.fromkeys((e.service, e.item) for e in entries if e.allocated):
+        used = known["keys"].get(f"{year}|{service}|{item}", {}).get(unit)
+        if used:
+            named = f"{getattr(quantities()[item], lang)} {item}"
+            yield "  " + words.say("explain-part-share", lang, item=named, by=key_text(used, lang))
+
+
 def _evidence(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator[str]:
     """What the run wrote down of the graph, inputs, statistics, coefficients and prices behind these entries."""
-    items, zone, of_year = {e.item for e in entries}, entries[0].zone, run.determined["years"][year]
+    items, zone, of_year = {e.item for e in entries}, _unit(run, entries[0]), run.determined["years"][year]
     graph = Graph.of_run(of_year)
     for node in graph.of([item for item in items if item in graph.nodes]).nodes.values():
         said = f"{node.method}({', '.join(node.args)})" if node.method else words.say(f"explain-via-{node.via}", lang)
@@ -394,7 +424,7 @@ def _written(of_year: Mapping[str, Any], node: Node, zone: str, lang: Lang) -> I
 
 def _fed(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator[str]:
     """The totals of pixels over the service's scope in this zone that zone formulas rest on."""
-    services, zone = dict.fromkeys(e.service for e in entries), entries[0].zone
+    services, zone = dict.fromkeys(e.service for e in entries), _unit(run, entries[0])
     for key, total in run.recorded.get("feeds", {}).items():
         when, service, quantity, where = key.split("|")
         if (when, where) == (year, zone) and service in services:

@@ -42,10 +42,11 @@ Cell = str | Decimal | bool | None
 def export(ledger: Ledger, out: Path | IO[bytes], format: Format, **pick: Unpack[Pick]) -> None:  # noqa: A002
     """Write the lines as CSV, Parquet or XLSX: the same bytes every time for the same ledger and packages.
 
-    Columns are `COLUMNS`, rows in the ledger's order, money in yuan with two places, missing figures empty. CSV is
-    UTF-8 with a byte order mark (read it as `utf-8-sig`), or Excel would garble Chinese; text that a spreadsheet would
-    run as a formula gets an apostrophe before it. In XLSX text is text and needs none. A path is written whole or not
-    at all. Problems: no such folder, more rows than XLSX can hold.
+    Rows are those of the accounting units unless a `level` is asked for (`ledger.EVERY`: all, which `zone_level` tells
+    apart). Columns are `COLUMNS`, rows in the ledger's order, money in yuan with two places, missing figures empty. CSV
+    is UTF-8 with a byte order mark (read it as `utf-8-sig`), or Excel would garble Chinese; text that a spreadsheet
+    would run as a formula gets an apostrophe before it. In XLSX text is text and needs none. A path is written whole or
+    not at all. Problems: no such folder, more rows than XLSX can hold.
     """
     if format == "xlsx" and ledger.count(**pick) >= _XLSX_ROWS:
         raise GepError([Problem("ledger-xlsx-rows", ledger.where, {"rows": _XLSX_ROWS})])

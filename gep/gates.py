@@ -21,6 +21,7 @@ from gep.prepare import Inputs, Target, resolve_year
 from gep.quantities import quantities
 from gep.resolve import bare
 from gep.units import factor
+from gep.zones import Zones
 
 CHECK = "check|"
 BALANCE = ("precipitation", "evapotranspiration")
@@ -94,20 +95,20 @@ def _bulletin(inputs: Inputs, year: str) -> dict[str, float]:
     return {row.zone: row.value for row in rows}
 
 
-def totals(plan: Plan, sums: Sums, key: str) -> dict[str, float]:
-    """One output's total by zone, in the quantity's total unit; empty if the plan does not have it."""
+def totals(zones: Zones, plan: Plan, sums: Sums, key: str) -> dict[str, float]:
+    """One output's total by accounting unit, in its total unit; empty if the plan does not have it."""
     keys = [output.key for output in plan.outputs]
     if key not in keys:
         return {}
     at = keys.index(key)
     scale = quantities()[plan.outputs[at].wanted.node].total_factor()
-    return {z.code: math.fsum(sums.values[1 + at, i]) * scale for i, z in enumerate(plan.zones.zones, 1)}
+    return {z.code: math.fsum(sums.values[1 + at, i]) * scale for i, z in enumerate(zones.zones, 1)}
 
 
 def closures(inputs: Inputs, plan: Plan, year: str, sums: Sums) -> list[Closure]:
     """The water balance of each zone that has a bulletin."""
     bulletin = _bulletin(inputs, year)
-    rain, evaporated = (totals(plan, sums, CHECK + name) for name in BALANCE)
+    rain, evaporated = (totals(inputs.zones, plan, sums, CHECK + name) for name in BALANCE)
     evaporated = {zone: amount * (inputs.stack.closure or 1.0) for zone, amount in evaporated.items()}
     return [
         Closure(year, z.code, z.name.get("zh", z.code), rain[z.code], evaporated[z.code], bulletin[z.code])
@@ -120,7 +121,7 @@ def problems(inputs: Inputs, plan: Plan, year: str, sums: Sums) -> Iterator[Prob
     """Retained water above the bulletin's water resources."""
     bulletin = _bulletin(inputs, year)
     for key in (o.key for o in plan.outputs if o.wanted.node == "water_conservation"):
-        for zone, kept in totals(plan, sums, key).items():
+        for zone, kept in totals(inputs.zones, plan, sums, key).items():
             if zone in bulletin and kept > bulletin[zone]:
                 facts = {"zone": zone, "kept": f"{kept / 1e8:.4g}", "resources": f"{bulletin[zone] / 1e8:.4g}"}
                 yield Problem("water-above-resources", f"{zone} {year}", facts)
@@ -129,7 +130,7 @@ def problems(inputs: Inputs, plan: Plan, year: str, sums: Sums) -> Iterator[Prob
 def warnings(of: Accounted) -> Iterator[Problem]:
     """What is unlikely, said in the ledger and the summary."""
     inputs, plan, year, sums = of.inputs, of.prepared.plan, of.year, of.sums
-    yield from _densities(plan, year, sums)
+    yield from _densities(of)
     yield from _overlaps(of)
     yield from _unshared(of)
     yield from _zone_values(of)
@@ -137,7 +138,7 @@ def warnings(of: Accounted) -> Iterator[Problem]:
         if abs(closure.gap) > IMBALANCE:
             facts = {"zone": closure.zone, "gap": f"{closure.gap:+.0%}", "factor": f"{closure.factor:.3f}"}
             yield Problem("water-balance-open", f"{closure.zone} {year}", facts)
-    npp, gain = (totals(plan, sums, CHECK + name) for name in CARBON)
+    npp, gain = (totals(inputs.zones, plan, sums, CHECK + name) for name in CARBON)
     for zone in npp.keys() & gain.keys():
         ratio = gain[zone] * 12 / 44 / npp[zone] if npp[zone] else math.nan
         if ratio > RESPIRED:
@@ -186,12 +187,13 @@ def _zone_values(of: Accounted) -> Iterator[Problem]:
         yield Problem("zone-value-unusual", f"{code} {of.year}", facts | {"low": row.low, "high": row.high})
 
 
-def _densities(plan: Plan, year: str, sums: Sums) -> Iterator[Problem]:
+def _densities(of: Accounted) -> Iterator[Problem]:
     """Zone means outside their gate."""
+    plan, sums, year = of.prepared.plan, of.sums, of.year
     by_quantity = {gate.quantity: gate for gate in gates()}
     for at, output in enumerate(plan.outputs):
         gate = by_quantity.get(output.wanted.node)
-        for i, zone in enumerate(plan.zones.zones, 1) if gate and not output.key.startswith(CHECK) else ():
+        for i, zone in enumerate(of.inputs.zones.zones, 1) if gate and not output.key.startswith(CHECK) else ():
             area = _counted_area(plan, sums, at, i)
             mean = math.fsum(sums.values[1 + at, i]) / area if area else math.nan
             if gate and not gate.low <= mean <= gate.high and area:

@@ -21,7 +21,7 @@ from gep import dual, indices, words
 from gep.dual import DualRow, StatisticLike
 from gep.errors import Fact, GepError, Problem
 from gep.indices import Indices
-from gep.ledger import Ledger, decimal_text
+from gep.ledger import EVERY, Ledger, decimal_text
 from gep.readings import Reading
 from gep.words import Lang
 
@@ -152,7 +152,7 @@ def _values(
     found: dict[tuple[str, str, str], int] = {}
     try:
         for year in years:
-            for total in reading.totals(by=("zone",), year=year):
+            for total in reading.totals(by=("zone",), year=year, level=EVERY):
                 if total.run in runs and total.value_fen is not None:
                     key = total.run, year, total.zone_level + "|" + total.key[0]
                     found[key] = found.get(key, 0) + total.value_fen

@@ -449,14 +449,81 @@ _COUNTIES = tuple(zip(county.CODES, ("合成甲县", "合成乙县", "合成丙�
 _ARC, _SPOKE = 80, 36  # vertices of an outer border, and of the border between two counties
 
 
+# Townships of a county: three sectors, each of an inner and an outer one. The last of the fourth county is none: a
+# forest farm, its rest.
+_SECTORS, _RING = 3, 20  # the vertex of the lines outward where the inner townships end
+_NUMBERS = "一二三四五六"
+_FARM = 5
+
+
 def _write_vectors(folder: Path, seed: int, *, plain: bool) -> None:
-    """Four counties that share wandering borders, around the middle of the stack; a reserve in the mountains."""
+    """Four counties that share wandering borders, around the middle of the stack; townships, reserves, a red line."""
     columns = dict(zip(("adcode", "name_zh", "name_en"), zip(*_COUNTIES, strict=True), strict=True))
     _write_polygons(folder / "counties.gpkg", _borders(seed), columns)
-    if not plain:
-        angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
-        ring = _points(0.07 + 0.01 * np.sin(3 * angles), angles) + np.array([-0.18, 0.05]) * SIDE_M
-        _write_polygons(folder / "access.gpkg", [ring], {"access": (0.3,)})
+    if plain:
+        return
+    _write_polygons(folder / "access.gpkg", [_blob(0.07, (-0.18, 0.05))], {"access": (0.3,)})
+    # Mountains in the west, beyond the counties' border; water sources where three counties meet.
+    line = [_blob(0.16, (-0.3, 0.06)), _blob(0.05, (0.02, 0.03))]
+    columns = {
+        "code": ("R01", "R02"),
+        "name_zh": ("西山水源涵养区", "源头保护区"),
+        "name_en": ("West hills", "Headwaters"),
+    }
+    _write_polygons(folder / "red_line.gpkg", line, columns)
+    towns, rings = [], []
+    for k, (code, of) in enumerate(zip(county.CODES, "甲乙丙丁", strict=True)):
+        made = _townships(seed, k)[: _FARM if k == 3 else None]
+        towns += [
+            (f"{code}{101 + i}", f"{of}{_NUMBERS[i]}镇", f"Town {'ABCD'[k]}{i + 1}", code) for i in range(len(made))
+        ]
+        rings += made
+    columns = dict(zip(("code", "name_zh", "name_en", "county"), zip(*towns, strict=True), strict=True))
+    _write_polygons(folder / "townships.gpkg", rings, columns)
+
+
+def _blob(size: float, middle: tuple[float, float]) -> Array:
+    """A ring with three bulges; size and middle in sides of the stack, from its own middle."""
+    angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
+    return np.asarray(_points(size + size / 7 * np.sin(3 * angles), angles) + np.array(middle) * SIDE_M)
+
+
+def _townships(seed: int, k: int) -> list[Array]:
+    """The rings of a county's townships, sector by sector the inner and the outer one; every vertex is shared."""
+    start, end, arc = _wedge(seed, k)
+    cuts = [len(arc) * i // _SECTORS for i in range(1, _SECTORS)]
+    lines = [start, *(_between(start, end, i / _SECTORS, arc[cut]) for i, cut in enumerate(cuts, 1)), end]
+    ends = [-1, *cuts, len(arc)]  # where on the arc each line ends
+    rings = []
+    for i in range(_SECTORS):
+        one, other = lines[i], lines[i + 1]
+        across = _across(one[_RING], other[_RING], seed * 10 + k * _SECTORS + i)
+        rings.append(np.concatenate([one[:_RING], across, other[_RING:0:-1]]))
+        outer = arc[ends[i] + 1 : ends[i + 1]]
+        rings.append(np.concatenate([one[_RING:], outer, other[:_RING:-1], across[::-1]]))
+    return [np.concatenate([ring, ring[:1]]) for ring in (_once(ring) for ring in rings)]
+
+
+def _once(ring: Array) -> Array:
+    """A ring without vertices that follow themselves."""
+    return np.asarray(ring[np.any(ring != np.roll(ring, 1, axis=0), axis=1)])
+
+
+def _between(one: Array, other: Array, share: float, last: Array) -> Array:
+    """A line outward between two, ending where it is told to."""
+    made = one + share * (other - one)
+    bend = np.linspace(0, 1, len(one))[:, None] ** 4
+    return np.asarray(made + bend * (last - made[-1]))
+
+
+def _across(one: Array, other: Array, salt: int) -> Array:
+    """From a line outward to the next, wandering; both ends are there."""
+    t = np.linspace(0, 1, 12)[:, None]
+    sway = np.array([_hash(i, 11, salt) for i in range(12)])[:, None] * 0.012 * SIDE_M * t * (1 - t) * 4
+    side = (other - one) / math.hypot(*(other - one))
+    made = one + t * (other - one) + sway * np.array([-side[1], side[0]])
+    made[0], made[-1] = one, other
+    return np.asarray(made)
 
 
 def _write_polygons(path: Path, rings: Sequence[Array], columns: Mapping[str, Sequence[Any]]) -> None:
@@ -478,15 +545,16 @@ def _write_polygons(path: Path, rings: Sequence[Array], columns: Mapping[str, Se
 
 def _borders(seed: int) -> list[Array]:
     """Rings of x, y in the stack's CRS; neighbours share every vertex of their border."""
-    starts = [2 * math.pi * (k + 0.5 * _hash(k, 0, seed) * 0.5) / 4 for k in range(4)]
-    spokes = [_spoke(start, k, seed) for k, start in enumerate(starts)]
-    rings = []
-    for k, start in enumerate(starts):
-        end = starts[(k + 1) % 4] + (2 * math.pi if k == 3 else 0)
-        angles = np.linspace(start, end, _ARC + 2)[1:-1]
-        arc = _points(_radius(angles, seed), angles)
-        rings.append(np.concatenate([spokes[k], arc, spokes[(k + 1) % 4][:0:-1]]))
-    return rings
+    return [np.concatenate([start, arc, end[:0:-1]]) for start, end, arc in (_wedge(seed, k) for k in range(4))]
+
+
+def _wedge(seed: int, k: int) -> tuple[Array, Array, Array]:
+    """A county's two borders from the middle outward, and its outer border between their ends."""
+    starts = [2 * math.pi * (i + 0.5 * _hash(i, 0, seed) * 0.5) / 4 for i in range(4)]
+    end = starts[(k + 1) % 4] + (2 * math.pi if k == 3 else 0)
+    angles = np.linspace(starts[k], end, _ARC + 2)[1:-1]
+    arc = _points(_radius(angles, seed), angles)
+    return _spoke(starts[k], k, seed), _spoke(starts[(k + 1) % 4], (k + 1) % 4, seed), arc
 
 
 def _spoke(angle: float, salt: int, seed: int) -> Array:
@@ -523,7 +591,7 @@ path = "counties.gpkg"
 layer = "counties"
 code = "adcode"
 name = {{ zh = "name_zh", en = "name_en" }}
-
+{"" if plain else _LEVELS_TEXT}
 [statistics]
 path = "statistics.csv"
 """
@@ -537,6 +605,19 @@ def _layer_text(name: str, yearly: bool, keys: str) -> str:
     return f'[layers.{name}]\npath = "{name}{"_{year}" if yearly else ""}.tif"\n{keys}\n'
 
 
+_LEVELS_TEXT = """
+[zones.township]
+path = "townships.gpkg"
+code = "code"
+name = { zh = "name_zh", en = "name_en" }
+within = "county"
+parent = "county"
+
+[zones.red_line]
+path = "red_line.gpkg"
+code = "code"
+name = { zh = "name_zh", en = "name_en" }
+"""
 _FULL_TEXT = """# 格网较粗时坡度被压平。On a coarse grid slopes are flat.
 [notes.soil_retention]
 zh = "合成景观：格网越粗，坡度越平，土壤保持量、其价值和单位面积 GEP 越低；30 m 最接近常见范围。"

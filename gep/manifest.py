@@ -40,6 +40,7 @@ def _named(request: Request, inputs: Inputs) -> Iterator[tuple[str, str]]:
     declared, _ = declare(stack.path)
     yield "stack", str(stack.path)
     yield "zones", str(stack.zones.path)
+    yield from (("zones", str(level.zones.path)) for level in declared.levels)
     if request.profile and Path(request.profile).is_file():
         yield "profile", request.profile
     for (name, _), source in [*stack.sources.items(), *stack.threat_sources.items()]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -107,7 +108,8 @@ def lay(said: Polygons, year: str, legends: Sequence[Legend], zones: Zones, grid
     parcels.present(paths)
     how = [repr(replace(one, paths=(), over=None)) for one in found]
     content = _hashed(parcels.content(paths), *how, *map(repr, legends))
-    key = _hashed(content, repr(grid), *(zone.wkb.hex() for zone in zones.zones), shipped.program())[:24]
+    wholes = zones.whole.zones if zones.whole else ()
+    key = _hashed(content, repr(grid), *(z.wkb.hex() for z in (*zones.zones, *wholes)), shipped.program())[:24]
     folder = shipped.cache() / "mosaics"
     folder.mkdir(parents=True, exist_ok=True)
     laid = Laid(str(folder / f"{key}.bin"), len(legends[0].codes), content)
@@ -116,6 +118,19 @@ def lay(said: Polygons, year: str, legends: Sequence[Legend], zones: Zones, grid
         _make(said, year, legends, zones, grid, laid, report)
     parts = tuple(Part(**part) for part in json.loads(report.read_text("utf-8")))
     return Mosaic(laid, parts, said.over.rule if said.over else "")
+
+
+def of_wholes(found: Mosaic, zones: Zones) -> Mosaic:
+    """The same with what each of the zones' wholes has of a class, where they are parts of others."""
+    if zones.whole is None:
+        return found
+    of: tuple[int, ...] = (0, *zones.of)
+    rows: dict[tuple[int, int], list[Part]] = {}
+    for part in found.parts:
+        rows.setdefault((of[part.zone], part.klass), []).append(part)
+    amounts = ("surveyed", "drawn", "held", "laid")
+    parts = [Part(*key, *(math.fsum(getattr(p, a) for p in rows[key]) for a in amounts)) for key in sorted(rows)]
+    return replace(found, parts=tuple(parts))
 
 
 def check(said: Polygons, year: str, legend: Legend, over: Legend | None, crs: str) -> None:

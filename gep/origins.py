@@ -61,6 +61,17 @@ def origin(inputs: Inputs, node: Node, lang: Lang) -> str:
     return words.say(f"explain-{node.via}", lang)
 
 
+def key_text(key: str, lang: Lang) -> str:
+    """A key of allocation in words: people, area, own figures, a pixel quantity, the area of ecosystem types."""
+    if f"key-{key}" in words.texts("word"):
+        return words.say(f"key-{key}", lang)
+    if key in quantities():
+        return f"{getattr(quantities()[key], lang)} {key}"
+    types = tables.ecosystem_types()
+    names = words.listed([getattr(types[one], lang) for one in key.split(",") if one in types], lang)
+    return words.say("key-types", lang, types=names or key)
+
+
 def row_text(row: Row, lang: Lang) -> str:
     """A coefficient or price row: figure, keys, source, clause, status, note."""
     keys = " ".join(key for key in row.keys if key)

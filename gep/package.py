@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from gep import account, dossier, exports, words
 from gep.errors import Fact, GepError, Problem, raise_all
-from gep.ledger import Entry, Ledger, Run, of_record, short
+from gep.ledger import EVERY, Entry, Ledger, Run, of_record, short
 from gep.prepare import Request
 from gep.rasters import content_hash
 
@@ -69,7 +69,7 @@ def write(database: str, reference: str, out: Path) -> Run:
 def _tables(database: str, opened: Ledger, run: Run) -> dict[str, bytes]:
     """The members that people read; all follow from the run."""
     lines, rows = io.BytesIO(), io.BytesIO()
-    exports.export(opened, lines, "csv", run=run.id)
+    exports.export(opened, lines, "csv", run=run.id, level=EVERY)
     dossier.export(dossier.of_run(database, run.id), rows, "csv", "zh")
     recorded = run.recorded
     files = [[path, *found] for path, found in recorded.get("files", {}).items()]
@@ -213,7 +213,7 @@ def _again(run: Run, folder: Path, progress: Progress) -> tuple[Run, list[Entry]
         options = account.Options(Path(out), maps=False, partial=asked["partial"])
         done = account.account(request, options, progress)
         with Ledger.open(done.database, create=False) as opened:
-            return done.run, opened.entries(run=done.run.id)
+            return done.run, opened.entries(run=done.run.id, level=EVERY)
 
 
 # --- saying --------------------------------------------------------------------------------------------------------

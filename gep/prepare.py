@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from gep import derive, maps, mosaic, profile, shipped, stack, tables, zones
+from gep import derive, levels, maps, mosaic, profile, shipped, stack, tables, zones
 from gep.declaration import Declaration, ZoneSource, declare
 from gep.engine import UNCLASSIFIED, Output, Plan
 from gep.errors import Fact, GepError, Problem, raise_all
@@ -69,8 +69,9 @@ class Request:
 class Inputs:
     """Everything that was opened and checked, and the choices made; `years` are those to be accounted.
 
-    `mosaics` has the land cover of each year where it is given as polygons. `climate` are the years whose mean stands
-    for the weather of every year; none where each has its own.
+    `zones` are the accounting units and `laid` what the pass runs over: the units themselves, or, where there are
+    further levels, the atoms of all. `mosaics` has the land cover of each year where it is given as polygons. `climate`
+    are the years whose mean stands for the weather of every year; none where each has its own.
     """
 
     stack: Stack
@@ -78,6 +79,7 @@ class Inputs:
     profile: profile.Profile
     tables: Mapping[str, Table]
     zones: zones.Zones
+    laid: levels.Laid
     legends: Mapping[str, Legend]
     methods: Mapping[str, str]
     sets: Mapping[str, str]
@@ -144,27 +146,29 @@ def _opened(request: Request) -> Inputs:
     legends = _legends(opened, problems) if opened else {}
     open_to = _access(declared, opened, problems)
     areas = _zones(declared.zones, opened.grid if opened else None, problems)
+    parted = _levels(declared, areas, opened.grid if opened else None, problems)
     methods = {**(chosen.methods if chosen else {}), **declared.methods, **request.methods}
     problems += _methods_unknown(request.stack, methods)
     problems += _sets_unknown(declared, read or {})
-    problems += _statistics_stray(opened, areas) if opened and areas else ()
+    problems += _statistics_stray(opened, parted) if opened and parted else ()
     problems += _stations_broken(opened) if opened else ()
     problems += _closure_wrong(declared, request)
     problems += _years_lacking(declared, request)
     problems += _services_unknown(declared, chosen) if chosen else ()
     problems += _insensitive(declared, read or {}, {**(chosen.sets if chosen else {}), **declared.sets})
     problems += _baseline_wrong(request.stack, legends)
-    laid = _mosaics(opened, request.years, legends, areas, problems) if opened and areas else {}
+    mosaics = _mosaics(opened, request.years, legends, parted, problems) if opened and parted else {}
     if not opened or not areas:
         _polygons_alone(declared, request.years, problems)
     raise_all({(p.code, p.where, *sorted(map(str, p.facts.items()))): p for p in problems}.values())
-    assert opened and chosen and read is not None and areas  # noqa: S101, PT018  (else a problem was raised)
+    assert opened and chosen and read is not None and areas and parted  # noqa: S101, PT018  (else a problem was raised)
     years = tuple(year for year in opened.years if year in request.years or not request.years)
     sets, cited = {**chosen.sets, **opened.sets}, tables.sources(folders[1:])
     open_to = open_to or access.OPEN
     climate = opened.years if request.normal_climate else ()
     chosen = _at_normal(chosen, climate) if climate else chosen
-    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, sets, cited, open_to, laid, climate))
+    found = Inputs(opened, years, chosen, read, areas, parted, legends, methods, sets, cited, open_to, mosaics, climate)
+    return _closed(found)
 
 
 def _attempt(problems: list[Problem], function: Any, *args: Any, **named: Any) -> Any:
@@ -192,7 +196,7 @@ def _legends(opened: Stack, problems: list[Problem]) -> dict[str, Legend]:
 
 
 def _mosaics(
-    opened: Stack, wanted: Sequence[str], legends: Mapping[str, Legend], areas: zones.Zones, problems: list[Problem]
+    opened: Stack, wanted: Sequence[str], legends: Mapping[str, Legend], parted: levels.Laid, problems: list[Problem]
 ) -> dict[str, Mosaic]:
     """Land cover given as polygons, laid on the grid, of the years to be accounted."""
     said = opened.layers[LAND_COVER].polygons if LAND_COVER in opened.layers else None
@@ -201,8 +205,8 @@ def _mosaics(
     own = [tables.legend(one.legend, opened.path.parent) for one in (said, said.over) if one]
     found = {}
     for year in (y for y in opened.years if y in wanted or not wanted):
-        made = _attempt(problems, mosaic.lay, said, year, (legends[LAND_COVER], *own), areas, opened.grid)
-        found.update({year: made} if made else {})
+        made = _attempt(problems, mosaic.lay, said, year, (legends[LAND_COVER], *own), parted.atoms, opened.grid)
+        found.update({year: mosaic.of_wholes(made, parted.atoms)} if made else {})
     return found
 
 
@@ -227,6 +231,18 @@ def _zones(spec: ZoneSource, grid: Grid | None, problems: list[Problem]) -> zone
     named = {"layer": spec.layer, "code": spec.code, "name": spec.name, "encoding": spec.encoding, "level": spec.level}
     found: zones.Zones | None = _attempt(problems, zones.load, spec.path, grid=grid, **named)
     return found
+
+
+def _levels(
+    declared: Declaration, areas: zones.Zones | None, grid: Grid | None, problems: list[Problem]
+) -> levels.Laid | None:
+    """The units with the further levels, or, where a level is wrong, without; None if there are no units."""
+    where = declared.path.name
+    if areas is None or grid is None or not areas.zones:
+        problems += levels.check(declared.levels, where)
+        return None
+    laid: levels.Laid | None = _attempt(problems, levels.lay, areas, declared.levels, where, grid)
+    return laid
 
 
 def _access(declared: Declaration, opened: Stack | None, problems: list[Problem]) -> access.Access | None:
@@ -281,8 +297,9 @@ def _sets_unknown(declared: Declaration, found: Mapping[str, Table]) -> Iterator
             yield Problem("set-unknown", f"{declared.path.name} [sets] {quantity}", facts)
 
 
-def _statistics_stray(opened: Stack, areas: zones.Zones) -> Iterator[Problem]:
-    known = {zone.code for zone in areas.zones}
+def _statistics_stray(opened: Stack, parted: levels.Laid) -> Iterator[Problem]:
+    units = parted.atoms.whole or parted.atoms
+    known = {zone.code for zone in units.zones} | {part.code for level in parted.levels for part in level.parts}
     for stray in sorted({s.zone for s in opened.statistics} - known):
         yield Problem("statistic-zone-unknown", str(opened.path), {"zone": stray, "known": ", ".join(sorted(known))})
 
@@ -440,7 +457,7 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
     lookups = {name: look_up(inputs, bare(name)) for name, node in graph.nodes.items() if node.via == "table"}
     plan = Plan(
         grid=inputs.stack.grid,
-        zones=inputs.zones,
+        zones=inputs.laid.atoms,
         fused=fused,
         sources=sources,
         lookups=lookups,

@@ -23,8 +23,9 @@ Floor = Literal["none", "ecosystem"]
 T = TypeVar("T", str, bool)
 
 _TOP = ("id", "standard", "extends", "title", "label", "methods", "sets", "services")
-_SERVICE = ("title", "class", "status", "reason", "mandatory", "clause", "ecosystems", "items")
-_ITEM = ("quantity", "price", "floor", "share", "optional")
+_SERVICE = ("title", "class", "status", "reason", "mandatory", "clause", "ecosystems", "parts", "items")
+_ITEM = ("quantity", "price", "floor", "share", "parts", "optional")
+POPULATION, AREA = "population", "area"  # keys of allocation beside ecosystem types
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ class Item:
     """A quantity that a service counts, and the price it is valued at; without a price it is physical only.
 
     `share` is the pixel quantity by whose totals a zone's number is shared out among ecosystems. An `optional` item
-    that a stack cannot account leaves no hole in its service: a crop that is not grown.
+    that a stack cannot account leaves no hole in its service: a crop that is not grown. `parts` is the key by which a
+    unit's number is allocated to townships and overlays: population, area, or the area of ecosystem types; () where
+    nothing is said.
     """
 
     quantity: str
@@ -40,6 +43,7 @@ class Item:
     floor: Floor
     share: str = ""
     optional: bool = False
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +253,8 @@ def _profile(file: str, own: dict[str, Any], merged: dict[str, Any], problems: l
 
 def _service(name: str, table: dict[str, Any], problems: list[Problem]) -> Service:
     where = f"{table['file']}: [services.{name}]"
-    items = tuple(_items(table.get("items", []), where, problems))
+    parts = _parts(table, where, problems)
+    items = tuple(_items(table.get("items", []), parts, where, problems))
     status = _choice(table, "status", Status, where, problems)
     return Service(
         id=name,
@@ -307,11 +312,21 @@ def _typed(table: dict[str, Any], field: str, default: T, where: str, problems: 
 
 def _scope(table: dict[str, Any], where: str, problems: list[Problem]) -> tuple[str, ...]:
     """The ecosystem types of a service's scope; an empty list is a problem: it would mean everywhere."""
-    scope = table.get("ecosystems")
+    return _types(table, "ecosystems", where, problems)
+
+
+def _parts(table: dict[str, Any], where: str, problems: list[Problem]) -> tuple[str, ...]:
+    """The key of allocation: population, area, or ecosystem types."""
+    value = table.get("parts")
+    return (str(value),) if value in (POPULATION, AREA) else _types(table, "parts", where, problems)
+
+
+def _types(table: dict[str, Any], field: str, where: str, problems: list[Problem]) -> tuple[str, ...]:
+    scope = table.get(field)
     if scope is None:
         return ()
     if not isinstance(scope, list) or not scope or not all(isinstance(one, str) for one in scope):
-        problems.append(Problem("profile-type", f"{where} ecosystems", {"expected": '["forest", …]'}))
+        problems.append(Problem("profile-type", f"{where} {field}", {"expected": '["forest", …]'}))
         return ()
     types = _ecosystems(shipped.folder())
     problems += [
@@ -322,7 +337,8 @@ def _scope(table: dict[str, Any], where: str, problems: list[Problem]) -> tuple[
     return tuple(scope)
 
 
-def _items(tables: object, where: str, problems: list[Problem]) -> Iterable[Item]:
+def _items(tables: object, parts: tuple[str, ...], where: str, problems: list[Problem]) -> Iterable[Item]:
+    """The items; `parts` is the key of those that name none."""
     if not isinstance(tables, list):
         problems.append(Problem("profile-type", f"{where} items", {"expected": 'items = [{quantity = "…"}]'}))
         return
@@ -337,7 +353,8 @@ def _items(tables: object, where: str, problems: list[Problem]) -> Iterable[Item
         share = _typed(table, "share", "", place, problems)
         problems += _check_share(share, place)
         optional = _typed(table, "optional", False, place, problems)
-        yield Item(table["quantity"], table.get("price"), cast("Floor", floor), share, optional)
+        own = _parts(table, place, problems) or parts
+        yield Item(table["quantity"], table.get("price"), cast("Floor", floor), share, optional, own)
 
 
 def _check_item(name: str, price: object, where: str) -> list[Problem]:

@@ -516,4 +516,4 @@ def _accounted(planned: Planned, found: Sums) -> Accounted:
     whole = planned.base.plan
     parts = found.parts @ np.eye(len(whole.ecosystems))[list(whole.ecosystem_of)]
     sums = Sums(np.ascontiguousarray(parts), found.nonfinite)
-    return Accounted(planned.inputs, planned.year, planned.lines, planned.graph, planned.base, sums)
+    return Accounted.after(planned.inputs, planned.year, planned.lines, planned.graph, planned.base, sums)

@@ -16,7 +16,7 @@ from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any, Final, Literal
 
-from gep import dual, economy, indices, readings
+from gep import economy, indices, readings
 from gep.errors import Fact, GepError, Problem
 from gep.indices import Indices
 from gep.ledger import OUTSIDE, Entry, Ledger, Run, short
@@ -289,10 +289,8 @@ def _has_entries(opened: Ledger, place: Place) -> bool:
 
 def _entries(opened: Ledger, place: Place, wanted: Wanted) -> list[Entry]:
     """The lines of a year that are in the standard total, or stand beside it without a price, in zones of one level."""
-    found = opened.entries(run=place.run.id, year=place.year)
-    levels = dict.fromkeys(e.zone_level for e in found if e.zone_level)
-    level = wanted.level or dual.accounting_level(place.run, levels)
-    inside = (e for e in found if e.zone_level == level and e.zone != OUTSIDE)
+    found = opened.entries(run=place.run.id, year=place.year, level=wanted.level)
+    inside = (e for e in found if e.zone not in ("", OUTSIDE))
     return [e for e in inside if _base(e) in (COUNTED, UNVALUED)]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gep import daily, layers, rasters, shipped
+from gep import daily, headings, layers, rasters, shipped
 from gep.daily import How
 from gep.declaration import (
     AccessSource,
@@ -162,13 +162,16 @@ class _Loader:
         for name, threat in self.declared.threats.items():
             self._threat(name, threat)
         grid = self._grid()
-        zones = zone_words(self.declared.zones) if self.declared.statistics else {}
-        statistics = read_statistics(self.declared.statistics, zones, self.problems)
+        declared = self.declared
+        named = [level.zones for level in declared.levels if level.within]
+        zones = zone_words(declared.zones, named) if declared.statistics else {}
+        if named:  # the rest of a unit may have figures too
+            zones |= {headings.folded(rest): rest for rest in (f"{code}:rest" for code in set(zones.values()))}
+        statistics = read_statistics(declared.statistics, zones, self.problems)
         if grid is None:
             return None
         self._place(grid)
         self._probe()
-        declared = self.declared
         return Stack(
             path=declared.path,
             title=declared.title,

@@ -240,8 +240,14 @@ def conversion(unit: str, quantity: Quantity) -> tuple[float, float] | None:
     return None
 
 
-def zone_words(source: ZoneSource) -> dict[str, str]:
-    """Codes and names of the zones, folded, to codes; a name that two zones share means neither."""
+def zone_words(source: ZoneSource, further: Iterable[ZoneSource] = ()) -> dict[str, str]:
+    """Codes and names of the zones, folded, to codes; a name that two zones share means neither.
+
+    A name that a zone of a `further` level shares with one of the first means that of the first.
+    """
+    if further := tuple(further):
+        below = zone_words(further[0], further[1:])
+        return {**below, **zone_words(source)}
     zones = zone_names(source)
     found: dict[str, set[str]] = {}
     for code, names in zones.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from gep.account import Checked, Outcome
 from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
 from gep.ledger import Entry, Ledger, Review, Run, short
+from gep.origins import key_text
 from gep.quantities import quantities
 from gep.tables import ecosystem_types
 from gep.units import factor
@@ -35,16 +36,19 @@ _LONGEST = 1e9  # a figure above this, in the unit that is shown, is written wit
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """One year of one run, with its entries."""
+    """One year of one run, with its entries: those of the accounting units, or of a further level."""
 
     run: Run
     year: str
     entries: tuple[Entry, ...]
+    level: str = ""
 
     @property
     def zones(self) -> dict[str, Mapping[Lang, str]]:
         """Codes and names, in the order of the zones file."""
         names: dict[str, Mapping[Lang, str]] = self.run.recorded["zone_names"]
+        if self.level:
+            names = {code: zone["name"] for code, zone in self.run.recorded["level_zones"][self.level]["zones"].items()}
         present = {e.zone for e in self.entries}
         return {code: name for code, name in names.items() if code in present}
 
@@ -58,33 +62,92 @@ def base(entry: Entry) -> str:
     return entry.status.removesuffix(_PROVISIONAL)
 
 
-def years(opened: Ledger, year: str | None = None, zone: str | None = None) -> list[Year]:
-    """Every year of every run that no later run supersedes."""
+def years(opened: Ledger, year: str | None = None, zone: str | None = None, level: str | None = None) -> list[Year]:
+    """Every year of every run that no later run supersedes, and has the level.
+
+    A zone of a further level is found there; an overlay's code means its parts in all units.
+    """
     replaced = opened.superseded()
     found = []
     for run in opened.runs():
-        for label in run.years if run.id not in replaced else ():
+        codes, at = _asked(run, zone, level or "")
+        for label in run.years if run.id not in replaced and (not at or at in run.levels) else ():
             if year in (None, label):
-                entries = opened.entries(run=run.id, year=label)
-                found.append(Year(run, label, tuple(e for e in entries if zone in (None, e.zone) or not e.zone)))
+                entries = opened.entries(run=run.id, year=label, level=at or None)
+                found.append(Year(run, label, tuple(e for e in entries if not zone or e.zone in ("", *codes)), at))
     return found
 
 
+def _asked(run: Run, zone: str | None, level: str) -> tuple[list[str], str]:
+    """The codes that a zone's means in a run, and the level they are of."""
+    if not zone or zone in run.recorded.get("zone_names", {}):
+        return [zone or ""], level
+    for name, known in run.recorded.get("level_zones", {}).items():
+        codes = [code for code, one in known["zones"].items() if zone in (code, one["own"])]
+        if codes and level in ("", name):
+            return codes, name
+    return [zone], level
+
+
 def of_ledger(
-    database: str, lang: Lang, *, year: str | None = None, zone: str | None = None, prices: readings.Asked | None = None
+    database: str,
+    lang: Lang,
+    *,
+    year: str | None = None,
+    zone: str | None = None,
+    level: str | None = None,
+    prices: readings.Asked | None = None,
 ) -> str:
-    """The summary of a ledger, as it stands or at other prices."""
+    """The summary of a ledger, as it stands or at other prices, or its items and sums at a further level of zones."""
     with Ledger.open(database, create=False) as opened:
         at = readings.of(opened, prices)
-        found, every = years(at, year, zone), years(opened)
+        found, every = years(at, year, zone, level), years(opened, level=level)
         reviews = {one.run.id: opened.reviews(one.run.id) for one in found}
+        levels = sorted({name for run in opened.runs() for name in run.levels})
+    if level and level not in levels:
+        facts = {"level": level, "levels": words.listed(levels, lang) or "—"}
+        raise GepError([Problem("ledger-level-unknown", opened.where, facts)])
     if not any(one.of(COUNTED, SATELLITE, UNVALUED) for one in found):
         known = sorted({one.year for one in every}), sorted({z for one in every for z in one.zones})
         facts = {"year": year or "", "zone": zone or "", "years": ", ".join(known[0]), "zones": ", ".join(known[1])}
         raise GepError([Problem("ledger-nothing", opened.where, facts)])
-    shown = [f"{review(reviews[one.run.id], one.run, lang)}\n{_year(one, lang)}" for one in found]
+    texts = [_at_level(one, lang) if one.level else _year(one, lang) for one in found]
+    shown = [f"{review(reviews[one.run.id], one.run, lang)}\n{text}" for one, text in zip(found, texts, strict=True)]
     said = [readings.heading(at, lang), *shown, "\n".join(readings.notes(at, lang))]
     return "\n\n".join(block for block in said if block)
+
+
+def _at_level(one: Year, lang: Lang) -> str:
+    """The items and sums of a further level's zones, a table for each accounting unit, whose numbers are its sums."""
+    known = one.run.recorded["level_zones"][one.level]
+    head = words.say("level-head", lang, level=known["title"].get(lang, one.level), name=one.level)
+    blocks = [_head(one, lang), head]
+    for unit, names in one.run.recorded["zone_names"].items():
+        codes = {code for code, zone in known["zones"].items() if zone["unit"] == unit}
+        part = replace(one, entries=tuple(e for e in one.entries if e.zone in codes))
+        blocks += [f"{names.get(lang, unit)} {unit}\n{_table(part, lang)}"] if part.entries else []
+    return "\n\n".join([*blocks, _allocated(one, lang)]).rstrip()
+
+
+def _allocated(one: Year, lang: Lang) -> str:
+    """Which items are allocated to the zones, and by what."""
+    used: dict[str, dict[str, None]] = {}
+    for key, units in one.run.recorded["level_zones"][one.level]["keys"].items():
+        year, _, item = key.split("|")
+        for key_used in units.values() if year == one.year else ():
+            used.setdefault(key_text(key_used, lang), {})[getattr(quantities()[item], lang)] = None
+    lines = [f"  {key}: {words.listed(items, lang)}" for key, items in used.items()]
+    return "\n".join([words.say("level-allocated", lang), *lines]) if lines else ""
+
+
+def _levels(one: Year, lang: Lang) -> str:
+    """Which further levels the run has."""
+    known = one.run.recorded.get("level_zones", {})
+    parts = [
+        words.say("level-zones", lang, level=level["title"].get(lang, name), name=name, count=len(level["zones"]))
+        for name, level in known.items()
+    ]
+    return words.say("levels", lang, levels=words.listed(parts, lang)) if parts else ""
 
 
 def review(steps: Sequence[Review], run: Run, lang: Lang) -> str:
@@ -110,7 +173,7 @@ def outcome(done: Outcome, lang: Lang) -> str:
 def outcome_dict(done: Outcome) -> dict[str, Any]:
     """The same for machines."""
     with Ledger.open(done.database, create=False) as opened:
-        parts = [_dict(one) for one in years(opened) if one.run.id == done.run.id]
+        parts = [_dict(one) | _levels_dict(opened, one) for one in years(opened) if one.run.id == done.run.id]
     return {"run": done.run.id, "ledger": opened.where, "files": [str(f) for f in done.files], "years": parts}
 
 
@@ -134,6 +197,18 @@ def _dict(one: Year) -> dict[str, Any]:
         "left_out": one.run.recorded["left_out"],
         "extent": one.run.recorded.get("extent", {}).get(one.year, {}),
     }
+
+
+def _levels_dict(opened: Ledger, one: Year) -> dict[str, Any]:
+    """The sums of every further level's zones; nothing where there is none."""
+    made = {}
+    for level in one.run.levels:
+        at = replace(one, entries=tuple(opened.entries(run=one.run.id, year=one.year, level=level)), level=level)
+        made[level] = {
+            word: {zone: _text(_money(at, zone, status)) for zone in at.zones}
+            for word, status in (("total_yuan", COUNTED), ("satellite_yuan", SATELLITE))
+        }
+    return {"levels": made} if made else {}
 
 
 def _text(number: Decimal | None) -> str | None:
@@ -182,7 +257,7 @@ def _money(one: Year, zone: str, status: str, cls: str = "") -> Decimal | None:
 
 def _year(one: Year, lang: Lang) -> str:
     """Everything a reader should see of one year, in order of importance."""
-    blocks = [_head(one, lang), _table(one, lang), _gdp(one, lang), _coverage(one, lang)]
+    blocks = [_head(one, lang), _table(one, lang), _levels(one, lang), _gdp(one, lang), _coverage(one, lang)]
     blocks += [_warnings(one, lang), _unverified(one, lang), _left_out(one, lang)]
     blocks.append(_extent(one.run.recorded.get("extent", {}).get(one.year, {}), one.zones, lang))
     return "\n\n".join(block for block in blocks if block)
@@ -338,9 +413,22 @@ def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
     }
     said |= {key: titles[name][lang] for key, name in warning.facts.items() if key == "service" and name in titles}
     where = warning.where.replace(zone, known, 1) if zone else warning.where
-    facts = {**warning.facts, **said, "zone": known}
+    facts = {**warning.facts, **said, **_level_named(warning, one, lang), "zone": known}
     facts |= {key: _quantity(facts[key], lang) for key in ("a", "b") if key in facts}
     return Problem(warning.code, where, facts | ({"why": facts[f"why_{lang}"]} if f"why_{lang}" in facts else {}))
+
+
+def _level_named(warning: Problem, one: Year, lang: Lang) -> dict[str, Fact]:
+    """What a warning about a further level says, in words: its title, units, items and keys."""
+    level = one.run.recorded.get("level_zones", {}).get(warning.facts.get("level"))
+    if level is None:
+        return {}
+    said: dict[str, Fact] = {"level": level["title"].get(lang, str(warning.facts["level"]))}
+    said |= {key: key_text(str(warning.facts[key]), lang) for key in ("wanted", "used") if key in warning.facts}
+    units, items = (str(warning.facts.get(key, "")).split(", ") for key in ("units", "items"))
+    said["units"] = words.listed([one.zones.get(unit, {}).get(lang, unit) for unit in units], lang)
+    said["items"] = words.listed([getattr(quantities()[i], lang) for i in items if i in quantities()], lang)
+    return said
 
 
 def _quantity(name: Fact, lang: Lang) -> str:
@@ -495,7 +583,27 @@ def checked(found: Checked, lang: Lang) -> str:
         names = {zone.code: zone.name for zone in found.inputs.zones.zones}
         table = _extent(extent.table(found.inputs, year), names, lang)
         lines += ["", table, ""] if table else []
+    lines += _laid(found, lang)
     return "\n".join([*lines, words.say("check-passed", lang)])
+
+
+def _laid(found: Checked, lang: Lang) -> Iterator[str]:
+    """The further levels: how many zones in which units, what no zone covers, and what of an overlay lies outside."""
+    units = found.inputs.zones.zones
+    for level in found.inputs.laid.levels:
+        own = [part for part in level.parts if part.own]
+        title, count = level.title.get(lang, level.name), len({part.own for part in own})
+        yield words.say(
+            "check-level", lang, level=title, name=level.name, count=count, units=len({p.unit for p in own})
+        )
+        rest = [
+            f"{units[part.unit - 1].name.get(lang) or units[part.unit - 1].code} {part.area_m2 / 1e6:,.4g} km²"
+            for part in level.parts
+            if not part.own
+        ]
+        yield from [words.say("check-level-rest", lang, rest=words.listed(rest, lang))] if rest else []
+        lost = words.listed(level.outside, lang)
+        yield from [words.say("check-level-outside", lang, codes=lost)] if level.outside else []
 
 
 def checked_dict(found: Checked) -> dict[str, Any]:

@@ -77,7 +77,8 @@ class End:
 
     def accounted(self, prepared: Prepared, sums: Sums) -> Accounted:
         """The year, or what took its place, after a pass."""
-        return Accounted(self.inputs, self.year, tuple(self.checked.lines[self.year]), self.graph, prepared, sums)
+        lines = tuple(self.checked.lines[self.year])
+        return Accounted.after(self.inputs, self.year, lines, self.graph, prepared, sums)
 
 
 @dataclass(frozen=True)

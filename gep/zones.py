@@ -35,6 +35,7 @@ from gep.coverage import (
     spans,
     transformer,
 )
+from gep.declaration import LevelSource
 from gep.errors import GepError, Problem, raise_all
 from gep.grid import Grid, Window
 from gep.words import LANGS, Lang, texts
@@ -55,10 +56,16 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Zones:
-    """The zones of one level, ordered by code; they do not overlap."""
+    """The zones of one level, ordered by code; they do not overlap.
+
+    Where they are parts of other zones, `whole` has those and `of` the place (from 1) of each one's there: in every
+    cell the parts of a zone have exactly what the zone has.
+    """
 
     level: str
     zones: tuple[Zone, ...]
+    whole: Zones | None = None
+    of: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +105,54 @@ def load(
     """
     where = str(path)
     fields = tuple(dict.fromkeys([code, *(name[lang] for lang in LANGS if lang in name)]))
-    read = _read(path, layer, fields, encoding)
+    read = _read(path, where, layer, fields, encoding)
     crs = read.crs
     raise_all(_crs_problems(where, crs, grid.crs if grid else crs))
     features = [_feature(i, read.table, wkb, code, name) for i, wkb in enumerate(read.shapes)]
-    faults = {f.number: fault for f in features if (fault := _fault(where, f, crs))}
-    sound = [f for f in features if f.number not in faults]
+    faults, sound = _sound(where, features, crs)
     placed = [_placed(f, crs, grid.crs) for f in sound] if grid else []
-    problems = [*_name_problems(where, features), *faults.values(), *_overlap_problems(where, sound, crs)]
+    problems = [*_name_problems(where, features), *faults, *_overlap_problems(where, sound, crs)]
     raise_all([*problems, *(_place_problems(where, placed, grid) if grid else ())])
     return Zones(level, tuple(_zone(f, grid.crs) for f in sorted(placed, key=lambda f: f.code)) if grid else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A zone of a further level as drawn, in the grid's CRS; `unit` is what its file says of the unit it is in."""
+
+    code: str
+    name: Mapping[Lang, str]
+    shape: Any
+    unit: str
+
+
+def drawn(source: LevelSource, where: str, grid: Grid | None) -> list[Drawn]:
+    """The zones of a further level in the order of their codes; they may lie outside the grid, and need not tile it.
+
+    Polygons of an overlay without codes are one zone of the level's own name. Without a grid the file alone is checked.
+
+    Raises:
+        GepError: all that is wrong with the file and its polygons, at once.
+    """
+    said = source.zones
+    names = (said.name[lang] for lang in LANGS if lang in said.name)
+    fields = tuple(dict.fromkeys(filter(None, [said.code, *names, source.parent])))
+    read = _read(said.path, where, said.layer, fields, said.encoding)
+    crs = read.crs
+    raise_all(_crs_problems(where, crs, grid.crs if grid else crs))
+    features = [_feature(i, read.table, wkb, said.code, said.name) for i, wkb in enumerate(read.shapes)]
+    faults, sound = _sound(where, features, crs)
+    target = grid.crs if grid else crs
+    placed = [_placed(f, crs, target) for f in sound]
+    problems = [*faults, *_unprojectable(where, placed, target)]
+    if said.code:
+        problems += [*_name_problems(where, features), *_overlap_problems(where, sound, crs)]
+    raise_all(problems)
+    if not said.code:
+        return [Drawn(said.level, source.title, shapely.union_all([f.shape for f in placed]), "")]
+    units = [vectors.text(unit) for unit in read.table[source.parent]] if source.parent else [""] * len(features)
+    made = [Drawn(f.code, f.name, f.shape, units[f.number - 1]) for f in placed]
+    return sorted(made, key=lambda one: one.code)
 
 
 def cover(zones: Zones, grid: Grid, window: Window) -> Cover:
@@ -116,8 +161,12 @@ def cover(zones: Zones, grid: Grid, window: Window) -> Cover:
     In each cell the zone with the largest share (outside is one) takes 1 − the others; where zones overlap by a sliver,
     their shares shrink in proportion. Safe to call from many threads.
     """
-    strip = _strip(tuple(z.wkb for z in zones.zones), grid, window.row, window.rows)
-    zone = _paint(strip, grid.cols, window)
+    wkbs = tuple(z.wkb for z in zones.zones)
+    if zones.whole is None:
+        strip = _strip(wkbs, grid, window.row, window.rows)
+    else:
+        strip = _parted(tuple(z.wkb for z in zones.whole.zones), wkbs, zones.of, grid, (window.row, window.rows))
+    zone = _paint(strip.start, strip.stop, strip.run, grid.cols, window)
     share = np.ones(zone.shape)
     cell, inside = _into(strip.cell, grid.cols, window)
     zone.ravel()[cell] = strip.zone[inside]
@@ -144,13 +193,18 @@ class _Feature:
         return {"code": self.code or f"#{self.number}", **{lang: self.name[lang] or "?" for lang in LANGS}}
 
 
-def _read(path: Path, layer: str | None, fields: tuple[str, ...], encoding: str | None) -> vectors.Layer:
+def _sound(where: str, features: Sequence[_Feature], crs: str) -> tuple[list[Problem], list[_Feature]]:
+    """What is wrong with polygons in themselves, and those with which nothing is."""
+    faults = {f.number: fault for f in features if (fault := _fault(where, f, crs))}
+    return list(faults.values()), [f for f in features if f.number not in faults]
+
+
+def _read(path: Path, where: str, layer: str | None, fields: tuple[str, ...], encoding: str | None) -> vectors.Layer:
     """A layer with its fields and polygons; GepError when that much can't be had."""
-    where = str(path)
     if not path.exists():
         raise GepError([Problem("zones-file-missing", where)])
     try:
-        found = vectors.read(path, _layer(path, layer), fields, encoding)
+        found = vectors.read(path, _layer(path, where, layer), fields, encoding)
     except vectors.UNREADABLE as e:
         raise GepError([Problem("zones-file-unreadable", where, {"reason": str(e)})]) from e
     except vectors.ENCODING as e:
@@ -159,14 +213,14 @@ def _read(path: Path, layer: str | None, fields: tuple[str, ...], encoding: str 
     return found
 
 
-def _layer(path: Path, layer: str | None) -> str:
+def _layer(path: Path, where: str, layer: str | None) -> str:
     layers = vectors.layers(path)
     if layer is None and len(layers) == 1:
         return layers[0]
     if layer in layers:
         return str(layer)
     facts = {"layer": layer or "", "layers": ", ".join(layers)}
-    raise GepError([Problem("zones-layer-unpicked" if layer is None else "zones-layer-missing", str(path), facts)])
+    raise GepError([Problem("zones-layer-unpicked" if layer is None else "zones-layer-missing", where, facts)])
 
 
 def _file_problems(where: str, found: vectors.Layer, fields: Iterable[str]) -> Iterator[Problem]:
@@ -198,7 +252,7 @@ def _feature(
     known = next(filter(None, names.values()), "")
     shape, fault = _geometry(wkb)
     both: dict[Lang, str] = {lang: names.get(lang) or known for lang in LANGS}
-    return _Feature(index + 1, vectors.text(table[code][index]), both, shape, fault)
+    return _Feature(index + 1, vectors.text(table[code][index]) if code else "", both, shape, fault)
 
 
 def _geometry(wkb: bytes | None) -> tuple[Any, str]:
@@ -282,14 +336,22 @@ def _placed(feature: _Feature, crs: str, target: str) -> _Feature:
 
 def _place_problems(where: str, features: Sequence[_Feature], grid: Grid) -> Iterator[Problem]:
     """What is wrong only on this grid: polygons that it does not hold, or that do not survive its projection."""
-    for f in features:
-        if not np.isfinite(shapely.get_coordinates(f.shape)).all():
-            yield Problem("zone-unprojectable", where, f.facts | {"crs": CRS(grid.crs).name})
-        elif not shapely.is_valid(f.shape):
-            yield _invalid(where, f, grid.crs)
-        elif (out := _outside(f.shape, grid)) > SLIVER * area(f.shape, grid.crs):
+    broken = list(_unprojectable(where, features, grid.crs))
+    yield from broken
+    codes = {problem.facts["code"] for problem in broken}
+    for f in (f for f in features if f.facts["code"] not in codes):
+        if (out := _outside(f.shape, grid)) > SLIVER * area(f.shape, grid.crs):
             percent = f"{100 * out / area(f.shape, grid.crs):.3g}"
             yield Problem("zone-outside-grid", where, f.facts | {"percent": percent, "km2": _km2(out)})
+
+
+def _unprojectable(where: str, features: Sequence[_Feature], crs: str) -> Iterator[Problem]:
+    """Polygons that did not survive the change to a CRS."""
+    for f in features:
+        if not np.isfinite(shapely.get_coordinates(f.shape)).all():
+            yield Problem("zone-unprojectable", where, f.facts | {"crs": CRS(crs).name})
+        elif not shapely.is_valid(f.shape):
+            yield _invalid(where, f, crs)
 
 
 def _outside(shape: Any, grid: Grid) -> float:
@@ -331,12 +393,22 @@ def _lines(wkbs: tuple[bytes, ...], grid: Grid) -> Lines:
 
 @lru_cache(maxsize=16)
 def _strip(wkbs: tuple[bytes, ...], grid: Grid, row: int, rows: int) -> _Strip:
+    shares, *runs = _laid(wkbs, grid, row, rows)
+    return _made(_with_outside(_with_runs(shares, *runs)), *runs)
+
+
+def _laid(wkbs: tuple[bytes, ...], grid: Grid, row: int, rows: int) -> tuple[_Shares, Ints, Ints, Ints]:
+    """The cells that borders cut, with the units of each zone there; and the runs of whole cells."""
     found = spans(pieces(_lines(wkbs, grid), row, rows, grid.cols), grid.cols)
     whole = found.units == ONE
-    start, stop, run = _disjoint(found.start[whole], found.stop[whole], found.label[whole])
+    runs = _disjoint(found.start[whole], found.stop[whole], found.label[whole])
     line, cell = ranges(found.start[~whole], found.stop[~whole] - 1)
-    shares = _Shares(cell, found.label[~whole][line], found.units[~whole][line])
-    main, extra = _settle(_with_outside(_with_runs(shares, start, stop, run)))
+    return (_Shares(cell, found.label[~whole][line], found.units[~whole][line]), *runs)
+
+
+def _made(shares: _Shares, start: Ints, stop: Ints, run: Ints) -> _Strip:
+    """A strip from runs and from all parts of the cells that are cut, whose units sum to one cell."""
+    main, extra = _settle(shares)
     arrays = (
         *(start, stop, run.astype(np.int32)),
         *(main.cell, main.zone.astype(np.int32), main.units / ONE),
@@ -345,6 +417,69 @@ def _strip(wkbs: tuple[bytes, ...], grid: Grid, row: int, rows: int) -> _Strip:
     for array in arrays:
         array.setflags(write=False)  # shared by threads
     return _Strip(*arrays)
+
+
+# ---- parts of zones
+
+
+@lru_cache(maxsize=16)
+def _parted(
+    wholes: tuple[bytes, ...], wkbs: tuple[bytes, ...], of: tuple[int, ...], grid: Grid, rows: tuple[int, int]
+) -> _Strip:
+    """The strip of parts of zones: where a border of either cuts a cell, a zone's units are shared among its parts."""
+    above, (shares, start, stop, run) = _strip(wholes, grid, *rows), _laid(wkbs, grid, *rows)
+    window = Window(rows[0], 0, rows[1], grid.cols)
+    zone = _paint(above.start, above.stop, above.run, grid.cols, window).ravel()
+    part = _paint(start, stop, run, grid.cols, window).ravel()
+    owner = np.array((0, *of), np.int64)
+    strayed = np.flatnonzero(owner[part] != zone)  # by the width of a rounding, or where zones overlap by a sliver
+    cut = np.unique(np.concatenate((shares.cell, above.cell, strayed)))
+    held = part[cut] > 0
+    inner = shares + _Shares(cut[held], part[cut[held]].astype(np.int64), np.full(int(held.sum()), ONE))
+    outer = _units(above, zone, cut)
+    return _made(_within(inner, outer, owner), start, stop, run)
+
+
+def _units(strip: _Strip, painted: NDArray[np.int32], cells: Ints) -> _Shares:
+    """What every zone, and what lies outside, has of some cells, in units."""
+    whole = cells[~np.isin(cells, strip.cell)]
+    return (
+        _Shares(whole, painted[whole].astype(np.int64), np.full(len(whole), ONE))
+        + _Shares(strip.cell, strip.zone.astype(np.int64), np.rint(strip.share * ONE).astype(np.int64))
+        + _Shares(
+            strip.extra_cell, strip.extra_zone.astype(np.int64), np.rint(strip.extra_share * ONE).astype(np.int64)
+        )
+    )
+
+
+def _within(inner: _Shares, outer: _Shares, owner: Ints) -> _Shares:
+    """The parts' units, made to fill those of their zones cell by cell; what lies outside stays as it is.
+
+    A zone that none of its parts reaches in a cell, by the width of a rounding, is its first part's there.
+    """
+    width = int(owner.max()) + 1
+    outside, outer = outer[outer.zone == 0], outer[outer.zone > 0]
+    keys, units = outer.cell * width + outer.zone, outer.units
+    order = np.argsort(keys)
+    keys, units = keys[order], units[order]
+    key = inner.cell * width + owner[inner.zone]
+    at = np.minimum(np.searchsorted(keys, key), len(keys) - 1) if len(keys) else np.zeros(len(key), np.int64)
+    known = keys[at] == key if len(keys) else np.zeros(len(key), bool)
+    inner, at = inner[known], at[known]
+    have = np.bincount(at, inner.units, len(keys)).astype(np.int64)  # exact: far below 2⁵³
+    lone = np.flatnonzero(have == 0)
+    first = np.searchsorted(owner[1:], np.arange(width)) + 1  # parts are in the order of their zones
+    inner = inner + _Shares(keys[lone] // width, first[keys[lone] % width], units[lone])
+    at = np.concatenate((at, lone))
+    have[lone] = units[lone]
+    fitted = np.where(have[at] == units[at], inner.units, np.floor(inner.units * (units / np.maximum(have, 1))[at]))
+    made = _Shares(inner.cell, inner.zone, fitted.astype(np.int64))
+    gap = units - np.bincount(at, made.units, len(keys)).astype(np.int64)
+    order = np.lexsort((made.zone, -made.units, at))
+    made, at = made[order], at[order]
+    largest = np.diff(at, prepend=-1) != 0
+    made = _Shares(made.cell, made.zone, made.units + np.where(largest, gap[at], 0))
+    return made[made.units > 0] + outside
 
 
 def _disjoint(start: Ints, stop: Ints, zone: Ints) -> tuple[Ints, Ints, Ints]:
@@ -404,15 +539,15 @@ def _into(cell: Ints, cols: int, window: Window) -> tuple[Ints, NDArray[np.bool_
     return (row * window.cols + col - window.col)[inside], inside
 
 
-def _paint(strip: _Strip, cols: int, window: Window) -> NDArray[np.int32]:
+def _paint(start: Ints, stop: Ints, run: NDArray[Any], cols: int, window: Window) -> NDArray[np.int32]:
     """The zone of whole cells, 0 elsewhere, in the window's shape."""
-    row, col = np.divmod(strip.start, cols)
+    row, col = np.divmod(start, cols)
     first = np.maximum(col - window.col, 0)
-    last = np.minimum(strip.stop - row * cols - window.col, window.cols)
+    last = np.minimum(stop - row * cols - window.col, window.cols)
     seen = first < last
     bounds = np.empty(2 * int(seen.sum()) + 2, np.int64)
     bounds[0], bounds[-1] = 0, window.rows * window.cols
     bounds[1:-1:2], bounds[2:-1:2] = (row * window.cols + first)[seen], (row * window.cols + last)[seen]
     values = np.zeros(len(bounds) - 1, np.int32)
-    values[1::2] = strip.run[seen]
+    values[1::2] = run[seen]
     return np.repeat(values, np.diff(bounds)).reshape(window.rows, window.cols)

@@ -9,12 +9,24 @@ from dataclasses import replace
 import numpy as np
 import shapely
 
-from gep import entries, words, zonal
+from gep import allocation, entries, words, zonal
 from gep.entries import Accounted, Line
 from gep.errors import GepError, Problem
 from gep.fuse import LAND_COVER, chosen
 from gep.ledger import Entry
-from gep.origins import code_lines, entry_text, label, origin, place, plain, row_text, statistic_text, with_unit
+from gep.levels import Part
+from gep.origins import (
+    code_lines,
+    entry_text,
+    key_text,
+    label,
+    origin,
+    place,
+    plain,
+    row_text,
+    statistic_text,
+    with_unit,
+)
 from gep.prepare import Inputs, look_up
 from gep.quantities import quantities
 from gep.resolve import Node, bare, node_name
@@ -28,9 +40,21 @@ def zone_of(inputs: Inputs, text: str) -> Zone:
     zones = inputs.zones.zones
     found = [z for z in zones if z.code == text] or [z for z in zones if text in z.name.values()]
     if len(found) != 1:
-        known = ", ".join(f"{z.code} {'/'.join(dict.fromkeys(z.name.values()))}" for z in zones)
+        parts = [part for level in inputs.laid.levels for part in level.parts]
+        every: list[Zone | Part] = [*zones, *parts]
+        known = ", ".join(f"{z.code} {'/'.join(dict.fromkeys(z.name.values()))}" for z in every)
         raise GepError([Problem("zone-unknown", str(inputs.stack.path), {"zone": text, "known": known})])
     return found[0]
+
+
+def part_of(inputs: Inputs, text: str) -> Part | None:
+    """The part of a further level with a code or name; None if there is none, or two, or it is a unit's."""
+    units = inputs.zones.zones
+    if any(text == unit.code or text in unit.name.values() for unit in units):
+        return None
+    parts = [part for level in inputs.laid.levels for part in level.parts]
+    found = [p for p in parts if p.code == text] or [p for p in parts if text in p.name.values()]
+    return found[0] if len(found) == 1 else None
 
 
 def zone_at(inputs: Inputs, x: float, y: float) -> Zone | None:
@@ -39,17 +63,17 @@ def zone_at(inputs: Inputs, x: float, y: float) -> Zone | None:
     return next((z for z in inputs.zones.zones if shapely.from_wkb(z.wkb).covers(point)), None)
 
 
-def title(zone: Zone, lang: Lang) -> str:
+def title(zone: Zone | Part, lang: Lang) -> str:
     """A zone's name and code."""
     return f"{zone.name.get(lang) or zone.code} {zone.code}"
 
 
 class ZoneTree:
-    """What one item's number in one zone rests on, after the pass."""
+    """What one item's number in one zone rests on, after the pass; and what a part of a further level has of it."""
 
-    def __init__(self, of: Accounted, line: Line, zone: Zone, lang: Lang) -> None:
+    def __init__(self, of: Accounted, line: Line, zone: Zone, lang: Lang, part: Part | None = None) -> None:
         assert line.item is not None  # noqa: S101  (a line without an item has no number)
-        self.of, self.line, self.zone, self.lang = of, line, zone, lang
+        self.of, self.line, self.zone, self.lang, self.part = of, line, zone, lang, part
         self.item, self.at = line.item, of.inputs.zones.zones.index(zone) + 1
         self.zonal = of.graph.nodes[self.item.quantity].level == "zone"
         self.given = entries.given(of, line) if self.zonal else None
@@ -65,6 +89,24 @@ class ZoneTree:
         if any(entry.allocated for entry in found):
             yield "  " + words.say("explain-share", self.lang, share=self.item.share)
         yield from (f"  = {entry_text(entry, self.lang)}" for entry in found)
+        yield from self._of_part(self.part) if self.part else ()
+
+    def _of_part(self, part: Part) -> Iterator[str]:
+        """A part's own lines, and by what they are allocated."""
+        alone = replace(self.of, lines=(self.line,))
+        yield "  " + words.say("explain-of-part", self.lang, part=title(part, self.lang))
+        used = {
+            k.used: None for k in allocation.keys(alone) if k.unit == self.zone.code and self._level(part) == k.level
+        }
+        for key in used:
+            yield "    " + words.say(
+                "explain-part-share", self.lang, item=self.item.quantity, by=key_text(key, self.lang)
+            )
+        found = (e for e in allocation.entries(alone) if e.zone == part.code)
+        yield from (f"    = {entry_text(entry, self.lang)}" for entry in found)
+
+    def _level(self, part: Part) -> str:
+        return next(level.name for level in self.of.inputs.laid.levels if part in level.parts)
 
     def _entries(self) -> list[Entry]:
         alone = replace(self.of, lines=(self.line,))

@@ -43,10 +43,13 @@ TWO = [entry(), entry(year="2022", quantity=Decimal(1100), price=Decimal(20))]
 RATES = [Stat("01", "2021", "gdp_growth", 0.03), Stat("01", "2022", "gdp_growth", 0.05)]
 
 
-def run(folder: Path, entries: list[Entry], recorded: dict[str, Any] | None = None, name: str = "a") -> Ledger:
+def run(
+    folder: Path, entries: list[Entry], recorded: dict[str, Any] | None = None, name: str = "a", **determined: Any
+) -> Ledger:
     years = tuple(dict.fromkeys(e.year for e in entries))
     ledger = Ledger.open(folder / "l.sqlite")
-    made = Run(run_id({"n": name}), "leshan", "t", years, {"n": name}, RECORDED if recorded is None else recorded)
+    of = {"n": name, **determined}
+    made = Run(run_id(of), "leshan", "t", years, of, RECORDED if recorded is None else recorded)
     ledger.append(made, entries)
     return ledger
 
@@ -212,11 +215,11 @@ def test_a_partial_account_has_no_realisation_rate(tmp_path: Path) -> None:
 
 
 def test_one_level_of_zones_is_shown_and_another_where_it_is_asked_for(tmp_path: Path) -> None:
-    lines = [entry(), entry(zone_level="township", zone="0101"), entry(zone_level="township", zone="0102")]
-    with run(tmp_path, lines) as ledger:
+    parts = [entry(zone_level="township", zone=code, quantity=Decimal(5)) for code in ("0101", "0102")]
+    whole = entry(quantity=Decimal(10))
+    with run(tmp_path, [whole, *parts], levels={"township": {"0101": "01", "0102": "01"}}) as ledger:
         assert [r.zone for r in dual.dual(ledger, [])] == ["01"]
         assert [r.zone for r in dual.dual(ledger, [], level="township")] == ["0101", "0102"]
-    assert dual.accounting_level(Run("", "", "", (), {"years": {"2020": {"level": "b"}}}), ["a", "b"]) == "b"
 
 
 def test_every_state_and_reason_has_its_words() -> None:

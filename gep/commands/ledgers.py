@@ -29,7 +29,8 @@ def ledger() -> None:
 @ledger.command()
 @ledger_option
 @click.option("--year")
-@click.option("--zone")
+@click.option("--zone", metavar="CODE", help="An accounting unit, or a zone of a further level.")
+@click.option("--level", help="A further level of zones, such as township: its items and sums, unit by unit.")
 @at_prices
 def show(database: str, indices: tuple[Path, ...], *, current: bool, constant: int | None, **pick: Any) -> None:
     """The summary of a ledger's valid runs."""
@@ -45,11 +46,14 @@ def show(database: str, indices: tuple[Path, ...], *, current: bool, constant: i
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @click.option("--year")
 @click.option("--zone")
+@click.option(
+    "--level", help="A further level of zones; `*`: all, which must not be added up. Default: accounting units."
+)
 @at_prices
 def export(
     database: str, form: Any, out: Path, *, indices: tuple[Path, ...], current: bool, constant: int | None, **pick: Any
 ) -> None:
-    """Every valid entry as a table; the same ledger gives the same bytes."""
+    """Every valid entry of a level as a table; the same ledger gives the same bytes."""
     from gep import readings
     from gep.exports import export as write
     from gep.ledger import Ledger

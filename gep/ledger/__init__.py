@@ -12,6 +12,7 @@ chain (in a report, in a package) can tell.
 from gep.ledger.portable import of_record
 from gep.ledger.records import (
     DIGITS,
+    EVERY,
     FIRST_STATUS,
     OUTSIDE,
     STATUSES,
@@ -35,6 +36,7 @@ from gep.ledger.store import Ledger
 
 __all__ = [
     "DIGITS",
+    "EVERY",
     "FIRST_STATUS",
     "OUTSIDE",
     "SCHEMA",

@@ -14,6 +14,7 @@ from gep.ledger.database import STREAM
 from gep.ledger.guards import broken_guards
 from gep.ledger.records import (
     DIGITS,
+    EXACT,
     FEN_LIMIT,
     LEAF,
     MONEY,
@@ -35,12 +36,13 @@ from gep.ledger.wholes import Wholes
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An entry and where it stands, to say so in a problem."""
+    """An entry and where it stands, to say so in a problem; a `part` is a line of a level beside the units."""
 
     where: str
     run: str
     line: int
     entry: Entry
+    part: bool = False
 
     def problem(self, code: str, **facts: Fact) -> Problem:
         leaf = {name: printable(getattr(self.entry, name)) for name in LEAF}
@@ -53,15 +55,27 @@ def printable(value: object) -> str:
 
 
 def arithmetic(place: Place) -> Iterator[Problem]:
-    """Digits at the door, value = quantity x price, and bounds that enclose it."""
+    """Digits at the door, value = quantity x price, and bounds that enclose it.
+
+    Parts add up to their unit's line exactly. So a part is given to the last digit of its unit, and may have more than
+    nine where parts of both signs nearly cancel; and its value is rounded up or down to the fen.
+    """
     entry = place.entry
-    if entry.quantity is not None and _digits(entry.quantity) > DIGITS:
+    if entry.quantity is not None and _digits(entry.quantity) > DIGITS and not place.part:
         yield place.problem("ledger-entry-digits", quantity=decimal_text(entry.quantity))
     expected = None if entry.quantity is None or entry.price is None else fen(entry.quantity, entry.price)
-    if entry.value_fen != expected:
+    if entry.value_fen != expected and not (place.part and _rounded(entry)):
         yield place.problem("ledger-entry-value", found=_yuan_text(entry.value_fen), expected=_yuan_text(expected))
     if not _enclosed(entry) or max(abs(getattr(entry, n) or 0) for n in MONEY) > FEN_LIMIT:
         yield place.problem("ledger-entry-bounds", **{n[:-4]: _yuan_text(getattr(entry, n)) for n in MONEY})
+
+
+def _rounded(entry: Entry) -> bool:
+    """Whether a value is quantity x price, rounded up or down to the fen."""
+    if entry.quantity is None or entry.price is None or entry.value_fen is None:
+        return False
+    exact = EXACT.multiply(EXACT.multiply(entry.quantity, entry.price), Decimal(100))
+    return EXACT.subtract(exact, Decimal(entry.value_fen)).copy_abs() < 1
 
 
 def _digits(number: Decimal) -> int:
@@ -136,7 +150,7 @@ def _check_entries(connection: sa.Connection, where: str, row: Mapping[Any, Any]
     for line in connection.execute(query, execution_options=STREAM).mappings():
         hashes.append(row_hash([run, line["line"], *(line[name] for name in STORED)]))
         try:
-            place = Place(where, run, line["line"], entry_of(line))
+            place = Place(where, run, line["line"], entry_of(line), part=line["zone_level"] in sums.levels)
         except ValueError:
             yield _unreadable(where, line)
             continue

@@ -12,6 +12,7 @@ from typing import Any, Final, TypedDict
 
 DIGITS: Final = 9  # significant digits of a quantity at the door
 OUTSIDE: Final = "outside"  # the zone code of what lies in no zone: zones + outside = whole
+EVERY: Final = "*"  # lines of every zone level, which must not be added up
 STATUSES: Final = ("computed", "confirmed", "reviewed", "final", "published")  # 初算 部门确认 专家评审 定稿 发布
 FIRST_STATUS: Final = STATUSES[0]
 
@@ -83,6 +84,17 @@ class Run:
     chain: str = ""
     reason: str | None = None
 
+    @property
+    def levels(self) -> Mapping[str, Mapping[str, str]]:
+        """The levels whose lines say again, by townships or overlays, what the accounting units' say: zone to unit."""
+        return levels_of(self.determined)
+
+
+def levels_of(determined: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    """The levels beside the accounting units in what determined a run, each zone with the unit it is part of."""
+    found: Mapping[str, Mapping[str, str]] = determined.get("levels", {})
+    return found
+
 
 @dataclass(frozen=True, slots=True)
 class Review:
@@ -138,11 +150,16 @@ class Total:
 
 
 class Pick(TypedDict, total=False):
-    """Which lines: of a run (its id or the start of it), a year, a zone; superseded runs are out unless asked for."""
+    """Which lines: of a run (its id or the start of it), a year, a zone; superseded runs are out unless asked for.
+
+    Without a `level` (or None) they are those of the accounting units, and those of no zone; a further level's lines
+    say the same again by its zones. `EVERY` is all of them.
+    """
 
     run: str | None
     year: str | None
     zone: str | None
+    level: str | None
     superseded: bool
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,20 @@ from gep.errors import Fact, GepError, Problem, raise_all
 from gep.ledger.checks import check_file, check_guards, check_orphans, check_reviews, check_runs
 from gep.ledger.database import STREAM, address, engine_of, make_schema, transaction, version_of
 from gep.ledger.portable import record
-from gep.ledger.records import CONTROL, OUTSIDE, STATUSES, Entry, Line, Pick, Review, Run, Total, short
+from gep.ledger.records import (
+    CONTROL,
+    EVERY,
+    OUTSIDE,
+    STATUSES,
+    Entry,
+    Line,
+    Pick,
+    Review,
+    Run,
+    Total,
+    levels_of,
+    short,
+)
 from gep.ledger.rows import entry_of, entry_rows, run_of, run_row
 from gep.ledger.schema import ENTRIES, REVIEWS, RUNS, SCHEMA
 from gep.ledger.totals import Sum
@@ -188,7 +202,8 @@ class Ledger:
         """Exact sums, grouped by the entry fields `by` within each run, year, zone level and status.
 
         Those four are never mixed: rival runs, levels and satellite lines would be counted twice. What lies outside
-        the zones belongs to no total, unless `zone=OUTSIDE` asks for it.
+        the zones belongs to no total, unless `zone=OUTSIDE` asks for it. Of several levels the accounting units count,
+        unless `level` asks for another.
         """
         sums: dict[tuple[str, ...], Sum] = {}
         for line in self.lines(**pick):
@@ -224,14 +239,32 @@ class Ledger:
         elif not pick.get("superseded"):
             later = RUNS.alias("later")
             query = query.where(~sa.exists().where(later.c.supersedes == ENTRIES.c.run))
-        wanted = {"year": pick.get("year"), "zone": pick.get("zone")}
+        level = pick.get("level")
+        if level is None:  # the lines of further levels say what the units' say, once more
+            further = (sa.and_(ENTRIES.c.run == run, ENTRIES.c.zone_level.in_(x)) for run, x in self._further())
+            query = query.where(*(~one for one in further))
+        wanted = {"year": pick.get("year"), "zone": pick.get("zone"), "zone_level": None if level == EVERY else level}
         return query.where(*(ENTRIES.c[name] == value for name, value in wanted.items() if value is not None))
+
+    def _further(self) -> list[tuple[str, list[str]]]:
+        """The runs that have levels beside the accounting units, and these; none of a run whose record is damaged."""
+        named = sa.select(RUNS.c.id, RUNS.c.determined).where(RUNS.c.determined.contains('"levels":', autoescape=True))
+        with self._reading() as connection:
+            rows = connection.execute(named).mappings().all()
+        return [(row["id"], list(found)) for row in rows if (found := _levels(row["determined"]))]
 
     def _readable(self, make: Callable[[Mapping[Any, Any]], _Made], row: Mapping[Any, Any]) -> _Made:
         try:
             return make(row)
         except ValueError as error:
             raise GepError([Problem("ledger-tampered", self.where)]) from error
+
+
+def _levels(determined: str) -> Mapping[str, Mapping[str, str]]:
+    try:
+        return levels_of(json.loads(determined))
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _bring_up(engine: sa.Engine, where: str, version: int) -> None:

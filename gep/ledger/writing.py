@@ -109,7 +109,7 @@ def refused(where: str, run: Run, entries: Sequence[Entry]) -> Iterator[Problem]
         yield Problem("ledger-text", where, {"field": "reason"})
     seen: set[tuple[str, ...]] = set()
     for number, entry in enumerate(entries, 1):
-        place = Place(where, run.id, number, entry)
+        place = Place(where, run.id, number, entry, part=entry.zone_level in run.levels)
         if entry.leaf in seen:
             yield place.problem("ledger-entry-twice")
         seen.add(entry.leaf)
