@@ -36,6 +36,7 @@ from gep import (
     maps,
     plausibility,
     prices,
+    rasters,
     shipped,
     stack,
     zonal,
@@ -194,7 +195,7 @@ def _unknown_codes(inputs: Inputs) -> Iterator[Problem]:
         for year in inputs.years if inputs.stack.layers[name].raster else ():  # polygons were looked at when laid
             source = inputs.stack.source(name, year, codes)
             with rasterio.Env(**maps.environment()):  # else the whole layer stays in GDAL's cache
-                unknown = stack.unknown_codes(source)
+                unknown = stack.unknown_codes(source, inputs.stack.grid)
             if unknown:
                 shown = ", ".join(f"{code} ({count})" for code, count in sorted(unknown.items())[:20])
                 where = source.bands[0].path
@@ -529,6 +530,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "services": {s.id: dict(s.title) for s in inputs.profile.services.values()},
         "gdp": {year: _beside(inputs, "gdp", year) for year in inputs.years},
         "extent": {year: extent.table(inputs, year) for year in inputs.mosaics},
+        "remote": _remote(inputs),
         "derived": {one.year: dict(one.prepared.derived) for one in years},
         "nonfinite": {one.year: _nonfinite(one.prepared, one.sums) for one in years},
         "warnings": warnings,
@@ -536,6 +538,13 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "controls": dict(pair for one in years for pair in entries.controls(one)),
         "feeds": dict(pair for one in years for pair in entries.fed(one)),
     }
+
+
+def _remote(inputs: Inputs) -> dict[str, Any]:
+    """Of each file on a web server: ETag, length, and how many of its bytes were needed."""
+    sources = (*inputs.stack.sources.values(), *inputs.stack.threat_sources.values())
+    paths = {band.path for source in sources for band in (*source.bands, *(source.qc.bands if source.qc else ()))}
+    return {path: said for path in sorted(paths) if (said := rasters.fetched(path))}
 
 
 def _publications(inputs: Inputs, determined: object) -> dict[str, list[str]]:
