@@ -15,8 +15,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import shapely
 
 from gep import (
     __version__,
+    cluster,
     engine,
     entries,
     exports,
@@ -210,8 +212,10 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
     with _room(options, database):
         prepared = {y: prepare(checked.inputs, y, _targets(checked, y, options), options.block) for y in checked.lines}
         determined = _determined(checked, prepared)
-        spool = options.out / f".run-{ledger.run_id(determined)[:16]}"
-        sums = {year: _sums(p, spool / file_label(year), options, progress) for year, p in prepared.items()}
+        spool = options.out.absolute() / f".run-{ledger.run_id(determined)[:16]}"
+        with executor(options, [one.plan for one in prepared.values()], spool) as (pool, workers):
+            of_year = partial(_sums, pool=pool, workers=workers, progress=progress)
+            sums = {year: of_year(p, spool / file_label(year)) for year, p in prepared.items()}
         _refuse(checked.inputs, prepared, sums, spool)
         made = _maps(checked, prepared, spool, options, progress) if options.maps else []
         run = _commit(_accounted(checked, prepared, sums), determined, (database, options.supersede), checked)
@@ -275,8 +279,11 @@ def _room(options: Options, database: str) -> Iterator[None]:
                 opened.find(options.supersede)
         yield
     finally:
+        with suppress(OSError):  # while it is held, or one who waits for it would hold a file that is gone
+            (options.out / ".lock").unlink(missing_ok=True)
         lock.release()
-        (options.out / ".lock").unlink(missing_ok=True)
+        with suppress(OSError):  # Windows removes no file that is open
+            (options.out / ".lock").unlink(missing_ok=True)
         if not any(options.out.iterdir()):
             options.out.rmdir()
 
@@ -329,34 +336,30 @@ def _accounted(checked: Checked, prepared: Mapping[str, Prepared], sums: Mapping
 
 
 @contextmanager
-def executor(options: Options) -> Iterator[tuple[Executor, int]]:
-    """The executor to run on, and how many windows it works on at once."""
-    if options.scheduler:
-        with _client(options.scheduler) as client:
-            yield client.get_executor(), sum(client.nthreads().values()) or 1
+def executor(
+    options: Options, plans: Sequence[engine.Plan] = (), folder: Path | None = None
+) -> Iterator[tuple[Executor, int]]:
+    """The executor to run on, and how many windows it works on at once.
+
+    With a scheduler every worker is asked first whether it sees the files of the plans and the folder of their parts.
+    """
+    if options.scheduler and folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with cluster.connected(options.scheduler) as client:
+            cluster.check(client, plans, folder)
+            yield cluster.Farm(client, folder), sum(client.nthreads().values())
     else:
         workers = options.workers or os.cpu_count() or 1
         with ThreadPoolExecutor(workers) as pool:
             yield pool, workers
 
 
-def _client(address: str) -> Any:
-    """A client of a dask scheduler; a problem if it does not answer or dask.distributed is not installed."""
-    try:
-        from distributed import Client
-
-        return Client(address)  # type: ignore[no-untyped-call]
-    except (ImportError, OSError) as error:
-        raise GepError([Problem("scheduler-unreachable", address, {"reason": str(error)})]) from error
-
-
-def _sums(prepared: Prepared, spool: Path, options: Options, progress: Progress) -> Sums:
+def _sums(prepared: Prepared, spool: Path, *, pool: Executor, workers: int, progress: Progress) -> Sums:
     """One year's pass."""
     spool.mkdir(parents=True, exist_ok=True)
     plan = replace(prepared.plan, spool=spool)
     of = plan.grid.count(*plan.block)
-    with executor(options) as (pool, workers):
-        return engine.run(plan, pool, workers, lambda done: progress(spool.name, done, of))
+    return engine.run(plan, pool, workers, lambda done: progress(spool.name, done, of))
 
 
 def _maps(
@@ -609,7 +612,8 @@ def single_map(
     prepared = prepare(inputs, year, [Target(quantity, quantity, map=True)])
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=_folder(out)) as spool:
         named: Progress = lambda _, done, of: progress(quantity, done, of)  # noqa: E731
-        _sums(prepared, Path(spool), Options(out, workers=workers), named)
+        with executor(Options(out, workers=workers)) as (pool, count):
+            _sums(prepared, Path(spool), pool=pool, workers=count, progress=named)
         windows, tags = list(prepared.plan.windows()), map_tags(inputs, prepared.graph, quantity, year)
         maps.assemble(Path(spool), prepared.plan.grid, windows, quantity, out, tags, maps.style(quantity))
     return out

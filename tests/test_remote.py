@@ -19,6 +19,7 @@ from affine import Affine
 from gep import account, rasters, remote
 from gep.account import Options
 from gep.errors import GepError
+from gep.grid import Window
 from gep.prepare import Request
 from tests.conftest import CRS, TABLES, write_zones
 
@@ -188,7 +189,7 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_only_the_blocks_that_are_needed_cross_the_network_and_once(
-    layers: Path, served: Served, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    layers: Path, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in layers.glob("*.tif"):
         served.files[path.name] = path.read_bytes()
@@ -219,7 +220,7 @@ def small(tmp_path: Path, seed: int = 1) -> bytes:
 
 
 def whole(path: str) -> Any:
-    return rasters.raw((rasters.Band(path, 1),), 600, rasters.Window(0, 0, 600, 500))[0]
+    return rasters.raw((rasters.Band(path, 1),), 600, Window(0, 0, 600, 500))[0]
 
 
 def test_another_file_of_the_same_name_is_read_anew(served: Served, tmp_path: Path) -> None:
@@ -273,7 +274,7 @@ def test_any_window_is_that_of_the_file_and_fetched_once(served: Served, tmp_pat
     made = np.random.default_rng(3)
     for _ in range(20):
         row, col = int(made.integers(0, 599)), int(made.integers(0, 499))
-        window = rasters.Window(row, col, int(made.integers(1, 601 - row)), int(made.integers(1, 501 - col)))
+        window = Window(row, col, int(made.integers(1, 601 - row)), int(made.integers(1, 501 - col)))
         found = rasters.raw((rasters.Band(path, 1),), 600, window)[0]
         np.testing.assert_array_equal(found, values[row : row + window.rows, col : col + window.cols])
     assert served.sent < len(served.files["a.tif"]) + 40_000
