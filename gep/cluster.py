@@ -47,7 +47,7 @@ def connected(address: str) -> Iterator[Any]:
 def _said_plainly(address: str) -> Iterator[None]:
     """A scheduler that went, or windows that killed every worker they were given to, as a problem."""
     from distributed import KilledWorker
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     try:
         yield
