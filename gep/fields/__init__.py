@@ -206,5 +206,5 @@ def _profile(grid: Grid, bands: int, tile: int) -> dict[str, Any]:
     shape = {"height": grid.rows, "width": grid.cols, "count": bands, "dtype": "float32", "nodata": np.nan}
     place = {"crs": grid.crs, "transform": Affine(*grid.transform)}
     tiles = {"tiled": True, "blockxsize": tile, "blockysize": tile, "interleave": "band"}
-    packing = {"driver": "GTiff", "compress": "zstd", "predictor": 3, "bigtiff": "if_safer"}
+    packing = {"driver": "GTiff", "compress": "zstd", "zstd_level": 1, "predictor": 3, "bigtiff": "if_safer"}
     return {**shape, **place, **tiles, **packing}
