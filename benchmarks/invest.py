@@ -29,7 +29,10 @@ INVEST = {"carbon": 0.40, "annual water yield": 1.32, "habitat quality": 1.84}  
 MODELS = {
     "carbon": {"2020": ["carbon_stock"], "2030": ["carbon_stock", "carbon_change"]},
     "annual water yield": {"2020": ["evapotranspiration", "water_yield"]},
-    "habitat quality": dict.fromkeys(("2020", "2030"), ["habitat_degradation", "habitat_quality", "habitat_rarity"]),
+    "habitat quality": {
+        "2020": ["habitat_degradation", "habitat_quality", "habitat_rarity"],
+        "2030": ["habitat_degradation", "habitat_quality", "habitat_rarity"],
+    },
 }
 CELL, CRS = 30.0, "EPSG:32648"
 LEFT, TOP = 300_000.0, 3_600_000.0
@@ -79,7 +82,7 @@ def _measured(model: str, stack: Path, asked: argparse.Namespace) -> tuple[Cost,
 
 def make(model: str, stack: Path, out: Path, workers: int) -> None:
     """Make every raster of a model; print as JSON the CPU seconds of each part."""
-    from gep import account, engine, maps
+    from gep import account, maps
     from gep.prepare import Request, Target, open_inputs, prepare
 
     inputs, spent = open_inputs(Request(stack)), {}
@@ -97,11 +100,10 @@ def make(model: str, stack: Path, out: Path, workers: int) -> None:
             maps.assemble(spool, grid, windows, name, out / f"{name}_{year}.tif", {}, maps.style(name))
         clock.lap("maps")
         for name, source, change in _further(model, year, prepared.plan):
-            _scaled(out / f"{source}_{year}.tif", change, spool / name, grid, windows)
+            _scaled(out / f"{source}_{year}.tif", change, spool / name, windows)
             maps.assemble(spool / name, grid, windows, source, out / f"{name}_{year}.tif", {}, maps.style(source))
         clock.lap("further maps")
         shutil.rmtree(spool)
-    del engine
     print(json.dumps(spent))
 
 
@@ -131,7 +133,7 @@ def _further(model: str, year: str, plan: Any) -> Iterator[tuple[str, str, Any]]
         yield "evaporated_share", "evapotranspiration", lambda at: 1 / read(rain, plan.grid, at, plan.cache)[0]
 
 
-def _scaled(path: Path, change: Any, spool: Path, grid: Any, windows: Any) -> None:
+def _scaled(path: Path, change: Any, spool: Path, windows: Any) -> None:
     """Parts of a map times something."""
     import rasterio
 
@@ -172,12 +174,15 @@ def inputs(folder: Path, size: int) -> Path:
 
 
 def _wave(y: Any, x: Any, seed: int) -> Any:
-    """Smooth and rough noise between 0 and 1 by the place of a cell."""
+    """Smooth and rough noise between 0 and 1 at rows and columns: sines of many lengths, by the addition theorem."""
     made = np.random.default_rng(seed)
-    parts = [np.sin(x * a + y * b + c) * w for a, b, c, w in zip(
-        *made.uniform(-1, 1, (2, 9)) / np.geomspace(400, 4, 9), made.uniform(0, 6, 9), np.geomspace(4, 1, 9), strict=True
-    )]  # fmt: skip
-    return np.clip(0.5 + sum(parts) / 14, 0, 1)
+    slopes = made.uniform(-1, 1, (2, 9)) / np.geomspace(400, 4, 9)
+    total = np.full((y.size, x.size), 0.5, np.float32)
+    for a, b, phase, weight in zip(*slopes, made.uniform(0, 6, 9), np.geomspace(4, 1, 9) / 14, strict=True):
+        along, across = b * y, a * x + phase
+        total += np.outer(weight * np.cos(along), np.sin(across)).astype(np.float32)
+        total += np.outer(weight * np.sin(along), np.cos(across)).astype(np.float32)
+    return np.clip(total, 0, 1)
 
 
 def _cover(y: Any, x: Any, seed: int) -> Any:
@@ -185,19 +190,19 @@ def _cover(y: Any, x: Any, seed: int) -> Any:
     patches = _wave(y // 3, x // 3, 21)
     changed = _wave(y // 3, x // 3, 30 + seed) > 0.75
     found = np.where(changed, (patches * 71 + seed) % 12, (patches * 53) % 12).astype(np.uint8) + 1
-    found[(y < 40) & (x < 60)] = 0
+    found[(y < 40)[:, None] & (x < 60)] = 0
     return found
 
 
 def _roads(y: Any, x: Any, seed: int) -> Any:
     bend = (40 * np.sin(x / 90.0)).astype(np.int64)
-    return ((y + bend) % 400 < 1) | ((x + 2 * seed + bend) % 700 < 1)
+    return ((y[:, None] + bend) % 400 < 1) | ((x + 2 * seed + y[:, None] // 9) % 700 < 1)
 
 
 def _values(low: float, high: float, seed: int) -> Any:
     def of(y: Any, x: Any) -> Any:
         made = low + _wave(y, x, seed) * (high - low)
-        made[(y % 997 < 3) & (x % 811 < 5)] = -9999
+        made[(y % 997 < 3)[:, None] & (x % 811 < 5)] = -9999
         return made
 
     return of
@@ -211,8 +216,8 @@ def _write(path: Path, size: int, dtype: str, of: Any, nodata: float) -> None:
     tiles = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "lzw"}
     with rasterio.open(path, "w", driver="GTiff", transform=place, **shape, **tiles) as file:
         for row in range(0, size, STRIP):
-            y, x = np.mgrid[row : min(row + STRIP, size), 0:size]
-            file.write(of(y, x).astype(dtype), 1, window=rasterio.windows.Window(0, row, size, y.shape[0]))
+            y, x = np.arange(row, min(row + STRIP, size)), np.arange(size)
+            file.write(of(y, x).astype(dtype), 1, window=rasterio.windows.Window(0, row, size, y.size))
 
 
 def _tables(folder: Path) -> None:
