@@ -98,10 +98,13 @@ def _cluster() -> Iterator[str]:
         _wait(address)
         yield address
     finally:
-        for process in reversed(started):
+        for process in reversed(started):  # workers first, or they would look for the scheduler
             process.terminate()
-        for process in started:
-            process.communicate()
+            try:
+                process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
 
 
 def _address(scheduler: subprocess.Popen[str]) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
@@ -34,11 +34,15 @@ def field(opened: Stack, node: Node, year: str) -> Source:
     """A field on its input's own grid, as far as the stack's reaches."""
     way = ways(bare(node.name))[node.method]
     assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
-    source, read, meaning = _input(opened, way, bare(node.args[0]), year)
+    source, values, meaning = _input(opened, way, bare(node.args[0]), year)
     part = stack.under(source.grid, opened.grid, way.halo(source.grid))
     path = _kept(bare(node.name), stack.fingerprint(source), repr((source.grid, part)), node.method, *meaning)
     if not path.exists():
-        fields.derive(way, source.grid.cut(part), lambda window: read(_from(part, window)), path)
+        near = stack.tiled(source, part, way.block, shipped.cache())
+        at = part if near is source else near.grid.window()
+        fields.derive(
+            way, source.grid.cut(part), lambda window: values(stack.read_native(near, _from(at, window))), path
+        )
     return stack.derived(bare(node.name), path, opened.grid)
 
 
@@ -47,16 +51,18 @@ def _from(part: Window, window: Window) -> Window:
     return replace(window, row=part.row + window.row, col=part.col + window.col)
 
 
-def _input(opened: Stack, way: fields.Field, name: str, year: str) -> tuple[Source, fields.Read, tuple[str, ...]]:
-    """What a field is made from: its source, how a window of it is read, and what else its result depends on."""
+Values = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def _input(opened: Stack, way: fields.Field, name: str, year: str) -> tuple[Source, Values, tuple[str, ...]]:
+    """What a field is made from: its source, what becomes of what is read, and what else its result depends on."""
     if not way.classes:
-        source = bounded(opened.source(name, year))
-        return source, lambda window: stack.read_native(source, window), ()
+        return bounded(opened.source(name, year)), lambda read: read, ()
     legend = tables.legend(opened.layers[name].legend, opened.path.parent)
     coded = opened.source(name, year, legend.codes)
     # Cells without a class, and those of a code that the legend does not have, are read as −1 and −2.
     inside = np.array([*(float(e in way.classes) for e in legend.ecosystems), np.nan, np.nan])
-    return coded, lambda window: inside[stack.read_native(coded, window)], (repr(legend),)
+    return coded, lambda read: inside[read], (repr(legend),)
 
 
 # --- fields of several inputs ---------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from rasterio.windows import Window as RasterWindow
 from gep.grid import Grid, Window
 from gep.places import places, projected, same_crs, shift
 from gep.quantities import quantities
-from gep.rasters import Band, content_hash, raw, stamp
+from gep.rasters import Band, content_hash, dataset, raw, stamp
 from gep.written import written
 
 Resample = Literal["nearest", "bilinear", "average", "mode", "conserve"]
@@ -233,6 +233,48 @@ def _index(codes: tuple[int, ...], code: int) -> int:
     if not codes:
         return code
     return codes.index(code) if code in codes else -2
+
+
+# --- other blocks ---------------------------------------------------------------------------------------------------
+
+_WIDE = 4  # a file whose blocks are this many times larger than what is asked for is copied into tiles first
+
+
+def tiled(source: Source, part: Window, side: int, cache: Path) -> Source:
+    """A part of a source, as a source that windows of `side` cells can be read from without unpacking others' cells.
+
+    A year of days often has one block a day, and each window would unpack all of it. So it is copied, block by block
+    and day by day, into a GeoTIFF of tiles in `cache`, once. What has small blocks is given back as it is.
+    """
+    high, wide = _block(source.bands[0])
+    alike = len({dataset(band.path).dtypes[band.band - 1] for band in source.bands}) == 1
+    if high * wide < _WIDE * side * side or source.qc is not None or not alike:
+        return source
+    grid = source.grid.cut(part)
+    how = json.dumps([fingerprint(source), asdict(grid), side])
+    out = cache / "tiled" / f"{source.quantity}-{hashlib.sha256(how.encode()).hexdigest()[:32]}.tif"
+    if not out.exists():
+        _tile(source, part, side, out)
+    bands = tuple(Band(str(out), step + 1) for step in range(len(source.bands)))
+    return replace(source, grid=grid, bands=bands)
+
+
+def _block(band: Band) -> tuple[int, int]:
+    high, wide = dataset(band.path).block_shapes[band.band - 1]
+    return int(high), int(wide)
+
+
+def _tile(source: Source, part: Window, side: int, out: Path) -> None:
+    """Copy raw values; a block of the source is all that is held."""
+    kind = {"dtype": dataset(source.bands[0].path).dtypes[source.bands[0].band - 1], "count": len(source.bands)}
+    tiles = {"tiled": True, "blockxsize": side, "blockysize": side, "interleave": "band", "bigtiff": "if_safer"}
+    shape = {**_shape(source.grid.cut(part)), **kind, **tiles, "compress": "zstd", "zstd_level": 1}
+    high, wide = _block(source.bands[0])
+    with written(out) as draft, rasterio.open(draft, "w", driver="GTiff", **shape) as made:
+        for step, band in enumerate(source.bands, 1):
+            for at in source.grid.cut(part).windows(high, wide):
+                window = replace(at, row=part.row + at.row, col=part.col + at.col)
+                made.write(raw((band,), source.grid.rows, window)[0], step, window=_place(at))
 
 
 # --- cells that coincide --------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         data = of.files[name]
         said = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
         first, last = (int(said[1]), min(int(said[2] or len(data)), len(data) - 1)) if said else (0, len(data) - 1)
+        of.sent += last - first + 1 if body else 0  # before the client can know it
         self.send_response(206 if said else 200)
         if said:
             self.send_header("Content-Range", f"bytes {first}-{last}/{len(data)}")
@@ -71,7 +72,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if body:
             self.wfile.write(data[first : last + 1])
-            of.sent += last - first + 1
 
 
 @pytest.fixture

@@ -85,9 +85,7 @@ def distances(there: NDArray[np.bool_], widths: Floats, height: float, reach: fl
 
 
 @_compiled
-def _envelope(
-    steps: NDArray[np.int32], of: tuple[float, float, float], least: NDArray[np.int64], ends: Floats
-) -> int:
+def _envelope(steps: NDArray[np.int32], of: tuple[float, float, float], least: NDArray[np.int64], ends: Floats) -> int:
     """Fill in the columns of a row's lower envelope and where each ends; returns their number."""
     width, height, reach = of
     ratio = height / width * (height / width)
