@@ -27,6 +27,17 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 STRIP = 512
+# What `gep` writes, as GDAL's COG driver is told it.
+_CODEC = {
+    "driver": "COG",
+    "COMPRESS": "ZSTD",
+    "LEVEL": "1",
+    "PREDICTOR": "FLOATING_POINT",
+    "BLOCKSIZE": "512",
+    "OVERVIEW_RESAMPLING": "AVERAGE",
+    "BIGTIFF": "IF_SAFER",
+    "NUM_THREADS": "1",
+}
 _DERIVED = ("soil_retention", "soil_retention_gentle")  # what rests on fields
 _DERIVED_FULL = ("vegetation_flood_storage", "cooling_near", "habitat_quality")
 
@@ -141,13 +152,13 @@ def measure_floor(stack: Path, maps: Path) -> None:
     """Print as JSON the CPU seconds of reading the account's inputs and of writing its maps."""
     import rasterio
 
-    from gep.maps import CODEC, environment
+    from gep.maps import environment
 
     made = sorted(maps.glob("*.tif"))
     files = _inputs(stack, list(dict.fromkeys([*(path.stem.rpartition("_")[0] for path in made), *_derived(stack)])))
     with rasterio.Env(**environment()):
         read = sum(_read(path, band) for path, band in files)
-        written = {path.stem: _write(path, maps.parent / "floor.tif", CODEC) for path in made}
+        written = {path.stem: _write(path, maps.parent / "floor.tif") for path in made}
     print(json.dumps({"files": len(files), "read": read, "written": written}))
 
 
@@ -169,7 +180,7 @@ def _strips(rows: int, cols: int) -> Iterator[Any]:
         yield Window(0, row, cols, min(STRIP, rows - row))
 
 
-def _write(path: Path, out: Path, codec: Any) -> float:
+def _write(path: Path, out: Path) -> float:
     """CPU seconds of writing a map's cells from memory, once, by GDAL's COG driver."""
     import rasterio
     import rasterio.shutil
@@ -182,7 +193,7 @@ def _write(path: Path, out: Path, codec: Any) -> float:
     with rasterio.open("floor", "w+", driver="MEM", **profile) as memory:
         memory.write(cells)
         start = time.process_time()
-        rasterio.shutil.copy(memory, out, **codec)
+        rasterio.shutil.copy(memory, out, **_CODEC)
         spent = time.process_time() - start
     out.unlink()
     return spent

@@ -375,8 +375,10 @@ def _maps(
         year, key = job
         plan, quantity = prepared[year].plan, key.rpartition("|")[2]
         out = folder / f"{quantity}_{file_label(year)}.tif"
-        tags = map_tags(checked.inputs, prepared[year].graph, quantity, year) | {"run": run}
-        maps.assemble(spool / file_label(year), plan.grid, list(plan.windows()), key, out, tags, maps.style(quantity))
+        if not maps.finished(parts := spool / file_label(year), key):
+            windows, tags = list(plan.windows()), map_tags(checked.inputs, prepared[year].graph, quantity, year)
+            maps.assemble(parts, plan.grid, windows, key, out, tags | {"run": run}, maps.style(quantity))
+            maps.drop_parts(parts, windows, key)
         return out
 
     made = []

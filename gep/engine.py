@@ -7,6 +7,7 @@ of windows outstanding and folds their sums in window order, so that results do 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
@@ -25,13 +26,14 @@ from gep.fuse import LAND_COVER, Fused, Wanted, load
 from gep.grid import Grid, Window
 from gep.mosaic import Entries, Laid, entries
 from gep.resolve import LATITUDE
-from gep.stack import Source, fingerprint, read
+from gep.stack import Source, blank, fingerprint, read
 from gep.tables import Lookup
 from gep.zones import Zones, cover
 
 Floats = NDArray[np.float64]
 
 UNCLASSIFIED = "unclassified"
+_KEPT = threading.local()
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -158,7 +160,8 @@ def evaluate(plan: Plan, number: int, window: Window) -> Sums:
     if plan.spool is not None:
         shape = (window.rows, window.cols)
         parts = {key: made[i].reshape(shape) for i, key in enumerate(plan.mapped)}
-        maps.write_part(plan.spool, number, window, parts, sums.to_bytes())
+        tiled = maps.tiled(plan.grid, *plan.block)
+        maps.write_part(plan.spool, number, window, parts, sums.to_bytes(), tiled=tiled)
     return sums
 
 
@@ -239,7 +242,19 @@ def _folded(made: NDArray[np.float32], parts: Entries, cells: int) -> NDArray[np
 
 
 def _read(plan: Plan, name: str, window: Window, given: Mapping[str, Any]) -> NDArray[Any]:
-    return given[name] if name in given else read(plan.sources[name], plan.grid, window, plan.cache)
+    if name in given:
+        found: NDArray[Any] = given[name]
+        return found
+    return read(plan.sources[name], plan.grid, window, plan.cache, _room(name, plan.sources[name], window))
+
+
+def _room(name: str, source: Source, window: Window) -> NDArray[Any]:
+    """The array this thread read the layer of its last window into, if it fits: new memory costs more than reading."""
+    rooms: dict[str, NDArray[Any]] = _KEPT.__dict__
+    have = rooms.get(name)
+    if have is None or have.shape != (len(source.bands), window.rows, window.cols):
+        have = rooms[name] = blank(source, window)
+    return have
 
 
 def _values(plan: Plan, name: str, window: Window, given: Mapping[str, Any]) -> Floats:

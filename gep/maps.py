@@ -1,65 +1,46 @@
-"""Maps: parts of windows spooled to disk, then each map made once as a cloud-optimised GeoTIFF with a style.
+"""Maps: parts of windows spooled to disk, then each map put together as a cloud-optimised GeoTIFF with a style.
 
-A part is an uncompressed GeoTIFF whose rows lie one after the other, so that GDAL can map it into memory: writing and
-reading it back costs a few ns a cell, a tenth of what the final compression does (`benchmarks/README.md`). A part is
+Where windows are whole tiles of 512 × 512 cells, a part holds the map's tiles as they will stand in the file, and
+putting the map together is copying them; other windows are spooled as they are and cut into tiles afterwards. A part is
 whole when its checksum file is there and holds; that file is written last.
-
-The overviews and the statistics are computed here, in one pass over the parts, and handed to the COG driver, which
-would otherwise spend more time on a compressed temporary file of its own than on all the rest.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import struct
 import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
-import numba
 import numpy as np
 import rasterio
-import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
+from gep import cog
 from gep.errors import GepError, Problem, raise_all
 from gep.grid import Grid, Window
 from gep.quantities import quantities
+from gep.tiles import HALF, TILE, Reals, Statistics, Tile, joined, tile
 from gep.words import say
 
-Reals = NDArray[np.float32]
-
 CACHE_MB = 64
-TILE = 512
-# Level 1 with the floating-point predictor gives files 2 to 3 % larger than GDAL's level 9, for less than half the
-# time; measured in benchmarks/README.md.
-CODEC: Mapping[str, str] = {
-    "driver": "COG",
-    "COMPRESS": "ZSTD",
-    "LEVEL": "1",
-    "PREDICTOR": "FLOATING_POINT",
-    "BLOCKSIZE": str(TILE),
-    "OVERVIEW_RESAMPLING": "AVERAGE",
-    "BIGTIFF": "IF_SAFER",
-    "NUM_THREADS": "1",
-}
-_STRIP_CELLS = 1 << 20  # cells held at once while overviews are made
-_OPEN_PARTS = 8
-_PAGE = 4096
 _LANES = 4096
-_NOWHERE = "<GeoTransform>0, 1, 0, 0, 0, -1</GeoTransform>"  # rasterio warns where there is none
+_INDEX = np.dtype(
+    [("size", "<i8"), ("low", "<f8"), ("high", "<f8"), ("count", "<i8"), ("mean", "<f8"), ("squares", "<f8")]
+)
+_HALF_BYTES = 4 * HALF * HALF
 
 
 def environment() -> dict[str, Any]:
@@ -67,23 +48,29 @@ def environment() -> dict[str, Any]:
     return {"GDAL_CACHEMAX": CACHE_MB, "GDAL_PAM_ENABLED": "NO", "GDAL_NUM_THREADS": "1"}
 
 
-def _assembling() -> dict[str, Any]:
-    """Options for reading parts: mapped into memory, few at a time."""
-    return environment() | {"GTIFF_VIRTUAL_MEM_IO": "YES", "GDAL_MAX_DATASET_POOL_SIZE": _OPEN_PARTS}
-
-
 # --- parts ---------------------------------------------------------------------------------------------------------
 
 
-def write_part(folder: Path, number: int, window: Window, maps: Mapping[str, Reals], sums: bytes) -> None:
+def tiled(grid: Grid, rows: int, cols: int) -> bool:
+    """Whether windows of rows × cols are whole tiles, so that a window's part can hold them as they will stand."""
+    return (rows % TILE == 0 or rows >= grid.rows) and (cols % TILE == 0 or cols >= grid.cols)
+
+
+def write_part(
+    folder: Path, number: int, window: Window, maps: Mapping[str, Reals], sums: bytes, *, tiled: bool
+) -> None:
     """Write the maps (rows × cols, NaN missing) and the sums of one window; the checksum file comes last.
 
     Raises `GepError` where the disk is full or the folder cannot be written.
     """
-    checks = {name: _write_raster(_part(folder, number, name), values) for name, values in maps.items()}
-    _write(_part(folder, number, "", "sums"), [sums])
+    checks = {}
+    for name, values in maps.items():
+        data = _tiles(values) if tiled else values.astype("<f4", copy=False).tobytes()
+        _write(_part(folder, number, name), data)
+        checks[name] = _checksum(data)
+    _write(_part(folder, number, "", "sums"), sums)
     record = {"window": _place(window), "maps": checks, "sums": zlib.crc32(sums)}
-    _write(_part(folder, number, "", "json"), [json.dumps(record).encode()])
+    _write(_part(folder, number, "", "json"), json.dumps(record).encode())
 
 
 def read_sums(folder: Path, number: int, names: Sequence[str], window: Window | None = None) -> bytes | None:
@@ -91,87 +78,79 @@ def read_sums(folder: Path, number: int, names: Sequence[str], window: Window | 
     try:
         record = json.loads(_part(folder, number, "", "json").read_bytes())
         sums = _part(folder, number, "", "sums").read_bytes()
-        rows, cols = record["window"][2:]
         whole = zlib.crc32(sums) == record["sums"] and (window is None or _place(window) == record["window"])
         whole = whole and all(
-            _check_raster(_part(folder, number, name), rows, cols) == record["maps"].get(name) for name in names
+            finished(folder, name) or _checksum(_part(folder, number, name).read_bytes()) == record["maps"].get(name)
+            for name in names
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None  # whatever is wrong with a part, the window is computed again
     return sums if whole else None
 
 
+def finished(folder: Path, name: str) -> bool:
+    """Whether a map stands whole, so that its parts are no longer needed."""
+    return _finished(folder, name).exists()
+
+
+def drop_parts(folder: Path, windows: Sequence[tuple[int, Window]], name: str) -> None:
+    """Note that a map stands whole, and remove its parts: the disk holds each map once, but for the one being made."""
+    _write(_finished(folder, name), b"")
+    for number, _ in windows:
+        _part(folder, number, name).unlink(missing_ok=True)
+
+
+def _finished(folder: Path, name: str) -> Path:
+    return folder / f"{quote(name, safe='')}.made"
+
+
+def _tiles(values: Reals) -> bytes:
+    """A window's tiles: an index, the tiles as they will stand in the map, and the halves of those with a value."""
+    places = [(row, col) for row in range(0, values.shape[0], TILE) for col in range(0, values.shape[1], TILE)]
+    made = [tile(values[row : row + TILE, col : col + TILE]) for row, col in places]
+    index = np.array([(len(one.data), *astuple(one.statistics)) for one in made], _INDEX)
+    halves = (one.half.tobytes() for one in made if one.half is not None)
+    return b"".join([index.tobytes(), *(one.data for one in made), *halves])
+
+
 def _place(window: Window) -> list[int]:
     return [window.row, window.col, window.rows, window.cols]
 
 
-def _part(folder: Path, number: int, name: str, kind: str = "tif") -> Path:
+def _part(folder: Path, number: int, name: str, kind: str = "map") -> Path:
     """The file of a map's part; names are quoted, for they may hold signs that some file systems refuse."""
     return folder / f"{number:07d}{'.' if name else ''}{quote(name, safe='')}.{kind}"
 
 
-def _write(path: Path, pieces: Sequence[Any]) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Write under a name of this thread's own, then rename."""
     own = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+    with _disk(path):
+        try:
+            own.write_bytes(data)
+            own.replace(path)
+        finally:
+            own.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """What a disk or GDAL refuses while `path` is made, as a problem."""
     try:
-        with own.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
-        own.replace(path)
-    except OSError as error:
-        own.unlink(missing_ok=True)
-        raise GepError([Problem("map-not-written", str(path), {"reason": error.strerror or str(error)})]) from error
+        yield
+    except (OSError, RasterioError, CPLE_BaseError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise GepError([Problem("map-not-written", str(path), {"reason": reason})]) from error
 
 
-def _write_raster(path: Path, values: Reals) -> int:
-    """Write rows × cols as an uncompressed GeoTIFF; returns the checksum of the cells."""
-    cells: Any = np.ascontiguousarray(values, "<f4")
-    _write(path, [_header(*cells.shape), memoryview(cells).cast("B")])
-    return _checksum(cells.reshape(-1).view(np.uint8))
-
-
-def _check_raster(path: Path, rows: int, cols: int) -> int | None:
-    """The checksum of the cells of a part's map, None if the file is not what `_write_raster` makes."""
-    data = np.fromfile(path, np.uint8)
-    header = _header(rows, cols)
-    if data.size != len(header) + 4 * rows * cols or data[: len(header)].tobytes() != header:
-        return None
-    return _checksum(data[len(header) :])
-
-
-def _checksum(data: NDArray[np.uint8]) -> int:
+def _checksum(content: bytes) -> int:
     """CRC-32 of the bytes folded into 4,096 lanes of 8 bytes, by exclusive or and by sum: eight times as fast."""
+    data = np.frombuffer(content, np.uint8)
     folded = data.size // (8 * _LANES) * 8 * _LANES
-    lanes = np.ascontiguousarray(data[:folded]).view(np.uint64).reshape(-1, _LANES)
+    lanes = data[:folded].view(np.uint64).reshape(-1, _LANES)
     check = zlib.crc32(np.bitwise_xor.reduce(lanes, keepdims=True).tobytes())
     check = zlib.crc32(np.add.reduce(lanes, keepdims=True).tobytes(), check)
     return zlib.crc32(data[folded:].tobytes(), check)
-
-
-@lru_cache(maxsize=64)
-def _header(rows: int, cols: int) -> bytes:
-    """A BigTIFF header for float32 rows that follow one another from a page's start, one strip a row."""
-    tags = 11
-    offsets = 16 + 8 + 20 * tags + 8
-    data = -(-(offsets + 16 * rows) // _PAGE) * _PAGE
-    short, long, long8 = 3, 4, 16
-    entries = [
-        (256, long, 1, cols),
-        (257, long, 1, rows),
-        (258, short, 1, 32),
-        (259, short, 1, 1),
-        (262, short, 1, 1),
-        (273, long8, rows, offsets if rows > 1 else data),
-        (277, short, 1, 1),
-        (278, long, 1, 1),
-        (279, long8, rows, offsets + 8 * rows if rows > 1 else 4 * cols),
-        (284, short, 1, 1),
-        (339, short, 1, 3),
-    ]
-    directory = struct.pack("<Q", tags) + b"".join(struct.pack("<HHQQ", *entry) for entry in entries) + bytes(8)
-    starts = data + np.arange(rows, dtype="<u8") * 4 * cols
-    strips = starts.tobytes() + np.full(rows, 4 * cols, "<u8").tobytes()
-    return (struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16) + directory + strips).ljust(data, b"\0")
 
 
 # --- assembly ------------------------------------------------------------------------------------------------------
@@ -192,13 +171,41 @@ def style(quantity: str) -> Style:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mosaic:
-    """One level of a map: the files of its windows, and what a VRT over them is called."""
+class _Placed:
+    """A tile in a file: where it starts, how long it is, and where its half starts, if any cell has a value."""
 
     path: Path
+    start: int
+    size: int
+    half: int | None
+    statistics: Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One level of a map: its cells, and its tiles row by row."""
+
     rows: int
     cols: int
-    files: tuple[tuple[Path, Window], ...]
+    tiles: Sequence[_Placed]
+
+    @property
+    def across(self) -> int:
+        """Tiles in a row."""
+        return -(-self.cols // TILE)
+
+    def half(self, row: int, col: int) -> Reals | None:
+        """What a tile's half shows; None where no cell has a value, or beyond the edge."""
+        if row * TILE >= self.rows or col * TILE >= self.cols:
+            return None
+        at = self.tiles[row * self.across + col]
+        if at.half is None:
+            return None
+        return np.fromfile(at.path, "<f4", HALF * HALF, offset=at.half).reshape(HALF, HALF)
+
+    def image(self) -> cog.Image:
+        """The level as its file's directory knows it."""
+        return cog.Image(self.rows, self.cols, np.array([at.size for at in self.tiles], np.int64))
 
 
 def assemble(
@@ -215,193 +222,154 @@ def assemble(
     The same parts give the same bytes, and how the grid was cut into windows does not show. Raises `GepError` if a
     part is missing or the disk is full; nothing then stands under a final name.
     """
-    whole = _Mosaic(
-        folder / f"{quote(name, safe='')}.vrt",
-        grid.rows,
-        grid.cols,
-        tuple((_part(folder, number, name), window) for number, window in windows),
-    )
-    raise_all(_missing(whole))
-    levels = [whole]
-    statistics = np.array([np.inf, -np.inf, 0, 0, 0, np.nan])
+    parts = [(_part(folder, number, name), window) for number, window in windows]
+    scratch = folder / quote(name, safe="")
+    whole = tiled(grid, windows[0][1].rows, windows[0][1].cols)
+    raise_all(_missing(parts, whole=whole))
     try:
-        with rasterio.Env(**_assembling()):
-            _write_vrt(whole)
-            while len(levels) == 1 or max(levels[-1].rows, levels[-1].cols) > TILE:
-                levels.append(_halve(levels[-1], len(levels), statistics))
-            overviews = levels[1:] if max(grid.rows, grid.cols) > TILE else []
-            breaks = _breaks((overviews or levels)[-1 if overviews else 0].path)
-            _write_vrt(whole, _georeference(grid, tags), _band(statistics, grid, style), overviews)
-            _make(whole.path, out)
-        _write(out.with_suffix(".qml"), [_qml(breaks, style).encode()])
+        levels = [_gathered(grid, parts) if whole else _cut(grid, parts, scratch.with_name(f"{scratch.name}.0"))]
+        while max(levels[-1].rows, levels[-1].cols) > TILE:
+            levels.append(_above(levels[-1], scratch.with_name(f"{scratch.name}.{len(levels)}")))
+        breaks = _make(levels, _description(levels[0], grid, tags, style), out)
+        _write(out.with_suffix(".qml"), _qml(breaks, style).encode())
     finally:
-        _remove(levels)
+        for left in folder.glob(f"{scratch.name}.[0-9]*"):
+            left.unlink()
 
 
-def _missing(whole: _Mosaic) -> Iterator[Problem]:
+def _missing(parts: Sequence[tuple[Path, Window]], *, whole: bool) -> Iterator[Problem]:
     """Parts that are not there, or are not of their window's shape."""
-    for path, window in whole.files:
-        size = path.stat().st_size if path.exists() else 0
-        if size != len(_header(window.rows, window.cols)) + 4 * window.rows * window.cols:
+    for path, window in parts:
+        size = path.stat().st_size if path.exists() else -1
+        if size != (_length(path, window) if whole and size >= 0 else 4 * window.rows * window.cols):
             yield Problem("map-part-missing", str(path))
 
 
-def _remove(levels: Sequence[_Mosaic]) -> None:
-    """Remove what assembly made for itself; the parts stay."""
-    for level in levels:
-        level.path.unlink(missing_ok=True)
-    for path, _ in (file for level in levels[1:] for file in level.files):
-        path.unlink(missing_ok=True)
+def _length(path: Path, window: Window) -> int:
+    """How long a part with tiles should be by its index."""
+    index = _index(path, window)
+    return int(index.nbytes + index["size"].sum() + _HALF_BYTES * np.count_nonzero(index["count"]))
 
 
-def _halve(level: _Mosaic, number: int, statistics: NDArray[np.float64]) -> _Mosaic:
-    """The next overview: each cell the mean of the valid ones among two by two; statistics on the way, once."""
+def _index(path: Path, window: Window) -> NDArray[Any]:
+    return np.fromfile(path, _INDEX, -(-window.rows // TILE) * -(-window.cols // TILE))
+
+
+def _gathered(grid: Grid, parts: Sequence[tuple[Path, Window]]) -> _Level:
+    """The full size from parts that hold its tiles."""
+    placed = {}
+    across = -(-grid.cols // TILE)
+    for path, window in parts:
+        corner = window.row // TILE * across + window.col // TILE
+        for n, at in enumerate(_of_index(path, _index(path, window))):
+            row, col = divmod(n, -(-window.cols // TILE))
+            placed[corner + row * across + col] = at
+    return _Level(grid.rows, grid.cols, [placed[n] for n in range(len(placed))])
+
+
+def _of_index(path: Path, index: NDArray[Any]) -> Iterator[_Placed]:
+    """The tiles of one part."""
+    start = index.nbytes
+    half = start + int(index["size"].sum())
+    for size, *numbers in index.tolist():
+        found = Statistics(*numbers)
+        yield _Placed(path, start, size, half if found.count else None, found)
+        start += size
+        half += _HALF_BYTES if found.count else 0
+
+
+def _cut(grid: Grid, parts: Sequence[tuple[Path, Window]], path: Path) -> _Level:
+    """The full size from parts that are cut otherwise."""
+    return _spooled(grid.rows, grid.cols, (tile(_cells(parts, at)) for at in grid.windows(TILE, TILE)), path)
+
+
+def _cells(parts: Sequence[tuple[Path, Window]], at: Window) -> Reals:
+    """The cells of a window from the parts that it lies in, which are all cut alike from the upper left."""
+    made = np.empty((at.rows, at.cols), np.float32)
+    rows, cols = parts[0][1].rows, parts[0][1].cols
+    across = sum(window.row == 0 for _, window in parts)
+    for i in range(at.row // rows, (at.row + at.rows - 1) // rows + 1):
+        for j in range(at.col // cols, (at.col + at.cols - 1) // cols + 1):
+            path, of = parts[i * across + j]
+            held = np.memmap(path, "<f4", "r", shape=(of.rows, of.cols))
+            top, left = max(at.row, of.row), max(at.col, of.col)
+            low, right = min(at.row + at.rows, of.row + of.rows), min(at.col + at.cols, of.col + of.cols)
+            inside = held[top - of.row : low - of.row, left - of.col : right - of.col]
+            made[top - at.row : low - at.row, left - at.col : right - at.col] = inside
+    return made
+
+
+def _above(level: _Level, path: Path) -> _Level:
+    """The next overview."""
     rows, cols = -(-level.rows // 2), -(-level.cols // 2)
-    height = max(1, _STRIP_CELLS // 2 // level.cols)
-    name = f"{level.path.name.split('.')[0]}.{number}"
-    files = []
-    for strip, row in enumerate(range(0, rows, height)):
-        window = Window(row, 0, min(height, rows - row), cols)
-        fine = _rows(level, 2 * row, min(2 * window.rows, level.rows - 2 * row))
-        coarse = np.empty((window.rows, cols), np.float32)
-        if number == 1:
-            _observe(fine, statistics)
-        _average(fine, coarse)
-        path = level.path.with_name(f"{name}.{strip}.tif")
-        _write_raster(path, coarse)
-        files.append((path, window))
-    made = _Mosaic(level.path.with_name(f"{name}.vrt"), rows, cols, tuple(files))
-    _write_vrt(made)
-    return made
-
-
-def _rows(level: _Mosaic, top: int, rows: int) -> Reals:
-    """Some rows of a level from its files, whose cells are stored as they are."""
-    made = np.empty((rows, level.cols), np.float32)
-    for path, at in level.files:  # in the order of their rows
-        if at.row >= top + rows:
-            break
-        first, last = max(at.row, top), min(at.row + at.rows, top + rows)
-        if first < last:
-            start = len(_header(at.rows, at.cols)) + 4 * at.cols * (first - at.row)
-            cells = np.fromfile(path, "<f4", (last - first) * at.cols, offset=start)
-            made[first - top : last - top, at.col : at.col + at.cols] = cells.reshape(-1, at.cols)
-    return made
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _average(fine: Reals, coarse: Reals) -> None:
-    """Means of two by two cells, of the valid ones alone; NaN where none is. Without branches: several at a time."""
-    pairs = fine.shape[1] // 2
-    for r in range(coarse.shape[0]):
-        upper, lower = fine[2 * r], fine[min(2 * r + 1, fine.shape[0] - 1)]
-        below = 2 * r + 1 < fine.shape[0]
-        for c in range(pairs):
-            total, count = _weigh(0.0, 0.0, upper[2 * c], True)
-            total, count = _weigh(total, count, upper[2 * c + 1], True)
-            total, count = _weigh(total, count, lower[2 * c], below)
-            total, count = _weigh(total, count, lower[2 * c + 1], below)
-            coarse[r, c] = total / count if count > 0.0 else np.nan  # 0/0 has another sign on another processor
-        if pairs < coarse.shape[1]:  # the last column of an odd number
-            total, count = _weigh(0.0, 0.0, upper[2 * pairs], True)
-            total, count = _weigh(total, count, lower[2 * pairs], below)
-            coarse[r, pairs] = total / count if count > 0.0 else np.nan
-
-
-@numba.njit(cache=True, nogil=True)
-def _weigh(total: float, count: float, value: float, counted: bool) -> tuple[float, float]:
-    """Total and count with one more value, if it is valid and counted."""
-    known = counted & (value == value)  # noqa: PLR0124  (not NaN)
-    return total + (np.float64(value) if known else 0.0), count + (1.0 if known else 0.0)
-
-
-@numba.njit(cache=True, nogil=True)
-def _observe(values: Reals, statistics: NDArray[np.float64]) -> None:
-    """Add to minimum, maximum, count, and sums of x − first and of its square; the last item is that first value."""
-    low, high, count, total, squares, first = statistics
-    for value in values.flat:
-        if value == value:  # noqa: PLR0124  (not NaN)
-            if not count:
-                first = np.float64(value)
-            low, high = min(low, value), max(high, value)
-            count += 1
-            total += value - first
-            squares += (value - first) * (value - first)
-    statistics[:] = low, high, count, total, squares, first
-
-
-def _write_vrt(level: _Mosaic, head: str = _NOWHERE, band: str = "", overviews: Sequence[_Mosaic] = ()) -> None:
-    """A GDAL virtual raster over the level's files."""
-    text = [
-        f'<VRTDataset rasterXSize="{level.cols}" rasterYSize="{level.rows}">{head}',
-        f'<VRTRasterBand dataType="Float32" band="1" blockXSize="{TILE}" blockYSize="{TILE}">{band}',
-        "<NoDataValue>nan</NoDataValue>",
-        *(_source(path, window) for path, window in level.files),
-        *(f"<Overview>{_file(overview.path)}</Overview>" for overview in overviews),
-        "</VRTRasterBand></VRTDataset>",
-    ]
-    _write(level.path, ["\n".join(text).encode()])
-
-
-def _file(path: Path) -> str:
-    return f'<SourceFilename relativeToVRT="1">{escape(path.name)}</SourceFilename><SourceBand>1</SourceBand>'
-
-
-def _source(path: Path, window: Window) -> str:
-    size = f'xSize="{window.cols}" ySize="{window.rows}"'
-    shape = f'RasterXSize="{window.cols}" RasterYSize="{window.rows}"'
-    return (
-        f"<SimpleSource>{_file(path)}"
-        f'<SourceProperties {shape} DataType="Float32" BlockXSize="{window.cols}" BlockYSize="1"/>'
-        f'<SrcRect xOff="0" yOff="0" {size}/><DstRect xOff="{window.col}" yOff="{window.row}" {size}/></SimpleSource>'
+    made = (
+        tile(joined(level.half(2 * r + i, 2 * c + j) for i in (0, 1) for j in (0, 1)))
+        for r in range(-(-rows // TILE))
+        for c in range(-(-cols // TILE))
     )
+    return _spooled(rows, cols, made, path)
 
 
-def _georeference(grid: Grid, tags: Mapping[str, str]) -> str:
-    """Where the map lies and what it says of itself, as VRT text."""
-    a, b, c, d, e, f = grid.transform
-    place = ", ".join(repr(float(number)) for number in (c, a, b, f, d, e))
-    wkt = rasterio.crs.CRS.from_user_input(grid.crs).to_wkt()
-    return f"<SRS>{escape(wkt)}</SRS><GeoTransform>{place}</GeoTransform>{_metadata(tags)}"
+def _spooled(rows: int, cols: int, made: Iterator[Tile], path: Path) -> _Level:
+    """A level whose tiles are written to a file of its own, each with its half behind it."""
+    placed = []
+    with _disk(path), path.open("wb") as file:
+        for one in made:
+            start = file.tell()
+            file.write(one.data)
+            half = None if one.half is None else file.tell()
+            file.write(b"" if one.half is None else one.half.data)
+            placed.append(_Placed(path, start, len(one.data), half, one.statistics))
+    return _Level(rows, cols, placed)
 
 
-def _metadata(tags: Mapping[str, str]) -> str:
-    items = "".join(f"<MDI key={quoteattr(key)}>{escape(tags[key])}</MDI>" for key in sorted(tags))
-    return f"<Metadata>{items}</Metadata>"
+def _description(level: _Level, grid: Grid, tags: Mapping[str, str], style: Style) -> cog.Description:
+    """What the map says of itself: its statistics under GDAL's names, 9 significant digits; none without a value."""
+    found = reduce(Statistics.join, (at.statistics for at in level.tiles), Statistics())
+    numbers = {
+        "MINIMUM": found.low,
+        "MAXIMUM": found.high,
+        "MEAN": found.mean,
+        "STDDEV": found.deviation,
+        "VALID_PERCENT": 100 * found.count / (grid.rows * grid.cols),
+    }
+    told = {f"STATISTICS_{key}": f"{value:.9g}" for key, value in numbers.items()} if found.count else {}
+    return cog.Description(grid, dict(sorted(tags.items())), told, style.unit)
 
 
-def _band(statistics: NDArray[np.float64], grid: Grid, style: Style) -> str:
-    """The band's unit and its statistics under GDAL's names, 9 significant digits; none where no cell has a value."""
-    low, high, count, total, squares, first = (float(number) for number in statistics)
-    unit = f"<UnitType>{escape(style.unit)}</UnitType>"
-    if not count:
-        return unit
-    spread = math.sqrt(max(0.0, squares / count - (total / count) ** 2))
-    found = {"MINIMUM": low, "MAXIMUM": high, "MEAN": first + total / count, "STDDEV": spread}
-    found["VALID_PERCENT"] = 100 * count / (grid.rows * grid.cols)
-    return _metadata({f"STATISTICS_{key}": f"{value:.9g}" for key, value in found.items()}) + unit
-
-
-def _make(virtual: Path, out: Path) -> None:
-    """Let GDAL write the COG under a temporary name, see that it is whole, and give it its name."""
+def _make(levels: Sequence[_Level], said: cog.Description, out: Path) -> list[float]:
+    """Write the map under a temporary name, see that it is whole, and give it its name; its style's class limits."""
     own = out.with_name(f".{out.name}.tmp")
-    try:
-        rasterio.shutil.copy(virtual, own, **CODEC)
-        _see_whole(own)
-        own.replace(out)
-    except (RasterioError, CPLE_BaseError, OSError) as error:
-        raise GepError([Problem("map-not-written", str(out), {"reason": str(error)})]) from error
-    finally:
-        own.unlink(missing_ok=True)
+    with _disk(out):
+        try:
+            with own.open("wb") as file:
+                content = (_content(at) for level in reversed(levels) for at in level.tiles)
+                cog.write(file, said, [level.image() for level in levels], content)
+            breaks = _seen(own, len(levels) - 1)
+            own.replace(out)
+        finally:
+            own.unlink(missing_ok=True)
+    return breaks
 
 
-def _see_whole(path: Path) -> None:
-    """Read the last tile of each level: GDAL does not always say that a disk was full, but that tile is then gone."""
-    with rasterio.open(path) as dataset:
-        levels = len(dataset.overviews(1))
-    for level in range(-1, levels):
-        with rasterio.open(path, **({} if level < 0 else {"OVERVIEW_LEVEL": level})) as dataset:
+def _content(at: _Placed) -> bytes:
+    with at.path.open("rb") as file:
+        file.seek(at.start)
+        return file.read(at.size)
+
+
+def _seen(path: Path, overviews: int) -> list[float]:
+    """Read the last tile of each level as anyone would; class limits from the smallest."""
+    for level in range(-1, overviews):
+        with _opened(path, level) as dataset:
             dataset.read(1, window=RasterWindow(dataset.width - 1, dataset.height - 1, 1, 1))
+    with _opened(path, overviews - 1) as smallest:
+        return _breaks(smallest.read(1))
+
+
+def _opened(path: Path, level: int) -> Any:
+    """A map's overview, or (-1) its full size."""
+    return rasterio.open(path, **({} if level < 0 else {"OVERVIEW_LEVEL": level}))
 
 
 # --- styles --------------------------------------------------------------------------------------------------------
@@ -411,10 +379,8 @@ _FALLING = ("#fee6ce", "#fdae6b", "#e6550d", "#8c2d04")
 _CLASSES = 7
 
 
-def _breaks(path: Path) -> list[float]:
+def _breaks(values: Reals) -> list[float]:
     """Class limits at equal counts of cells, rounded to three digits, with 0 among them where the sign changes."""
-    with rasterio.open(path) as dataset:
-        values = dataset.read(1)
     values = values[np.isfinite(values)]
     if not values.size:
         return []

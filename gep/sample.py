@@ -91,23 +91,30 @@ class Source:
         return math.nan if self.absent is None else self.absent
 
 
-def read(source: Source, grid: Grid, window: Window, cache: Path) -> Array:
-    """A window of the target grid: float64 (steps, rows, cols), or int32 for a class layer.
+def read(source: Source, grid: Grid, window: Window, cache: Path, out: Array | None = None) -> Array:
+    """A window of the target grid: float64 (steps, rows, cols), or int32 for a class layer; in `out` if it is given.
 
     `cache` is the folder where wholes (average, mode, conserve) are kept. Raises GepError `layer-unreadable`.
     """
+    out = blank(source, window) if out is None else out
     same = shift(source.grid, grid)
     if same is not None:
-        return _copied(source, window, *same)
+        return _copied(source, window, same, out)
     if source.resample not in _GDAL_RESAMPLING:
-        return _sampled(source, grid, window)
-    values = _native(_whole(source, grid, cache), window)
+        return _sampled(source, grid, window, out)
+    values = _native(_whole(source, grid, cache), window, out)
     return values if source.absent is None else _fill_outside(source, grid, window, values)
 
 
 def read_native(source: Source, window: Window) -> Array:
     """A window of the source's own grid, as `read` yields it."""
-    return _native(source, window)
+    return _native(source, window, blank(source, window))
+
+
+def blank(source: Source, window: Window) -> Array:
+    """Room for what `read` yields."""
+    shape = (len(source.bands), window.rows, window.cols)
+    return np.empty(shape, np.int32 if source.categorical else np.float64)
 
 
 def prepare(source: Source, grid: Grid, cache: Path) -> None:
@@ -119,11 +126,10 @@ def prepare(source: Source, grid: Grid, cache: Path) -> None:
 # --- raw to value --------------------------------------------------------------------------------------------------
 
 
-def _native(source: Source, window: Window) -> Array:
+def _native(source: Source, window: Window, out: Array) -> Array:
     stored = raw(source.bands, source.grid.rows, window)
-    lines = stored.reshape(-1, window.cols)
-    made: Array = _coded(source, lines) if source.categorical else _valued(source, lines)
-    out = made.reshape(stored.shape)
+    lines, made = stored.reshape(-1, window.cols), out.reshape(-1, window.cols)
+    (_code if source.categorical else _value)(source, lines, made)
     if source.qc is not None:
         np.copyto(out, -1 if source.categorical else np.nan, where=_refused(source.qc, source.grid.rows, window))
     return out
@@ -135,31 +141,28 @@ def _refused(qc: Qc, rows: int, window: Window) -> NDArray[np.bool_]:
     return ~(good & np.isin(bits, qc.accept)) if qc.accept else ~good
 
 
-def _valued(source: Source, lines: Array) -> Floats:
-    out = np.empty(lines.shape, np.float64)
+def _value(source: Source, lines: Array, out: Floats) -> None:
     low, high = source.valid or (-_LARGEST, _LARGEST)
     # A fill outside the valid range is missing anyway, unless it has a meaning of its own.
     fills = [fill for fill in source.fills if source.absent is not None or low <= fill <= high]
     _to_values(lines, np.array(fills), (low, high), source.scale, source.offset, float(source.outside), out)
-    return out
 
 
-def _coded(source: Source, lines: Array) -> NDArray[np.int32]:
-    out = np.empty(lines.shape, np.int32)
+def _code(source: Source, lines: Array, out: NDArray[np.int32]) -> None:
     if lines.dtype.kind in "iu" and lines.dtype.itemsize <= 2:
         lowest = int(np.iinfo(lines.dtype).min)
         _look_up(lines, lowest, _all_codes(replace(source, bands=(), qc=None), lines.dtype.str, lowest), out)
-        return out
+        return
     limits = source.valid or (-_LARGEST, _LARGEST)
     _to_classes(lines, np.array(source.fills), limits, _table(source.codes), int(source.outside), out)
-    return out
 
 
 @lru_cache(maxsize=64)
 def _all_codes(source: Source, dtype: str, lowest: int) -> NDArray[np.int32]:
     """What becomes of every value a small integer type can hold."""
     stored = np.arange(lowest, int(np.iinfo(dtype).max) + 1).reshape(1, -1)
-    codes: NDArray[np.int32] = _coded(source, stored.astype(np.int64))[0]
+    codes = np.empty(stored.size, np.int32)
+    _code(source, stored.astype(np.int64), codes.reshape(1, -1))
     return codes
 
 
@@ -280,31 +283,25 @@ def _tile(source: Source, part: Window, side: int, out: Path) -> None:
 # --- cells that coincide --------------------------------------------------------------------------------------------
 
 
-def _copied(source: Source, window: Window, rows: int, cols: int) -> Array:
+def _copied(source: Source, window: Window, by: tuple[int, int], out: Array) -> Array:
     """The source's cells under the window, shifted by whole cells."""
-    row, col = window.row + rows, window.col + cols
+    row, col = window.row + by[0], window.col + by[1]
     top, left = max(row, 0), max(col, 0)
     bottom, right = min(row + window.rows, source.grid.rows), min(col + window.cols, source.grid.cols)
     inner = Window(top, left, bottom - top, right - left)
     if (inner.row, inner.col, inner.rows, inner.cols) == (row, col, window.rows, window.cols):
-        return _native(source, inner)
-    out = _blank(source, window)
+        return _native(source, inner, out)
+    out[:] = source.outside
     if inner.rows > 0 and inner.cols > 0:
-        out[:, top - row : bottom - row, left - col : right - col] = _native(source, inner)
+        out[:, top - row : bottom - row, left - col : right - col] = read_native(source, inner)
     return out
-
-
-def _blank(source: Source, window: Window) -> Array:
-    dtype = np.int32 if source.categorical else np.float64
-    return np.full((len(source.bands), window.rows, window.cols), source.outside, dtype)
 
 
 # --- nearest and bilinear ------------------------------------------------------------------------------------------
 
 
-def _sampled(source: Source, grid: Grid, window: Window) -> Array:
+def _sampled(source: Source, grid: Grid, window: Window, out: Array) -> Array:
     """Nearest or bilinear at exact places; a centre on an edge between cells belongs to the right and lower one."""
-    out = _blank(source, window)
     _sample_into(source, *places(source.grid, grid, window), out)
     return out
 
@@ -313,6 +310,7 @@ def _sample_into(source: Source, rows: Floats, cols: Floats, out: Array) -> None
     """Fill `out` at the given places, by halves where the source's cells would not fit in memory."""
     box = _box(source.grid, rows, cols)
     if box is None:
+        out[:] = source.outside
         return
     if box.rows * box.cols * len(source.bands) > _BLOCK_CELLS and rows.size > 1:
         axis = int(rows.shape[1] > rows.shape[0])
@@ -320,12 +318,10 @@ def _sample_into(source: Source, rows: Floats, cols: Floats, out: Array) -> None
             cut = (slice(None),) * axis + (slice(part[0], part[-1] + 1),)
             _sample_into(source, rows[cut], cols[cut], out[(slice(None), *cut)])
         return
-    block = _native(source, box)
+    block = read_native(source, box)
     size = (source.grid.rows, source.grid.cols)
-    if source.resample == "bilinear":
-        _bilinear(block, (box.row, box.col), rows, cols, size, float(source.outside), out)
-    else:
-        _nearest(block, (box.row, box.col), rows, cols, size, out)
+    sampled = _bilinear if source.resample == "bilinear" else _nearest
+    sampled(block, (box.row, box.col), rows, cols, size, out.dtype.type(source.outside), out)
 
 
 def _box(grid: Grid, rows: Floats, cols: Floats) -> Window | None:
@@ -343,15 +339,15 @@ def _span(found: Floats, cells: int) -> tuple[int, int]:
 
 @numba.njit(cache=True, nogil=True)
 def _nearest(
-    block: Array, corner: tuple[int, int], rows: Floats, cols: Floats, size: tuple[int, int], out: Array
+    block: Array, corner: tuple[int, int], rows: Floats, cols: Floats, size: tuple[int, int], outside: Any, out: Array
 ) -> None:
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             r, c = rows[i, j], cols[i, j]
-            if 0 <= r < size[0] and 0 <= c < size[1]:
-                row, col = int(np.floor(r)) - corner[0], int(np.floor(c)) - corner[1]
-                for step in range(block.shape[0]):
-                    out[step, i, j] = block[step, row, col]
+            inside = 0 <= r < size[0] and 0 <= c < size[1]
+            row, col = int(np.floor(r)) - corner[0], int(np.floor(c)) - corner[1]
+            for step in range(block.shape[0]):
+                out[step, i, j] = block[step, row, col] if inside else outside
 
 
 @numba.njit(cache=True, nogil=True)
@@ -364,22 +360,73 @@ def _bilinear(
     outside: float,
     out: Floats,
 ) -> None:
-    """Of the four cell centres around; a neighbour of weight 0 may be missing, any other makes the result missing."""
+    """Of the four cell centres around; a neighbour of weight 0 may be missing, any other makes the result missing.
+
+    Places and weights are found once for all steps.
+    """
+    framed = _framed(block, corner, size, outside)
+    steps, wide = block.shape[0], block.shape[2] + 2
+    lines = framed.reshape(steps, -1)
+    whole = np.isfinite(framed).all()
+    place, weight = np.empty(rows.shape[1], np.int64), np.empty((4, rows.shape[1]))
     for i in range(rows.shape[0]):
-        for j in range(rows.shape[1]):
-            r, c = rows[i, j] - 0.5, cols[i, j] - 0.5
-            if not (-1 < r < size[0] and -1 < c < size[1]):
-                continue
-            row, col = int(np.floor(r)), int(np.floor(c))
-            for step in range(block.shape[0]):
-                total = 0.0
-                for k in range(4):
-                    y, x = row + k // 2, col + k % 2
-                    weight = (1 - abs(r - y)) * (1 - abs(c - x))
-                    if weight > 0:
-                        inside = 0 <= y < size[0] and 0 <= x < size[1]
-                        total += weight * (block[step, y - corner[0], x - corner[1]] if inside else outside)
-                out[step, i, j] = total
+        beyond = _weigh(rows[i], cols[i], corner, size, wide, place, weight)
+        for step in range(steps):
+            line, made = lines[step], out[step, i]
+            for j in range(place.size):
+                p = place[j]
+                if whole:
+                    total = weight[0, j] * line[p] + weight[1, j] * line[p + 1]
+                    total = total + weight[2, j] * line[p + wide] + weight[3, j] * line[p + wide + 1]
+                else:
+                    total = weight[0, j] * line[p] if weight[0, j] > 0 else 0.0
+                    total += weight[1, j] * line[p + 1] if weight[1, j] > 0 else 0.0
+                    total += weight[2, j] * line[p + wide] if weight[2, j] > 0 else 0.0
+                    total += weight[3, j] * line[p + wide + 1] if weight[3, j] > 0 else 0.0
+                made[j] = total
+            for j in range(place.size if beyond else 0):
+                made[j] = outside if place[j] == 0 else made[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _framed(block: Floats, corner: tuple[int, int], size: tuple[int, int], outside: float) -> Floats:
+    """The block with a frame of one cell: what lies outside the source where that ends, else nothing that weighs."""
+    steps, height, width = block.shape
+    framed = np.zeros((steps, height + 2, width + 2))
+    framed[:, 1:-1, 1:-1] = block
+    if corner[0] == 0:
+        framed[:, 0] = outside
+    if corner[1] == 0:
+        framed[:, :, 0] = outside
+    if corner[0] + height == size[0]:
+        framed[:, -1] = outside
+    if corner[1] + width == size[1]:
+        framed[:, :, -1] = outside
+    return framed
+
+
+@numba.njit(cache=True, nogil=True)
+def _weigh(
+    rows: Floats,
+    cols: Floats,
+    corner: tuple[int, int],
+    size: tuple[int, int],
+    wide: int,
+    place: NDArray[np.int64],
+    weight: Floats,
+) -> bool:
+    """The upper left of each place's four cells in a framed block, and their weights; 0 and True for those beyond."""
+    beyond = False
+    for j in range(rows.size):
+        r, c = rows[j] - 0.5, cols[j] - 0.5
+        row, col = np.floor(r), np.floor(c)
+        inside = (r > -1) & (r < size[0]) & (c > -1) & (c < size[1])
+        beyond |= not inside
+        place[j] = (int(row) - corner[0] + 1) * wide + int(col) - corner[1] + 1 if inside else 0
+        up, left = 1 - (r - row), 1 - (c - col)
+        down, right = 1 - (row + 1 - r), 1 - (col + 1 - c)
+        weight[0, j], weight[1, j], weight[2, j], weight[3, j] = up * left, up * right, down * left, down * right
+    return beyond
 
 
 # --- average, mode, conserve ---------------------------------------------------------------------------------------
@@ -496,7 +543,7 @@ def _write_cut(source: Source, grid: Grid, path: Path) -> None:
     cut = Grid(height, width, have.x0 + left * have.dx, have.y0 - top * have.dy, have.dx, have.dy, have.crs)
     with _create(source.categorical, len(source.bands), cut, path) as made:
         for window in cut.windows(1024, 1024):
-            made.write(_copied(source, window, top, left), window=_place(window))
+            made.write(_copied(source, window, (top, left), blank(source, window)), window=_place(window))
 
 
 def under(have: Grid, grid: Grid, margin: int) -> Window:

@@ -205,7 +205,7 @@ def test_killed_it_leaves_nothing_and_finishes_on_the_next_call(
     ended = subprocess.run([sys.executable, "-c", code], env=os.environ, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert not [p for p in tmp_path.iterdir() if not p.name.startswith(".")]
-    parts = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob(".run-*/2020/*.tif")}
+    parts = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob(".run-*/2020/*.json")}
     assert parts
     seen: list[tuple[str, int, int]] = []
     outcome = account.account(
@@ -294,9 +294,9 @@ def test_without_maps_no_map_is_spooled(stack_path: Path, tmp_path: Path, monkey
     written: list[object] = []
     original = write_part
 
-    def watched(folder: Path, number: int, window: Window, maps: dict[str, Any], sums: bytes) -> None:
+    def watched(folder: Path, number: int, window: Window, maps: dict[str, Any], sums: bytes, *, tiled: bool) -> None:
         written.extend(maps)
-        original(folder, number, window, maps, sums)
+        original(folder, number, window, maps, sums, tiled=tiled)
 
     monkeypatch.setattr("gep.maps.write_part", watched)
     run(stack_path, tmp_path, maps=False)

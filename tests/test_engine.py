@@ -128,7 +128,7 @@ def test_finished_parts_are_not_computed_again(plan: Plan, tmp_path: Path, monke
     monkeypatch.setattr(engine, "compute", counted)
     assert run(spooled).to_bytes() == first.to_bytes()
     assert computed == []
-    victim = max(tmp_path.glob("*.tif"))
+    victim = max(tmp_path.glob("*.map"))
     damaged = bytearray(victim.read_bytes())
     damaged[-5] ^= 1
     victim.write_bytes(bytes(damaged))

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import resource
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from gep import maps, words
+from gep import cog, maps, tiles, words
 from gep.errors import GepError
 from gep.grid import Grid, Window
 
@@ -30,6 +32,17 @@ TAGS = {
     "source": "synthetic & <合成>",
     "long_name": "water retention",
     "long_name_zh": "水源涵养量",
+}
+
+
+CODEC = {
+    "driver": "COG",
+    "COMPRESS": "ZSTD",
+    "LEVEL": "1",
+    "PREDICTOR": "FLOATING_POINT",
+    "BLOCKSIZE": "512",
+    "OVERVIEW_RESAMPLING": "AVERAGE",
+    "BIGTIFF": "IF_SAFER",
 }
 
 
@@ -51,7 +64,8 @@ def spool(folder: Path, values: Reals, rows: int, cols: int) -> list[tuple[int, 
     windows = list(enumerate(grid(*values.shape).windows(rows, cols)))
     for number, w in windows:
         part = values[w.row : w.row + w.rows, w.col : w.col + w.cols]
-        maps.write_part(folder, number, w, {NAME: part}, f"sums of {number}".encode())
+        tiled = maps.tiled(grid(*values.shape), rows, cols)
+        maps.write_part(folder, number, w, {NAME: part}, f"sums of {number}".encode(), tiled=tiled)
     return windows
 
 
@@ -64,16 +78,30 @@ def make(folder: Path, values: Reals, rows: int, cols: int, out: Path) -> Path:
 # --- parts
 
 
-@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 7), (7, 1), (512, 40), (513, 1025)])
-def test_a_part_is_a_geotiff_of_its_cells(tmp_path: Path, rows: int, cols: int) -> None:
-    values = field(rows, cols)
-    spool(tmp_path, values, rows, cols)
-    (path,) = tmp_path.glob("*.tif")
-    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
-        dataset = rasterio.open(path)
-    with dataset:
-        assert dataset.dtypes == ("float32",)
-        np.testing.assert_array_equal(dataset.read(1), values)
+def predicted(data: bytes) -> Reals:
+    """The cells of a compressed tile, decoded here once more: Zstandard, then TIFF's predictor 3 undone."""
+    raw = np.frombuffer(zstandard.ZstdDecompressor().decompress(data), np.uint8).reshape(512, 2048)
+    planes = np.cumsum(raw, axis=1, dtype=np.uint8).reshape(512, 4, 512)
+    return np.ascontiguousarray(planes[:, ::-1].transpose(0, 2, 1)).view("<f4")[..., 0]
+
+
+@given(st.integers(1, 512), st.integers(1, 512), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=20)
+def test_a_tile_is_its_cells_bit_by_bit(rows: int, cols: int, seed: int) -> None:
+    cells = np.random.default_rng(seed).integers(0, 2**32, (rows, cols), np.uint32).view(np.float32)
+    again = predicted(tiles.tile(cells).data)
+    np.testing.assert_array_equal(again[:rows, :cols].view(np.uint32), cells.view(np.uint32))
+    assert np.isnan(again[rows:]).all()
+    assert np.isnan(again[:, cols:]).all()
+
+
+def test_windows_of_whole_tiles_are_tiled() -> None:
+    where = grid(1100, 700)
+    assert maps.tiled(where, 512, 512)
+    assert maps.tiled(where, 1024, 700)
+    assert maps.tiled(where, 1100, 700)
+    assert not maps.tiled(where, 256, 512)
+    assert not maps.tiled(where, 512, 600)
 
 
 def test_sums_come_back_when_the_part_is_whole(tmp_path: Path) -> None:
@@ -91,11 +119,12 @@ def test_no_sums_of_a_part_that_is_absent_or_another(tmp_path: Path) -> None:
     assert maps.read_sums(tmp_path, 0, [NAME], Window(60, 0, 60, 40)) is None
 
 
-@pytest.mark.parametrize("kind", ["tif", "sums", "json"])
+@pytest.mark.parametrize("rows", [600, 400], ids=["tiles", "cells"])
+@pytest.mark.parametrize("kind", ["map", "sums", "json"])
 @pytest.mark.parametrize("harm", ["gone", "empty", "short", "long", "flipped"])
-def test_damage_is_seen_wherever_it_is(tmp_path: Path, kind: str, harm: str) -> None:
-    spool(tmp_path, field(400, 300), 400, 300)  # more than one fold of the checksum
-    (path,) = tmp_path.glob(f"*.{kind}")
+def test_damage_is_seen_wherever_it_is(tmp_path: Path, kind: str, harm: str, rows: int) -> None:
+    spool(tmp_path, field(600, 300), rows, 300)  # more than one fold of the checksum
+    path = min(tmp_path.glob(f"0000000*.{kind}"))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
     harmed = {"empty": b"", "short": bytes(data[:-1]), "long": bytes(data) + b"\0", "flipped": bytes(data)}
@@ -110,28 +139,28 @@ def test_damage_is_seen_wherever_it_is(tmp_path: Path, kind: str, harm: str) -> 
 @settings(max_examples=40, deadline=None)
 def test_any_flipped_bit_changes_the_checksum(byte: int, bit: int) -> None:
     data = np.random.default_rng(2).integers(0, 256, 400 * 300 * 4, np.uint8)
-    before = maps._checksum(data)
+    before = maps._checksum(data.tobytes())
     data[byte] ^= 1 << bit
-    assert maps._checksum(data) != before
+    assert maps._checksum(data.tobytes()) != before
 
 
 def test_twin_pages_that_are_zeroed_change_the_checksum() -> None:
     """Exclusive or alone would not see it."""
     page = np.random.default_rng(3).integers(0, 256, 8 * maps._LANES, np.uint8)
-    assert maps._checksum(np.concatenate([page, page])) != maps._checksum(np.zeros(2 * page.size, np.uint8))
+    assert maps._checksum(page.tobytes() * 2) != maps._checksum(bytes(2 * page.size))
 
 
 def test_the_checksum_file_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     write = maps._write
 
-    def seen(path: Path, pieces: Sequence[Any]) -> None:
+    def seen(path: Path, data: bytes) -> None:
         written.append(path.suffix)
-        write(path, pieces)
+        write(path, data)
 
     monkeypatch.setattr(maps, "_write", seen)
     spool(tmp_path, field(8, 8), 8, 8)
-    assert written == [".tif", ".sums", ".json"]
+    assert written == [".map", ".sums", ".json"]
 
 
 # --- assembly
@@ -183,6 +212,22 @@ def _layout(path: Path) -> tuple[list[int], list[int]]:
     return directories, data
 
 
+def test_a_map_beyond_four_gigabytes_has_offsets_of_eight_bytes(
+    made: tuple[Path, Reals], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, values = made
+    monkeypatch.setattr(cog, "_CLASSIC_LIMIT", 0)
+    big = make(tmp_path / ".run", values, 512, 2100, tmp_path / "big.tif")
+    assert path.read_bytes()[2] == 42
+    assert big.read_bytes()[2] == 43
+    with rasterio.open(path) as a, rasterio.open(big) as b:
+        assert str((a.profile, a.tags(), a.tags(1))) == str((b.profile, b.tags(), b.tags(1)))
+        np.testing.assert_array_equal(a.read(1), b.read(1))
+    directories, data = _layout(big)
+    assert data == sorted(data, reverse=True)
+    assert max(directories) < min(data)
+
+
 def test_overviews_are_means_of_valid_cells_as_gdal_makes_them(made: tuple[Path, Reals], tmp_path: Path) -> None:
     path, values = made
     theirs = tmp_path / "gdal.tif"
@@ -191,7 +236,7 @@ def test_overviews_are_means_of_valid_cells_as_gdal_makes_them(made: tuple[Path,
     with MemoryFile() as memory:
         with memory.open(driver="GTiff", count=1, dtype="float32", transform=place, **shape) as dataset:
             dataset.write(values, 1)
-        rasterio.shutil.copy(memory.name, theirs, **maps.CODEC)
+        rasterio.shutil.copy(memory.name, theirs, **CODEC)
     for level in range(2):  # 1300 and 2100 are even twice: there GDAL's boxes are two by two too
         with rasterio.open(path, OVERVIEW_LEVEL=level) as a, rasterio.open(theirs, OVERVIEW_LEVEL=level) as b:
             np.testing.assert_allclose(a.read(1), b.read(1), rtol=1e-5, atol=1e-3)
@@ -202,14 +247,13 @@ def test_overviews_are_means_of_valid_cells_as_gdal_makes_them(made: tuple[Path,
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 def test_odd_edges_are_means_of_what_there_is(rows: int, cols: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     fine = rng.normal(0, 100, (rows, cols)).astype(np.float32)
     fine[rng.random((rows, cols)) < 0.4] = np.nan
-    coarse = np.empty((-(-rows // 2), -(-cols // 2)), np.float32)
-    maps._average(fine, coarse)
-    for (r, c), mean in np.ndenumerate(coarse):
+    half = tiles.tile(fine).half
+    for (r, c), mean in np.ndenumerate(np.full((256, 256), np.nan) if half is None else half):
         box: Any = fine[2 * r : 2 * r + 2, 2 * c : 2 * c + 2].astype(np.float64)
         valid = box[~np.isnan(box)]
         assert mean == pytest.approx(valid.mean() if valid.size else np.nan, rel=1e-6, abs=1e-4, nan_ok=True)
@@ -240,8 +284,8 @@ def test_maps_in_threads_are_the_same_bytes(made: tuple[Path, Reals], tmp_path: 
     def one(copy: int) -> bytes:
         out = tmp_path / f"{copy}.tif"
         # Maps of one run have different names; so have these, over the same parts.
-        for part in sorted((tmp_path / ".run").glob("*water_conservation.tif")):
-            twin = part.with_name(f"{part.name.split('.')[0]}.{copy}.tif")
+        for part in sorted((tmp_path / ".run").glob("*water_conservation.map")):
+            twin = part.with_name(f"{part.name.split('.')[0]}.{copy}.map")
             twin.write_bytes(part.read_bytes())
         maps.assemble(tmp_path / ".run", grid(*values.shape), windows, str(copy), out, TAGS, STYLE)
         return out.read_bytes()
@@ -280,11 +324,12 @@ def test_assembly_leaves_the_parts_and_nothing_else(tmp_path: Path) -> None:
     assert all(maps.read_sums(folder, number, [NAME], window) for number, window in windows)
 
 
+@pytest.mark.parametrize("side", [300, 512])
 @pytest.mark.parametrize("harm", ["gone", "short"])
-def test_a_missing_part_is_a_problem_and_nothing_is_written(tmp_path: Path, harm: str) -> None:
+def test_a_missing_part_is_a_problem_and_nothing_is_written(tmp_path: Path, harm: str, side: int) -> None:
     values = field(600, 600)
-    windows = spool(tmp_path / ".run", values, 300, 300)
-    part = sorted((tmp_path / ".run").glob("*.tif"))[2]
+    windows = spool(tmp_path / ".run", values, side, side)
+    part = sorted((tmp_path / ".run").glob("*.map"))[2]
     data = part.read_bytes()
     part.unlink() if harm == "gone" else part.write_bytes(data[:-4])
     with pytest.raises(GepError) as caught:
@@ -318,23 +363,30 @@ def test_a_full_disk_is_a_problem_and_leaves_no_map(tmp_path: Path, limit: int) 
         maps.assemble(tmp_path / ".run", grid(1100, 1100), windows, NAME, tmp_path / "map.tif", TAGS, STYLE)
     assert [p.code for p in caught.value.problems] == ["map-not-written"]
     assert [p.name for p in tmp_path.iterdir()] == [".run"]
-    assert not list((tmp_path / ".run").glob("*.vrt"))
+    assert all(path.suffix in (".map", ".sums", ".json") for path in (tmp_path / ".run").iterdir())
 
 
 def test_a_map_that_was_cut_short_without_a_word_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     windows = spool(tmp_path / ".run", field(1100, 1100), 512, 512)
-    copy = rasterio.shutil.copy
+    write = cog.write
 
-    def short(source: Path, out: Path, **options: str) -> None:
-        copy(source, out, **options)
-        with out.open("r+b") as file:
-            file.truncate(out.stat().st_size - 1000)
+    def short(file: BinaryIO, *what: Any) -> None:
+        write(file, *what)
+        file.truncate(file.tell() - 1000)
 
-    monkeypatch.setattr(rasterio.shutil, "copy", short)
+    monkeypatch.setattr(cog, "write", short)
     with pytest.raises(GepError) as caught:
         maps.assemble(tmp_path / ".run", grid(1100, 1100), windows, NAME, tmp_path / "map.tif", TAGS, STYLE)
     assert [p.code for p in caught.value.problems] == ["map-not-written"]
     assert [p.name for p in tmp_path.iterdir()] == [".run"]
+
+
+def test_parts_of_a_finished_map_are_not_needed(tmp_path: Path) -> None:
+    windows = spool(tmp_path, field(60, 40), 60, 40)
+    maps.drop_parts(tmp_path, windows, NAME)
+    assert not list(tmp_path.glob("*.map"))
+    assert maps.read_sums(tmp_path, 0, [NAME], windows[0][1]) == b"sums of 0"
+    assert maps.read_sums(tmp_path, 0, [NAME, "another"], windows[0][1]) is None
 
 
 def test_an_old_map_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -352,7 +404,7 @@ def test_geographic_grids_keep_their_place(tmp_path: Path) -> None:
     values = field(80, 90)
     where = Grid(80, 90, 103.25, 29.5, 1 / 120, 1 / 120, "EPSG:4326")
     windows = list(enumerate(where.windows(80, 90)))
-    maps.write_part(tmp_path, 0, windows[0][1], {NAME: values}, b"")
+    maps.write_part(tmp_path, 0, windows[0][1], {NAME: values}, b"", tiled=True)
     maps.assemble(tmp_path, where, windows, NAME, tmp_path / "map.tif", TAGS, STYLE)
     with rasterio.open(tmp_path / "map.tif") as dataset:
         assert dataset.crs.to_epsg() == 4326
