@@ -64,7 +64,7 @@ _LIBRARIES = ("numpy", "numba", "rasterio", "pyproj", "shapely", "pyogrio")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run, which changes no number."""
+    """How to run, which changes no number; `fast_hash` changes the run's id, as its files are known by samples."""
 
     out: Path
     ledger: str | None = None
@@ -74,6 +74,8 @@ class Options:
     scheduler: str | None = None
     block: int | None = None
     supersede: str | None = None
+    reason: str | None = None
+    fast_hash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,11 @@ def _unknown_codes(inputs: Inputs) -> Iterator[Problem]:
 
 def account(request: Request, options: Options, progress: Progress = lambda *_: None) -> Outcome:
     """From a stack to a ledger. Raises GepError with all problems; then nothing stands under a final name."""
+    with rasters.hashing(sampled=options.fast_hash):
+        return _account(request, options, progress)
+
+
+def _account(request: Request, options: Options, progress: Progress) -> Outcome:
     database = options.ledger or str(options.out / "ledger.sqlite")
     checked = check(request, partial=options.partial)
     with _room(options, database):
@@ -218,7 +225,7 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
             sums = {year: of_year(p, spool / file_label(year)) for year, p in prepared.items()}
         _refuse(checked.inputs, prepared, sums, spool)
         made = _maps(checked, prepared, spool, options, progress) if options.maps else []
-        run = _commit(_accounted(checked, prepared, sums), determined, (database, options.supersede), checked)
+        run = _commit(_accounted(checked, prepared, sums), determined, (database, options), checked)
         files = [_final(path, options.out / "maps" / path.name) for path in made]
         files.append(options.out / "ledger.csv")
         with Ledger.open(database, create=False) as opened:
@@ -276,7 +283,7 @@ def _room(options: Options, database: str) -> Iterator[None]:
     try:
         with Ledger.open(database) as opened:
             if options.supersede:
-                opened.find(options.supersede)
+                opened.supersedable(options.supersede, options.reason)
         yield
     finally:
         with suppress(OSError):  # while it is held, or one who waits for it would hold a file that is gone
@@ -418,6 +425,7 @@ def _determined(checked: Checked, prepared: Mapping[str, Prepared]) -> dict[str,
     return {
         "program": [__version__, shipped.program()],
         "libraries": _libraries(),
+        **({"hashing": "sampled"} if rasters.is_sampled() else {}),
         "profile": inputs.profile.id,
         "notice": dict(inputs.stack.notice or {}),
         "unvalued": dict(inputs.stack.unvalued),
@@ -492,9 +500,7 @@ def _decided(line: Line) -> list[Any]:
     ]
 
 
-def _commit(
-    years: Sequence[Accounted], determined: dict[str, Any], ledger_and_old: tuple[str, str | None], checked: Checked
-) -> Run:
+def _commit(years: Sequence[Accounted], determined: dict[str, Any], into: tuple[str, Options], checked: Checked) -> Run:
     """Value the sums and append run and entries, in one transaction."""
     inputs = checked.inputs
     made = {one.year: list(entries.entries(one)) for one in years}
@@ -506,10 +512,12 @@ def _commit(
         determined=determined,
         recorded={**_recorded(checked, years, made), "sources": _publications(inputs, determined)},
     )
-    database, old = ledger_and_old
+    database, options = into
     with Ledger.open(database) as opened:
-        replaced = opened.find(old).id if old else None
-        return opened.append(replace(run, supersedes=replaced), [e for found in made.values() for e in found])
+        if options.supersede:
+            old = opened.supersedable(options.supersede, options.reason)
+            run = replace(run, supersedes=old.id, reason=options.reason)
+        return opened.append(run, [e for found in made.values() for e in found])
 
 
 def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, list[Entry]]) -> dict[str, Any]:
@@ -541,6 +549,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "warnings": warnings,
         "floored": dict(pair for one in years for pair in entries.floored(one)),
         "controls": dict(pair for one in years for pair in entries.controls(one)),
+        "zone_totals": dict(pair for one in years for pair in entries.zone_totals(one)),
         "feeds": dict(pair for one in years for pair in entries.fed(one)),
     }
 

@@ -143,6 +143,31 @@ def controls(of: Accounted) -> Iterator[tuple[str, str]]:
         yield f"{of.year}|{line.key}", ledger.decimal_text(_whole(of, line, floor=True))
 
 
+def zone_totals(of: Accounted) -> Iterator[tuple[str, str]]:
+    """Each zone's quantity of each item, by year, service, item, zone level and zone, which its ecosystems add up to.
+
+    Of pixels the sum of their sums before any is rounded; of a zone formula its number, before it is shared out.
+    """
+    zones = of.inputs.zones
+    for line in of.numbers:
+        for z, total in enumerate(_by_zone(of, line)):
+            if not math.isnan(total):
+                zone = zones.zones[z - 1].code if z else ledger.OUTSIDE
+                yield f"{of.year}|{line.key}|{zones.level}|{zone}", ledger.decimal_text(door(total))
+
+
+def _by_zone(of: Accounted, line: Line) -> Iterator[float]:
+    """An item's total in each zone, outside first; NaN where there is none."""
+    if of.graph.nodes[line.quantity].level == "zone":
+        yield math.nan
+        yield from (total for _, total in _zone_numbers(of, line, floor=True))
+        return
+    found = cells(of, line.service, line.quantity)
+    values = _floored(found.quantity) if line.floors else found.quantity
+    for z, in_zone in enumerate(found.valid > 0):
+        yield math.fsum(values[z][in_zone]) if in_zone.any() else math.nan
+
+
 def fed(of: Accounted) -> Iterator[tuple[str, str]]:
     """The totals of pixels that zone quantities rest on, by year, service, quantity and zone; missing ones are not."""
     for line in of.numbers:
@@ -192,12 +217,15 @@ def _pixel_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
 
 def _zone_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
     """One number a zone, shared out by ecosystem where the item names a key; outside is no accounting unit."""
+    for z, total in _zone_numbers(of, line, floor=floor):
+        yield from _shared(of, line, z, total)
+
+
+def _zone_numbers(of: Accounted, line: Line, *, floor: bool) -> Iterator[tuple[int, float]]:
     found = given(of, line)
     for z, zone in enumerate(of.inputs.zones.zones, 1):
         total = zonal.total(line.quantity, zone.code, found)
-        if floor and line.floors and total < 0:
-            total = 0.0
-        yield from _shared(of, line, z, total)
+        yield z, 0.0 if floor and line.floors and total < 0 else total
 
 
 def given(of: Accounted, line: Line) -> zonal.Given:

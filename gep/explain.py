@@ -346,7 +346,7 @@ def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str
         lines = [x for x in opened.lines(zone=zone, year=year) if name in (x.entry.service, x.entry.item)]
         runs = {run.id: run for run in opened.runs()}
     if not lines:
-        raise GepError([Problem("ledger-figure-missing", database, {"name": name, "zone": zone, "year": year})])
+        raise GepError([Problem("ledger-figure-missing", opened.where, {"name": name, "zone": zone, "year": year})])
     text: list[str] = []
     for run in dict.fromkeys(line.run for line in lines):
         entries = [line.entry for line in lines if line.run == run]

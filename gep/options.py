@@ -135,6 +135,8 @@ running = _options(
     click.option("--scheduler", help="Address of a dask scheduler to run on instead of threads."),
     click.option("--block", type=click.IntRange(16), help="Side of a window in cells; default from the inputs."),
     click.option("--supersede", metavar="RUN", help="The run of this ledger that the new one replaces."),
+    click.option("--reason", help="Why it replaces it; needed where that run was published."),
+    click.option("--fast-hash", is_flag=True, help="Know large files by size, time and samples, not by every byte."),
     click.option("--json", "as_json", is_flag=True),
 )
 ledger_option = click.option("--ledger", "database", required=True, help="An SQLite file or a database URL.")

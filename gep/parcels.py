@@ -27,6 +27,7 @@ from gep.coverage import Floats, Ints, base_crs, metres, ranges, transformer
 from gep.declaration import Polygons
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.layers import filled
+from gep.rasters import file_hash
 
 Shapes = NDArray[Any]
 
@@ -85,8 +86,7 @@ def content(paths: Sequence[Path]) -> str:
     for path in paths:
         for file in _parts(path):
             name = file.name if path.is_dir() else file.suffix.lower()
-            with file.open("rb") as opened:
-                whole.update(f"{name}\0{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+            whole.update(f"{name}\0{file_hash(file).hex()}\n".encode())
     return whole.hexdigest()
 
 

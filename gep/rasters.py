@@ -15,6 +15,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -33,6 +34,8 @@ from gep.grid import Grid, Window
 
 Array = NDArray[Any]
 
+_SAMPLES, _BLOCK = 64, 1 << 16  # blocks read of a file that is hashed by samples, and their bytes
+_SAMPLED: ContextVar[bool] = ContextVar("sampled", default=False)
 _OPEN_DATASETS = 64  # per thread: a dozen layers, some of them in twelve monthly files
 
 
@@ -262,14 +265,44 @@ def content_hash(path: str) -> str:
     """What a file, folder or dataset string holds: `sha256:…` of its bytes.
 
     Of a file on a web server it is `etag:…;length:…`; of what has no bytes here (s3, an archive's member, a server that
-    gives no ETag) `pixels:…`, the hash of its decoded blocks, which reads them all.
+    gives no ETag) `pixels:…`, the hash of its decoded blocks, which reads them all. Within `hashing(sampled=True)` it
+    is `sampled:…` of a file's size, time and some of its blocks; what this program keeps in its cache is hashed whole,
+    since its time says nothing.
     """
     said = remote.ask(remote.url(path)) if remote.url(path) else None
-    return said.identity if said and said.mark else _content_hash(path, stamp(path))
+    return said.identity if said and said.mark else _content_hash(path, stamp(path), sampled=_SAMPLED.get())
+
+
+@contextmanager
+def hashing(*, sampled: bool) -> Iterator[None]:
+    """Within this, of the thread that says so, files are hashed whole or by samples."""
+    before = _SAMPLED.set(sampled)
+    try:
+        yield
+    finally:
+        _SAMPLED.reset(before)
+
+
+def is_sampled() -> bool:
+    """Whether files are hashed by samples here."""
+    return _SAMPLED.get()
+
+
+def file_hash(file: Path) -> bytes:
+    """The SHA-256 of a local file's bytes; within `hashing(sampled=True)` of its size, its time and some blocks."""
+    with file.open("rb") as stream:
+        if not _SAMPLED.get() or file.is_relative_to(shipped.cache()):
+            return hashlib.file_digest(stream, "sha256").digest()
+        state = file.stat()
+        digest = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode())
+        for number in range(_SAMPLES):
+            stream.seek(max(0, state.st_size - _BLOCK) * number // (_SAMPLES - 1))
+            digest.update(stream.read(_BLOCK))
+    return digest.digest()
 
 
 @lru_cache(maxsize=4096)
-def _content_hash(path: str, _state: str) -> str:
+def _content_hash(path: str, _state: str, *, sampled: bool) -> str:
     local = Path(_file(path))
     if not local.exists():
         return f"pixels:{_pixels_hash(path)}"
@@ -277,9 +310,8 @@ def _content_hash(path: str, _state: str) -> str:
     for file in _members(path, local):
         if file != local:
             digest.update(f"{os.path.relpath(file, local)}\0".encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return f"sha256:{digest.hexdigest()}"
+        digest.update(file_hash(file))
+    return f"{'sampled' if sampled else 'sha256'}:{digest.hexdigest()}"
 
 
 def _members(path: str, local: Path) -> list[Path]:

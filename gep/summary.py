@@ -13,7 +13,7 @@ from gep import bearing, extent, ledger, words
 from gep.account import Checked, Outcome
 from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
-from gep.ledger import Entry, Ledger, Run, short
+from gep.ledger import Entry, Ledger, Review, Run, short
 from gep.quantities import quantities
 from gep.tables import ecosystem_types
 from gep.units import factor
@@ -74,18 +74,31 @@ def of_ledger(database: str, lang: Lang, *, year: str | None = None, zone: str |
     """The summary of a ledger."""
     with Ledger.open(database, create=False) as opened:
         found, every = years(opened, year, zone), years(opened)
+        reviews = {one.run.id: opened.reviews(one.run.id) for one in found}
     if not any(one.of(COUNTED, SATELLITE, UNVALUED) for one in found):
         known = sorted({one.year for one in every}), sorted({z for one in every for z in one.zones})
         facts = {"year": year or "", "zone": zone or "", "years": ", ".join(known[0]), "zones": ", ".join(known[1])}
-        raise GepError([Problem("ledger-nothing", database, facts)])
-    return "\n\n".join(_year(one, lang) for one in found)
+        raise GepError([Problem("ledger-nothing", opened.where, facts)])
+    return "\n\n".join(f"{review(reviews[one.run.id], one.run, lang)}\n{_year(one, lang)}" for one in found)
+
+
+def review(steps: Sequence[Review], run: Run, lang: Lang) -> str:
+    """Where a run's review stands, who said so when with which file; and what it supersedes and why."""
+    last = steps[-1]
+    facts = {"status": words.say(f"review-{last.status}", lang), "who": last.who or "—", "at": last.at or "—"}
+    lines = [words.say("review-line", lang, **facts)]
+    lines += [words.say("review-file", lang, file=last.file, hash=last.file_hash)] if last.file_hash else []
+    lines += [words.say("review-note", lang, note=last.note)] if last.note else []
+    if run.supersedes:
+        lines.append(words.say("review-supersedes", lang, run=short(run.supersedes), reason=run.reason or "—"))
+    return "\n".join(lines)
 
 
 def outcome(done: Outcome, lang: Lang) -> str:
     """The summary of the account just finished, and where its files are."""
     with Ledger.open(done.database, create=False) as opened:
         parts = [_year(one, lang) for one in years(opened) if one.run.id == done.run.id]
-    files = [done.database, *(str(f) for f in done.files if f.suffix != ".qml")]
+    files = [opened.where, *(str(f) for f in done.files if f.suffix != ".qml")]
     return "\n\n".join([*parts, "\n".join([words.say("files", lang), *(f"  {file}" for file in files)])])
 
 
@@ -93,7 +106,7 @@ def outcome_dict(done: Outcome) -> dict[str, Any]:
     """The same for machines."""
     with Ledger.open(done.database, create=False) as opened:
         parts = [_dict(one) for one in years(opened) if one.run.id == done.run.id]
-    return {"run": done.run.id, "ledger": done.database, "files": [str(f) for f in done.files], "years": parts}
+    return {"run": done.run.id, "ledger": opened.where, "files": [str(f) for f in done.files], "years": parts}
 
 
 def _dict(one: Year) -> dict[str, Any]:
@@ -176,7 +189,9 @@ def _head(one: Year, lang: Lang) -> str:
         "head", lang, title=run.title, year=one.year, profile=run.profile, label=label.get(lang, ""), run=short(run.id)
     )
     notice = run.recorded.get("notice", {})
-    return "\n".join([line, *([f"※ {notice[lang]}"] if notice else [])])
+    marks = [f"※ {notice[lang]}"] if notice else []
+    marks += [f"※ {words.say('hashed-by-samples', lang)}"] if run.determined.get("hashing") == "sampled" else []
+    return "\n".join([line, *marks])
 
 
 def _table(one: Year, lang: Lang) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+
+from tests import postgres
 
 SHARED = Path(__file__).parents[2] / "shared"
 ROWS, COLS, CELL, LEFT, TOP = 90, 120, 300.0, 400_000.0, 3_240_000.0
@@ -184,3 +186,21 @@ def rows_of() -> Callable[[Path], list[dict[str, str]]]:
             return list(csv.DictReader(file))
 
     return read
+
+
+@pytest.fixture(scope="session")
+def postgres_host() -> Iterator[str]:
+    """A PostgreSQL server of this session; its absence is a failure in CI."""
+    found = postgres.binaries()
+    if found is None:
+        none = f"no PostgreSQL server on this machine, and no package {postgres.PACKAGE}"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(none)
+    with postgres.server(found) as host:
+        yield host
+
+
+@pytest.fixture
+def postgres_url(postgres_host: str) -> Iterator[str]:
+    """An empty database."""
+    with postgres.database(postgres_host) as url:
+        yield url

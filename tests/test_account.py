@@ -193,7 +193,7 @@ account.account(Request(pathlib.Path({stack!r})), options)
     [
         {"module": "maps", "name": "write_part", "n": 4, "before": False},
         {"module": "maps", "name": "assemble", "n": 2, "before": False},
-        {"module": "ledger", "name": "_append", "n": 1, "before": True},
+        {"module": "ledger.writing", "name": "append_run", "n": 1, "before": True},
     ],
     ids=["parts", "assembly", "commit"],
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from pyproj import Transformer
 
 from gep import profile
 from gep.cli import main
+from gep.ledger import STATUSES, Ledger
 from tests.conftest import CELL, CRS, LEFT, TOP, layers, polygons, write_raster, write_stack, write_zones
 
 
@@ -411,3 +415,63 @@ def test_an_undeclared_fill_value_is_missing_and_not_a_measurement(tmp_path: Pat
     water = [r for r in rows_of(tmp_path / "out" / "ledger.csv") if r["service"] == "water_conservation"]
     assert sum(float(r["missing_area_km2"]) for r in water) > 50
     assert all(float(r["quantity"]) > 0 for r in water if r["quantity"] and r["zone"] != "outside")
+
+
+def test_a_review_on_the_command_line(out: Path, tmp_path: Path) -> None:
+    database, paper = tmp_path / "ledger.sqlite", tmp_path / "评审意见.pdf"
+    shutil.copy(out / "ledger.sqlite", database)
+    paper.write_bytes(b"agreed")
+    with Ledger.open(database) as opened:
+        run = opened.runs()[0].id[:12]
+    where = ("--ledger", database, "--lang", "zh")
+    assert "审核状态：初算" in gep("ledger", "show", *where).output
+    refused = gep("ledger", "review", run, "--status", "发布", "--who", "张三", *where)
+    assert (refused.exit_code, "[ledger-review-order]" in refused.stderr) == (1, True)
+    assert "confirmed 部门确认" in refused.stderr
+    unknown = gep("ledger", "review", run, "--status", "批准", "--who", "张三", *where)
+    assert (unknown.exit_code, "published 发布" in unknown.stderr) == (2, True)
+    for status in ("部门确认", "reviewed", "final", "published"):
+        said = ("--who", "张三", "--file", paper, "--note", "同意")
+        assert gep("ledger", "review", run, "--status", status, *said, *where).exit_code == 0
+    shown = gep("ledger", "show", *where).output
+    assert "审核状态：发布（张三，" in shown
+    assert f"评审意见.pdf，SHA-256 {hashlib.sha256(b'agreed').hexdigest()}" in shown
+    assert gep("ledger", "verify", *where).exit_code == 0
+
+
+def test_a_published_run_is_superseded_for_a_reason_and_both_stay(stack_path: Path, out: Path, tmp_path: Path) -> None:
+    shutil.copy(out / "ledger.sqlite", tmp_path / "ledger.sqlite")
+    with Ledger.open(tmp_path / "ledger.sqlite") as opened:
+        old = opened.runs()[0].id
+        for status in STATUSES[1:]:
+            opened.review(old, status, "张三")
+    again = ("account", stack_path, "--partial", "--no-maps", "--out", tmp_path, "--method", "cover_factor=cai_2000")
+    refused = gep(*again, "--supersede", old[:12])
+    assert (refused.exit_code, "[ledger-published]" in refused.stderr) == (1, True)
+    assert gep(*again, "--supersede", old[:12], "--reason", "年鉴定稿").exit_code == 0
+    shown = gep("ledger", "show", "--ledger", tmp_path / "ledger.sqlite", "--lang", "zh").output
+    assert f"取代运行 {old[:16]}；理由：年鉴定稿" in shown
+    with Ledger.open(tmp_path / "ledger.sqlite") as opened:
+        assert [opened.status(r.id) for r in opened.runs()] == ["published", "computed"]
+        assert opened.verify() == []
+
+
+def test_files_known_by_samples_are_said_to_be(tmp_path: Path) -> None:
+    stack = write_stack(tmp_path / "stack")
+    plain = ("account", stack, "--partial", "--no-maps", "--lang", "en", "--ledger", tmp_path / "l.sqlite")
+    whole = gep(*plain, "--out", tmp_path / "a")
+    fast = gep(*plain, "--out", tmp_path / "b", "--fast-hash")
+    again = gep(*plain, "--out", tmp_path / "c", "--fast-hash")
+    assert (whole.exit_code, fast.exit_code, again.exit_code) == (0, 0, 0)
+    assert "not every byte was hashed" in fast.output
+    assert "not every byte was hashed" not in whole.output
+    with Ledger.open(tmp_path / "l.sqlite") as opened:
+        runs = opened.runs()
+        assert [r.determined.get("hashing") for r in runs] == [None, "sampled"], "the same files, the same run"
+        strip = [[replace(e, method_hash="") for e in opened.entries(run=r.id)] for r in runs]
+    assert strip[0] == strip[1]
+    state = (tmp_path / "stack" / "precipitation.tif").stat()
+    os.utime(tmp_path / "stack" / "precipitation.tif", ns=(state.st_atime_ns, state.st_mtime_ns + 1_000_000_000))
+    assert gep(*plain, "--out", tmp_path / "d", "--fast-hash").exit_code == 0
+    with Ledger.open(tmp_path / "l.sqlite") as opened:
+        assert len(opened.runs()) == 3, "another time is another file, as far as samples tell"

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import csv
 import math
+import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +25,12 @@ from affine import Affine
 
 from gep import account
 from gep.account import Options, Outcome
-from gep.ledger import Ledger
+from gep.ledger import Ledger, decimal_text, door
 from gep.prepare import Request
 from gep.units import factor
 from tests.conftest import write_raster
+from tests.test_ledger import tampered
+from tests.test_ledger_wholes import flipped, forge
 from tests.test_published_accounts import GARZE, KINDS, added, by, land, only, printed, row_of, rows, tolerance
 
 CRS = "EPSG:6933"  # equal area: a rectangle has the area that its sides say
@@ -442,6 +447,86 @@ def test_an_ecosystem_in_all(lines: list[Line], zh: str) -> None:
 def test_the_classes_and_the_whole(lines: list[Line], cls: str, pattern: str) -> None:
     found = worth(lines, lambda r: cls in ("", r["class"]))
     assert found == pytest.approx(printed(only(GARZE, pattern)), abs=0.02)
+
+
+# --- as evidence ---------------------------------------------------------------------------------------------------
+
+
+def stated(name: str, yuan100m: str, within: float, **of: list[str]) -> dict[str, object]:
+    """A printed total of 亿元, for a ledger to hold its lines to."""
+    whole = decimal_text(Decimal(yuan100m) * 10**8)
+    return {"name": name, "of": of, "measure": "value_yuan", "sum": whole, "within": decimal_text(door(within * 1e8))}
+
+
+def published() -> list[dict[str, object]]:
+    """Table 4, cell by cell, its rows and columns, and the sums of Table 3, as exactly as they are printed."""
+    made = []
+    for row in CELLS:
+        services = [name for name, (zh, *_) in SERVICES.items() if zh == row["service"]]
+        of = {"service": services, "ecosystem": [TYPES[row["indicator"]]]}
+        name = f"Table 4 {row['service']} {row['indicator']}"
+        made.append(stated(name, row["value_printed"], tolerance(row), **of))
+    for zh in dict.fromkeys(zh for zh, *_ in SERVICES.values()):
+        row, cells = only(GARZE, f"Table 4|by ecosystem|{zh}|合计"), [r for r in CELLS if r["service"] == zh]
+        services = [name for name, (of, *_) in SERVICES.items() if of == zh]
+        made.append(stated(f"Table 4 {zh}", row["value_printed"], 0.005 * len(cells) + 0.005, service=services))
+    for zh, ours in TYPES.items():
+        row, cells = only(GARZE, f"Table 4|by ecosystem|合计Total|{zh}"), [r for r in CELLS if r["indicator"] == zh]
+        made.append(
+            stated(f"Table 4 {zh}", row["value_printed"], tolerance(row) + 0.005 * len(cells), ecosystem=[ours])
+        )
+    for cls, pattern in (("provisioning", "*|产品提供总价值"), ("regulating", "*|调节服务总价值")):
+        made.append(stated(f"Table 3 {cls}", only(GARZE, pattern)["value_printed"], 0.02, cls=[cls]))
+    return [*made, stated("GEP", only(GARZE, "*|GEP总值")["value_printed"], 0.02)]
+
+
+@pytest.fixture
+def evidence(done: Outcome, tmp_path: Path) -> Path:
+    """The account in a ledger of its own, with every total that the paper prints."""
+    with Ledger.open(done.database, create=False) as opened:
+        entries = opened.entries(run=done.run.id)
+    with Ledger.open(tmp_path / "garze.sqlite") as kept:
+        kept.append(replace(done.run, recorded={**done.run.recorded, "totals": published()}, chain=""), entries)
+    return tmp_path / "garze.sqlite"
+
+
+def test_the_ledger_holds_to_every_total_that_the_paper_prints(evidence: Path) -> None:
+    assert len(published()) > 60
+    with Ledger.open(evidence) as kept:
+        assert kept.verify() == []
+
+
+def test_a_printed_total_with_another_last_digit_but_one_would_not_hold(done: Outcome, tmp_path: Path) -> None:
+    with Ledger.open(done.database, create=False) as opened:
+        entries = opened.entries(run=done.run.id)
+    for number, digit in enumerate(("7545.69", "7555.59", "7645.59", "8545.59")):
+        wrong = [*published()[:-1], stated("GEP", digit, 0.02)]
+        with Ledger.open(tmp_path / f"{number}.sqlite") as kept:
+            kept.append(replace(done.run, recorded={"totals": wrong}, chain=""), entries)
+            assert [(p.code, p.facts["name"]) for p in kept.verify()] == [("ledger-total", "GEP")]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_one_digit_altered_is_found(evidence: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    with Ledger.open(evidence) as kept:
+        (found,) = chance.sample([line for line in kept.lines() if line.entry.quantity], 1)
+    column = chance.choice(["quantity", "value_fen", "valid_area_km2"])
+    text = str(getattr(found.entry, column) or "100")
+    at = chance.choice([i for i, c in enumerate(text) if c.isdigit()])
+    changed = text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :]
+    with tampered(evidence) as raw:
+        raw.execute(f"UPDATE entries SET {column} = ? WHERE line = ?", (changed, found.number))
+    with Ledger.open(evidence) as kept:
+        codes = {p.code for p in kept.verify()}
+    assert {"ledger-entry-hash", "ledger-entries-hash"} <= codes
+
+
+def test_one_digit_altered_and_every_hash_rewritten_is_found_by_the_printed_totals(evidence: Path) -> None:
+    forge(evidence, flipped)
+    with Ledger.open(evidence) as kept:
+        names = {str(p.facts["name"]) for p in kept.verify() if p.code == "ledger-total"}
+    assert {"GEP", "Table 4 农田", "Table 4 产品提供", "Table 4 产品提供 农田", "Table 3 provisioning"} <= names
 
 
 # Item, what its number is multiplied by, the row that prints it and in which column.

@@ -14,7 +14,7 @@ from gep.options import STACK, Group, Language, language, ledger_option, print_j
 
 @click.group(cls=Group)
 def ledger() -> None:
-    """Show, export or verify a ledger."""
+    """Show, export, verify, review or compare what is in a ledger."""
 
 
 @ledger.command()
@@ -55,6 +55,48 @@ def verify(database: str) -> None:
     if found:
         raise GepError(found)
     click.echo(words.say("ledger-verified", language(), runs=runs))
+
+
+@ledger.command()
+@click.argument("old")
+@click.argument("new")
+@ledger_option
+@click.option("--json", "as_json", is_flag=True)
+def diff(old: str, new: str, database: str, *, as_json: bool) -> None:
+    """Why a number moved from run OLD to run NEW: line by line, quantity and price, and the cause."""
+    from gep import difference
+
+    found = difference.of_ledger(database, old, new)
+    return print_json(difference.as_dict(found)) if as_json else click.echo(difference.text(found, language()))
+
+
+def _status(_: click.Context, __: click.Parameter, value: str) -> str:
+    """A status by its id or by its name in either language."""
+    from gep.ledger import STATUSES
+
+    for status in STATUSES:
+        if value in (status, *(words.say(f"review-{status}", lang) for lang in words.LANGS)):
+            return status
+    known = [f"{status} {words.say(f'review-{status}', 'zh')}" for status in STATUSES]
+    raise click.BadParameter(f"{value!r}: {', '.join(known)}")
+
+
+@ledger.command()
+@click.argument("run")
+@click.option("--status", required=True, callback=_status, help="The status that follows: id or name.")
+@click.option("--who", required=True, help="The person or office that says so.")
+@click.option("--file", type=click.Path(path_type=Path), help="The document that says so; its hash is kept.")
+@click.option("--note", default="", help="What else is to be kept of this step.")
+@ledger_option
+def review(run: str, status: str, who: str, file: Path | None, note: str, database: str) -> None:
+    """Move a run to the next status: 初算, 部门确认, 专家评审, 定稿, 发布."""
+    from gep import summary
+    from gep.ledger import Ledger
+
+    with Ledger.open(database, create=False) as opened:
+        opened.review(run, status, who, file=file, note=note)
+        found = opened.find(run)
+        click.echo(summary.review(opened.reviews(found.id), found, language()))
 
 
 @click.command(cls=Language)

@@ -1,0 +1,56 @@
+"""The ledger: facts in one database, appended and never edited.
+
+A run is one accounting; its entries are the leaves (zone level x zone x ecosystem x service item x year). Totals are
+summed when asked for. The database is an SQLite file, or PostgreSQL by URL; triggers refuse every change of what is
+written. Decimals are kept as text and money in integer fen, so that no figure depends on a machine's arithmetic.
+
+Evidence: each entry has a hash; a run's `entries_hash` covers those, `record_hash` what else its row says, and `chain`
+covers both and the chain of the run before. Whoever changes a digit must rewrite every later chain; whoever kept one
+chain (in a report, in a package) can tell.
+"""
+
+from gep.ledger.records import (
+    DIGITS,
+    FIRST_STATUS,
+    OUTSIDE,
+    STATUSES,
+    Entry,
+    Line,
+    Pick,
+    Review,
+    Run,
+    Total,
+    canonical,
+    decimal_text,
+    door,
+    fen,
+    run_id,
+    short,
+    yuan,
+)
+from gep.ledger.rows import entries_hash
+from gep.ledger.schema import SCHEMA
+from gep.ledger.store import Ledger
+
+__all__ = [
+    "DIGITS",
+    "FIRST_STATUS",
+    "OUTSIDE",
+    "SCHEMA",
+    "STATUSES",
+    "Entry",
+    "Ledger",
+    "Line",
+    "Pick",
+    "Review",
+    "Run",
+    "Total",
+    "canonical",
+    "decimal_text",
+    "door",
+    "entries_hash",
+    "fen",
+    "run_id",
+    "short",
+    "yuan",
+]
