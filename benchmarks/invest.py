@@ -144,7 +144,7 @@ def _scaled(path: Path, change: Any, spool: Path, windows: Any) -> None:
         for number, at in windows:
             values = file.read(1, window=rasterio.windows.Window(at.col, at.row, at.cols, at.rows))
             name = path.stem.rpartition("_")[0]
-            maps.write_part(spool, number, at, {name: (values * change(at)).astype(np.float32)}, b"")
+            maps.write_part(spool, number, at, {name: (values * change(at)).astype(np.float32)}, b"", tiled=True)
 
 
 # --- inputs --------------------------------------------------------------------------------------------------------

@@ -304,8 +304,10 @@ def _refuse(inputs: Inputs, prepared: Mapping[str, Prepared], sums: Mapping[str,
 
 
 def _final(path: Path, final: Path) -> Path:
-    """Give a finished file its final name."""
+    """Give a finished file its final name; a run that was killed meanwhile may have done so already."""
     final.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() and final.exists():
+        return final
     try:
         path.replace(final)
     except OSError as error:  # on Windows a map that another program has open

@@ -28,12 +28,12 @@ from affine import Affine
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gep import account, engine, exports, ledger, maps, stack
+from gep import account, engine, exports, maps, stack
 from gep.account import Options, Outcome
 from gep.engine import Plan, Sums
 from gep.errors import GepError
 from gep.grid import Grid, Window
-from gep.ledger import Ledger
+from gep.ledger import Ledger, writing
 from gep.prepare import Request, Target, open_inputs, prepare
 from tests.conftest import CELL, COLS, CRS, LEFT, ROWS, TOP, layers, write_stack
 
@@ -62,7 +62,7 @@ def undisturbed(stack_path: Path, tmp_path_factory: pytest.TempPathFactory) -> d
 
 # What is done in an account, in the order of its phases: a kill falls before or after one of these calls.
 _STEPS = [
-    (engine, "compute"), (maps, "_write"), (maps, "_make"), (ledger, "_append"), (account, "_final"),
+    (engine, "compute"), (maps, "_write"), (maps, "_make"), (writing, "append_run"), (account, "_final"),
     (exports, "export"), (shutil, "rmtree"),
 ]  # fmt: skip
 
@@ -195,7 +195,7 @@ def files_at_most(size: int) -> Iterator[None]:
 
 @POSIX
 @pytest.mark.parametrize(
-    ("limit", "code"), [(3_000, "map-not-written"), (20_000, "map-not-written"), (100_000, "ledger-database")]
+    ("limit", "code"), [(3_000, "map-not-written"), (20_000, "map-not-written"), (300_000, "ledger-database")]
 )
 def test_a_full_disk_is_named_and_leaves_nothing_under_a_final_name(
     limit: int, code: str, stack_path: Path, tmp_path: Path, undisturbed: dict[str, bytes]
