@@ -44,8 +44,9 @@ def measured(folder: Path, size: int) -> str:
         floor._child("prepare", stack)  # noqa: SLF001
     out = folder / "cluster"
     _account(stacks[200], out / "warm", ["--workers", "2"])  # compiles what is compiled once
-    threads = {n: _account(stack, out / f"threads-{n}", ["--workers", "2"]) for n, stack in stacks.items()}
-    farm = {n: _on_cluster(stack, out / f"cluster-{n}") for n, stack in stacks.items()}
+    block = {200: ["--block", "64"], size: []}  # windows enough that both workers load what they compute with
+    threads = {n: _account(stack, out / f"threads-{n}", ["--workers", "2", *block[n]]) for n, stack in stacks.items()}
+    farm = {n: _on_cluster(stack, out / f"cluster-{n}", block[n]) for n, stack in stacks.items()}
     same = _files(out / f"threads-{size}") == _files(out / f"cluster-{size}")
     more = (farm[size].cpu - farm[200].cpu) / (threads[size].cpu - threads[200].cpu) - 1
     rows = [f"| {n:,}² | {threads[n].cpu:.1f} | {farm[n].cpu:.1f} |" for n in stacks]
@@ -69,12 +70,12 @@ def _account(stack: Path, out: Path, options: list[str]) -> Cost:
     return run([sys.executable, "-m", "gep", "account", str(stack), "--partial", "--out", str(out), *options])
 
 
-def _on_cluster(stack: Path, out: Path) -> Cost:
+def _on_cluster(stack: Path, out: Path, options: list[str]) -> Cost:
     """An account on a cluster of its own; the CPU of all its processes, which the kernel adds up as they end."""
     before = _children()
     start = time.perf_counter()
     with _cluster() as address:
-        client = _account(stack, out, ["--scheduler", address])
+        client = _account(stack, out, ["--scheduler", address, *options])
     return Cost(_children() - before, time.perf_counter() - start, client.memory)
 
 
