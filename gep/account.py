@@ -42,6 +42,7 @@ from gep import (
     rasters,
     shipped,
     stack,
+    stocks,
     zonal,
 )
 from gep.declaration import file_label
@@ -50,7 +51,7 @@ from gep.entries import Accounted, Line, evidence, output_key
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.fuse import chosen
 from gep.ledger import Entry, Ledger, Run
-from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
+from gep.prepare import NORMAL_CLIMATE, Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
 from gep.profile import Item, Service
 from gep.quantities import quantities
 from gep.resolve import Graph
@@ -218,7 +219,7 @@ def _account(request: Request, options: Options, progress: Progress) -> Outcome:
     database = options.ledger or str(options.out / "ledger.sqlite")
     checked = check(request, partial=options.partial)
     with _room(options, database):
-        prepared = {y: prepare(checked.inputs, y, _targets(checked, y, options), options.block) for y in checked.lines}
+        prepared = {y: prepare(checked.inputs, y, targets(checked, y, options), options.block) for y in checked.lines}
         determined = _determined(checked, prepared)
         spool = options.out.absolute() / f".run-{ledger.run_id(determined)[:16]}"
         with executor(options, [one.plan for one in prepared.values()], spool) as (pool, workers):
@@ -258,7 +259,7 @@ def _shown(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph
 def summed(checked: Checked, year: str, progress: Progress = lambda *_: None) -> Accounted:
     """One year of what was decided after its pass over the pixels; nothing is kept."""
     options = Options(Path(), maps=False)
-    prepared = prepare(checked.inputs, year, _targets(checked, year, options))
+    prepared = prepare(checked.inputs, year, targets(checked, year, options))
     of = prepared.plan.grid.count(*prepared.plan.block)
     with executor(options) as (pool, workers):
         sums = engine.run(prepared.plan, pool, workers, lambda done: progress(year, done, of))
@@ -267,7 +268,7 @@ def summed(checked: Checked, year: str, progress: Progress = lambda *_: None) ->
 
 def plan_id(checked: Checked) -> str:
     """The id that an account of this would have."""
-    lines = {year: prepare(checked.inputs, year, _targets(checked, year, Options(Path()))) for year in checked.lines}
+    lines = {year: prepare(checked.inputs, year, targets(checked, year, Options(Path()))) for year in checked.lines}
     return ledger.run_id(_determined(checked, lines))
 
 
@@ -317,7 +318,7 @@ def _final(path: Path, final: Path) -> Path:
     return final
 
 
-def _targets(checked: Checked, year: str, options: Options) -> list[Target]:
+def targets(checked: Checked, year: str, options: Options) -> list[Target]:
     """What one pass sums and maps: every item that is accounted, and what the gates want to know."""
     graph, found = checked.graphs[year], {}
     mapped: set[str] = set()
@@ -328,7 +329,8 @@ def _targets(checked: Checked, year: str, options: Options) -> list[Target]:
             if key not in found or counted:
                 found[key] = Target(key, quantity, line.service.ecosystems, options.maps and counted and first)
             mapped |= {quantity} if counted else set()
-    return [*found.values(), *gates.targets(checked.inputs, year, found.values())]
+    beside = [*gates.targets(checked.inputs, year, found.values()), *stocks.targets(graph, found.values())]
+    return [*found.values(), *beside]
 
 
 def _summed(line: Line, graph: Graph) -> tuple[str, ...]:
@@ -385,7 +387,8 @@ def _maps(
     def make(job: tuple[str, str]) -> Path:
         year, key = job
         plan, quantity = prepared[year].plan, key.rpartition("|")[2]
-        out = folder / f"{quantity}_{file_label(year)}.tif"
+        reading = NORMAL_CLIMATE.replace("+", "_") if checked.inputs.climate else ""
+        out = folder / f"{quantity}_{file_label(year)}{reading}.tif"
         if not maps.finished(parts := spool / file_label(year), key):
             windows, tags = list(plan.windows()), map_tags(checked.inputs, prepared[year].graph, quantity, year)
             maps.assemble(parts, plan.grid, windows, key, out, tags | {"run": run}, maps.style(quantity))
@@ -417,6 +420,7 @@ def map_tags(inputs: Inputs, graph: Graph, quantity: str, year: str) -> dict[str
         tags
         | {"source": f"{inputs.stack.title}; {source}", "program": f"gep {__version__}"}
         | ({"notice": notice["en"], "notice_zh": notice["zh"]} if notice else {})
+        | ({"climate": f"mean of {', '.join(inputs.climate)}"} if inputs.climate else {})
     )
 
 
@@ -433,6 +437,7 @@ def _determined(checked: Checked, prepared: Mapping[str, Prepared]) -> dict[str,
         "profile": inputs.profile.id,
         "notice": dict(inputs.stack.notice or {}),
         "unvalued": dict(inputs.stack.unvalued),
+        **({"climate": list(inputs.climate)} if inputs.climate else {}),
         "years": {year: _year_determined(checked, year, one) for year, one in prepared.items()},
     }
 
@@ -513,6 +518,7 @@ def _asked(request: Request, checked: Checked, options: Options) -> dict[str, An
             "profile": request.profile,
             "years": list(checked.inputs.years),
             "methods": dict(request.methods),
+            "normal_climate": request.normal_climate,
             "coefficients": request.coefficients and manifest.relative(str(request.coefficients), folder),
             "partial": options.partial,
         },
@@ -580,6 +586,8 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "controls": dict(pair for one in years for pair in entries.controls(one)),
         "zone_totals": dict(pair for one in years for pair in entries.zone_totals(one)),
         "feeds": dict(pair for one in years for pair in entries.fed(one)),
+        "stocks": {one.year: stocks.stocks(one) for one in years},
+        "price_parts": dict(pair for one in years for pair in entries.price_parts(one)),
     }
 
 

@@ -15,7 +15,7 @@ START = 2020  # the year that the figures are of
 
 # Quantity, unit, growth a year after 2020, and the figure of each county.
 _PLAIN = """
-gdp CNY/year 0 11.2e9 14.6e9 6.1e9 8.4e9
+gdp CNY/year 0.05 11.2e9 14.6e9 6.1e9 8.4e9
 population person 0 231000 184000 122000 158000
 water_resources m³/year 0 1.25e9 2.1e9 1.15e9 1.45e9
 """
@@ -105,7 +105,10 @@ resident_wage CNY/workday 0.03 170 180 150 160
 recreation_cost CNY/visit 0.02 4 4 3 3
 view_dwelling_area m² 0.02 9e5 7e5 4e5 6e5
 view_room_nights room_night/year 0.03 3.4e5 5.2e5 1.9e5 2.6e5
+realised_value CNY/year 0.04 2.1e9 2.6e9 1.1e9 1.6e9
 """
+# Growth of GDP at comparable prices a year, of each county: given for every year, accounted or not.
+_GROWTH = (0.031, 0.045, -0.012, 0.038)
 # Quantity, unit, and the figure of each object.
 _OBJECTS = """
 hydropower_generation kWh/year 2.4e9 3.1e8 5.6e8 2.7e8 1.9e8
@@ -131,6 +134,9 @@ def statistics(path: Path, years: Sequence[int], *, plain: bool) -> None:
         for year in years:
             for row in _rows(year, plain=plain):
                 out.writerow((row[0], year, *row[1:], "synthetic", "合成数据 invented"))
+        for year in range(min(years) + 1, max(years) + 1) if not plain else ():
+            for code, growth in zip(CODES, _GROWTH, strict=True):
+                out.writerow((code, year, "gdp_growth", "", growth, "1", "synthetic", "合成数据 invented"))
 
 
 def _rows(year: int, *, plain: bool) -> Iterator[tuple[str, str, str, float, str]]:
@@ -227,6 +233,8 @@ premium_life - 50 year
 room_premium - 60 CNY/room_night
 """
 
+_LAW = {"environmental_tax": "statutory"}  # the shipped rows of this set hold in one province
+
 # Table, key columns with their texts (or -), value, unit.
 _COEFFICIENTS = """
 capital_return_rate - 0.06 1/year
@@ -288,6 +296,32 @@ habitat_sensitivity ecosystem=other;threat=crop 0 1
 """
 
 
+# Series of price indices and how much each rises a year, in percent; the last are for prices that name no index.
+_INDICES = """
+construction_installation 2
+cpi 1.5
+producer_price 3
+market 5
+tariff 0.5
+hydropower_operation 2
+hydropower_depreciation 2
+hydropower_capital_return 1
+dwelling_premium_capital 4
+"""
+_FIRST_INDEX = 2005
+
+
+def indices(path: Path, years: Sequence[int]) -> None:
+    """Write the table of price indices, of every year up to the last, each with the year before as 100."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(("index", "year", "value", "base", "source", "note"))
+        for line in _INDICES.strip().split("\n"):
+            name, rise = line.split()
+            for year in range(_FIRST_INDEX, max(years) + 1):
+                out.writerow((name, year, f"{100 + float(rise):g}", "previous", "synthetic", "合成数据 invented"))
+
+
 def coefficients(folder: Path, *, plain: bool) -> None:
     """Write the folder of coefficients and prices."""
     folder.mkdir(exist_ok=True)
@@ -299,8 +333,11 @@ def coefficients(folder: Path, *, plain: bool) -> None:
 def _prices() -> str:
     """The table of prices, of 2020."""
     lines = [line.split() for line in _PRICES.strip().split("\n")]
-    rows = [f"{name},{'' if of == '-' else of},{value},{unit},2020,demo" for name, of, value, unit in lines]
-    return "\n".join(["price,set,value,unit,price_year,verified", *rows, ""])
+    rows = [
+        f"{name},{'' if of == '-' else of},{value},{unit},2020,{_LAW.get(of, '')},demo"
+        for name, of, value, unit in lines
+    ]
+    return "\n".join(["price,set,value,unit,price_year,index,verified", *rows, ""])
 
 
 def _tables() -> dict[str, str]:

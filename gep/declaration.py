@@ -208,6 +208,7 @@ class Declaration:
     closure: float | None
     threats: Mapping[str, Threat] = field(default_factory=dict)
     access: AccessSource | None = None
+    uncertainty: Path | None = None
 
 
 def file_label(year: str) -> str:
@@ -339,6 +340,7 @@ def declare(path: Path) -> tuple[Declaration, list[Problem]]:
         closure=stack.number("closure", "0.93"),
         threats=_threats(top, path.parent),
         access=_access(top, path.parent),
+        uncertainty=_uncertainty(top, path.parent),
     )
     stack.done()
     top.done()
@@ -827,6 +829,16 @@ def _access(top: _Keys, folder: Path) -> AccessSource | None:
     if not top.table.get("threats"):
         keys.problems.append(Problem("access-without-threats", keys.where))
     return found
+
+
+def _uncertainty(top: _Keys, folder: Path) -> Path | None:
+    """The file of assumptions about ranges, read where they are drawn from."""
+    keys = top.inner("uncertainty")
+    if keys is None:
+        return None
+    path = keys.text("path", needed='"uncertainty.csv"')
+    keys.done()
+    return folder / path if path else None
 
 
 # --- presets -------------------------------------------------------------------------------------------------------

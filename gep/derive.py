@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
@@ -101,7 +101,7 @@ def joined(opened: Stack, node: Node, pieces: Mapping[str, Piece]) -> Source:
     """A field of several inputs, on the stack's grid; `pieces` are by the names the field needs them under."""
     way = ways(bare(node.name))[node.method]
     assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
-    how = [f"{name} {_identity(piece)}" for name, piece in pieces.items()]
+    how = [f"{name} {identity(piece)}" for name, piece in pieces.items()]
     path = _kept(bare(node.name), *how, repr(opened.grid), node.method)
     if not path.exists():
         fields.join(way, opened.grid, _given(opened, pieces), path)
@@ -135,7 +135,7 @@ def _plane(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(values.reshape(values.shape[-2:]))
 
 
-def _identity(piece: Piece) -> str:
+def identity(piece: Piece) -> str:
     """All that a piece's numbers depend on."""
     if isinstance(piece, Source):
         return stack.fingerprint(piece)
@@ -158,6 +158,40 @@ def largest_class(grid: Grid, laid: Laid, codes: tuple[int, ...]) -> Source:
                 raw = np.where(found < 0, -1, np.array(codes, np.int32)[found]).reshape(window.rows, window.cols)
                 file.write(raw, 1, window=RasterWindow(0, window.row, window.cols, window.rows))
     return replace(stack.derived("land_cover", path, grid), resample="nearest", codes=codes)
+
+
+def mean(quantity: str, sources: Sequence[Source], grid: Grid) -> Source:
+    """The mean of one layer's years, cell by cell; a cell that is missing in one of them has none.
+
+    On the layer's own grid where all years have the same and a value has one meaning there, else on `grid`.
+    """
+    first = sources[0]
+    if len({stack.fingerprint(source) for source in sources}) == 1:
+        return first
+    own = all(source.grid == first.grid and source.absent is None for source in sources)
+    at = first.grid if own else grid
+    path = _kept(quantity, "mean", *map(stack.fingerprint, sources), repr(at))
+    if not path.exists():
+        cache = shipped.cache()
+        reads = [
+            (lambda window, s=s: stack.read_native(s, window) if own else stack.read(s, grid, window, cache))
+            for s in sources
+        ]
+        _write_mean(path, at, len(first.bands), reads)
+    return replace(stack.derived(quantity, path), grid=at, resample=first.resample)
+
+
+def _write_mean(path: Path, grid: Grid, bands: int, reads: Sequence[fields.Read]) -> None:
+    """The mean of what some windows hold, as float64: a layer's own digits must not be lost on the way."""
+    draft = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+    profile = {"driver": "GTiff", "crs": grid.crs, "transform": Affine(*grid.transform), "dtype": "float64"}
+    size = {"height": grid.rows, "width": grid.cols, "count": bands, "nodata": np.nan, "interleave": "band"}
+    with rasterio.open(draft, "w", **profile, **size, tiled=True, compress="zstd", bigtiff="if_safer") as file:
+        for window in grid.windows(256, grid.cols):
+            values = [read(window) for read in reads]
+            made = values[0] + sum(one - values[0] for one in values[1:]) / len(values)  # equal years stay as they are
+            file.write(made, window=RasterWindow(0, window.row, window.cols, window.rows))
+    draft.replace(path)
 
 
 # --- ranges, stations, the cache -----------------------------------------------------------------------------------

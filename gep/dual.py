@@ -1,20 +1,22 @@
 """GEP beside GDP, by zone and year, from a ledger and a table of statistics. The two are never added.
 
-Only the standard's total (status `counted`) stands beside GDP; satellite lines have a column of their own. A figure
-that nobody gave is missing and said to be; a ratio that would mislead is refused with its reason.
+Only the standard's total (status `counted`) stands beside GDP; satellite lines have a column of their own, and so has
+what of GEP is in GDP as well (products, tourism). A figure that nobody gave is missing and said to be; a ratio that
+would mislead is refused with its reason. Formulas: methods.md §17; ratio 绿金指数 = GEP ÷ GDP (马国霞 et al. 2017),
+realisation rate 价值实现率 = realised value ÷ GEP (Lishui's account, Acta Ecologica Sinica 43(1):189).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Context, Decimal
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
+from gep import economy, words
 from gep import statistics as tables
-from gep import words
 from gep.errors import Problem, raise_all
 from gep.ledger import Ledger, Run, Total, decimal_text, door, short, yuan
 from gep.words import Lang
@@ -22,6 +24,7 @@ from gep.words import Lang
 Reason = Literal["", "nothing-valued", "partial", "zone-incomplete", "period", "no-gdp"]
 
 _PROVISIONAL: Final = "_provisional"
+_FIGURES: Final = ("gdp", "population", "realised_value")
 _NINE: Final = Context(prec=9)
 
 
@@ -57,6 +60,8 @@ class DualRow:
     it should have, `provisional` if too much of the zone's area has no data. `gep_per_km2` and `gep_per_person` are
     in yuan, `area_km2` is the zone's. `gdp` and `population` are of the row's year, or, where the account is of a
     reference period, the latest known, each with its year. `ratio` is GEP/GDP (绿金指数), or None for `reason`.
+    `products_fen` and `tourism_fen` are what of `gep_fen` is in GDP too: products less what came from outside, and
+    culture that visitors pay for. `realisation` is the realised value ÷ GEP.
     """
 
     run: str
@@ -77,34 +82,80 @@ class DualRow:
     gep_per_person: Decimal | None
     ratio: Decimal | None
     reason: Reason
+    products_fen: int | None = None
+    tourism_fen: int | None = None
+    realised: Figure | None = None
+    realisation: Decimal | None = None
+
+    @property
+    def overlap_fen(self) -> int | None:
+        """What of GEP is in GDP too; None where nothing of it is valued."""
+        known = [part for part in (self.products_fen, self.tourism_fen) if part is not None]
+        return sum(known) if known else None
 
 
-def dual(ledger: Ledger, statistics: Sequence[StatisticLike], years: Sequence[str] | None = None) -> list[DualRow]:
+def dual(
+    ledger: Ledger, statistics: Sequence[StatisticLike], years: Sequence[str] | None = None, level: str | None = None
+) -> list[DualRow]:
     """Every zone and year that valid runs account, in the ledger's order; `years` picks among the ledger's.
 
-    Runs are never merged: where two account the same zone and year, each has its row. Problems: a year that no run
-    accounts, two figures for one zone, year and quantity.
+    Zones are of one level: the one asked for, else each run's accounting units. Runs are never merged: where two
+    account the same zone and year, each has its row. Problems: a year that no run accounts, two figures for one zone,
+    year and quantity.
     """
     figures = _figures(statistics, ledger.where)
     runs = {run.id: run for run in ledger.runs()}
     totals = ledger.totals(by=("zone", "zone_name", "service", "cls"))
+    levels = {
+        name: level or accounting_level(run, [t.zone_level for t in totals if t.run == name])
+        for name, run in runs.items()
+    }
+    totals = [t for t in totals if t.zone_level == levels[t.run]]
+    overlaps = _overlaps(ledger)
     wanted = set(years or ())
     missing = wanted - {total.year for total in totals}
     raise_all(Problem("dual-year-missing", ledger.where, {"year": year}) for year in sorted(missing))
     rows = []
-    for (run, year, level, zone), group in groupby(sorted(totals, key=_order(totals)), key=_place):
+    for (run, year, of_level, zone), group in groupby(sorted(totals, key=_order(totals)), key=_place):
         if zone and (not wanted or year in wanted):
-            rows.append(_row(runs[run], (year, level, zone), list(group), figures))
+            row = _row(runs[run], (year, of_level, zone), list(group), figures)
+            rows.append(replace(row, **overlaps.get((run, year, of_level, zone), {})))
     return rows
+
+
+def accounting_level(run: Run, levels: Iterable[str]) -> str:
+    """The zone level that a run accounts, of which others are parts: as it says, else the first of its lines."""
+    there = [level for level in dict.fromkeys(levels) if level]
+    said = {year.get("level") for year in run.determined.get("years", {}).values()}
+    return next((level for level in there if level in said), there[0] if there else "")
+
+
+def _overlaps(ledger: Ledger) -> dict[tuple[str, str, str, str], dict[str, Any]]:
+    """What of the counted value is in GDP too, by run, year, level and zone: products and what is paid for culture."""
+    found: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    for total in ledger.totals(by=("zone", "service", "item", "cls")):
+        zone, service, item, cls = total.key
+        use = economy.use(service, item)
+        if _base(total) == "counted" and total.value_fen is not None and use is not None and use.in_gdp:
+            place = found.setdefault((total.run, total.year, total.zone_level, zone), {})
+            name = "tourism_fen" if cls == "cultural" else "products_fen"
+            place[name] = place.get(name, 0) + total.value_fen
+    return found
 
 
 def of_file(database: str, path: Path, years: Sequence[str] = ()) -> list[DualRow]:
     """The same from a ledger's address and a table of statistics (zone, year, quantity, value, unit, source)."""
-    problems: list[Problem] = []
-    statistics = tables.Reader(path, problems).read()
-    raise_all(problems)
+    statistics = given(path)
     with Ledger.open(database, create=False) as opened:
         return dual(opened, statistics, years)
+
+
+def given(path: Path) -> tuple[tables.Statistic, ...]:
+    """The statistics of a file; GepError with all that is wrong with it."""
+    problems: list[Problem] = []
+    found = tables.Reader(path, problems).read()
+    raise_all(problems)
+    return found
 
 
 # ---------------------------------------------------------------- one row
@@ -113,11 +164,11 @@ _Figures = Mapping[tuple[str, str], Mapping[str, Figure]]
 
 
 def _figures(statistics: Iterable[StatisticLike], where: str) -> _Figures:
-    """GDP and population by zone and quantity, then year; problems: one given twice."""
+    """GDP, population and realised value by zone and quantity, then year; problems: one given twice."""
     made: dict[tuple[str, str], dict[str, Figure]] = {}
     twice = []
     for s in statistics:
-        if s.quantity in ("gdp", "population"):
+        if s.quantity in _FIGURES:
             of_zone = made.setdefault((s.zone, s.quantity), {})
             if s.year in of_zone:
                 facts = {"zone": s.zone, "year": s.year, "quantity": s.quantity}
@@ -142,7 +193,7 @@ def _order(totals: Iterable[Total]) -> Any:
 def _row(run: Run, place: tuple[str, str, str], totals: list[Total], figures: _Figures) -> DualRow:
     year, level, zone = place
     gep, services = _sum(totals, "counted"), _valued(totals)
-    gdp, population = (_figure(figures.get((zone, name), {}), year) for name in ("gdp", "population"))
+    gdp, population, realised = (_figure(figures.get((zone, name), {}), year) for name in _FIGURES)
     area = run.recorded.get("zone_areas", {}).get(zone)
     area_km2 = None if area is None else door(float(area) / 1e6)
     reason = _reason(run, year, totals, gdp)
@@ -165,7 +216,14 @@ def _row(run: Run, place: tuple[str, str, str], totals: list[Total], figures: _F
         gep_per_person=_share(gep, population.value if population and population.year == year else None),
         ratio=None if reason or gdp is None else _share(gep, gdp.value),
         reason=reason,
+        realised=realised,
+        realisation=_rate(realised, gep) if reason in ("", "no-gdp") else None,
     )
+
+
+def _rate(realised: Figure | None, gep: int | None) -> Decimal | None:
+    """Realised value for each yuan of GEP."""
+    return None if realised is None or not gep or gep < 0 else _NINE.divide(realised.value, yuan(gep))
 
 
 def _base(total: Total) -> str:
@@ -219,7 +277,7 @@ def _share(value_fen: int | None, of: Decimal | None) -> Decimal | None:
 
 def as_dicts(rows: Iterable[DualRow]) -> list[dict[str, Any]]:
     """Rows as plain data: money in yuan, decimals as text, None where missing."""
-    return [_plain(asdict(row)) for row in rows]
+    return [_plain(asdict(row) | {"overlap_fen": row.overlap_fen}) for row in rows]
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -273,13 +331,39 @@ def _number(value: Decimal | None, lang: Lang, *, places: int) -> str:
     return words.say("dual-missing", lang) if value is None else f"{value:,.{places}f}"
 
 
+_BESIDE: Final = ("zone", "year", "overlap", "products", "tourism", "realised", "realisation")
+
+
+def beside(rows: Sequence[DualRow], lang: Lang) -> list[list[str]]:
+    """What of GEP is in GDP too, on lines of its own, and how much of GEP was realised."""
+    return [[words.say(f"dual-{column}", lang) for column in _BESIDE], *(_beside(row, lang) for row in rows)]
+
+
+def _beside(row: DualRow, lang: Lang) -> list[str]:
+    fens = (row.overlap_fen, row.products_fen, row.tourism_fen)
+    realised = None if row.realised is None or row.realised.year != row.year else row.realised.value
+    return [
+        row.name.get(lang, row.zone),
+        row.year,
+        *(_money(None if value is None else yuan(value), lang) for value in fens),
+        _money(realised, lang),
+        percent(row.realisation, lang),
+    ]
+
+
+def percent(value: Decimal | None, lang: Lang) -> str:
+    """A share in percent, or that it is missing."""
+    return _number(None if value is None else value.scaleb(2), lang, places=2) + ("" if value is None else " %")
+
+
 def notes(rows: Sequence[DualRow], lang: Lang) -> list[str]:
     """What must be read with the table: why ratios are missing, by zone, and where the figures are from."""
     lines = [words.say("dual-note", lang)]
+    lines += [words.say("dual-overlap-note", lang)] if any(row.overlap_fen is not None for row in rows) else []
     for reason in dict.fromkeys(row.reason for row in rows if row.reason):
         zones = dict.fromkeys(f"{row.name.get(lang, row.zone)} {row.year}" for row in rows if row.reason == reason)
         lines.append(words.say(f"dual-reason-{reason}", lang, zones=_listed(zones, lang)))
-    for name in ("gdp", "population"):
+    for name in ("gdp", "population", "realised"):
         found = [(row.name.get(lang, row.zone), f) for row in rows if (f := getattr(row, name)) is not None]
         given = dict.fromkeys(f"{zone} {f.year}: {f.source}" for zone, f in found)
         lines += [words.say(f"dual-source-{name}", lang, sources=_listed(given, lang))] if given else []

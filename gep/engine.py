@@ -260,7 +260,7 @@ def _room(name: str, source: Source, window: Window) -> NDArray[Any]:
 def _values(plan: Plan, name: str, window: Window, given: Mapping[str, Any]) -> Floats:
     """A layer's values in the window, (cells,) or (steps, cells)."""
     if name == LATITUDE:
-        return plan.grid.latitudes(window).reshape(-1)
+        return given[name].reshape(-1) if name in given else plan.grid.latitudes(window).reshape(-1)
     data = _read(plan, name, window, given)
     flat = data.reshape(len(plan.sources[name].bands), -1)
     return flat[0] if len(plan.sources[name].bands) == 1 else flat

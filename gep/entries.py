@@ -130,7 +130,7 @@ def entries(of: Accounted) -> Iterator[Entry]:
         if line.item is None or line.status == "left_out":
             yield _without_number(of.year, line)
             continue
-        found = list(_leaves(of, line, floor=True))
+        found = list(leaves(of, line))
         shares = {zone: _missing_share([x for x in found if x.zone == zone]) for zone in {x.zone for x in found}}
         for leaf in found:
             provisional = "_provisional" if leaf.zone and shares[leaf.zone] > PROVISIONAL else ""
@@ -160,7 +160,7 @@ def _by_zone(of: Accounted, line: Line) -> Iterator[float]:
     """An item's total in each zone, outside first; NaN where there is none."""
     if of.graph.nodes[line.quantity].level == "zone":
         yield math.nan
-        yield from (total for _, total in _zone_numbers(of, line, floor=True))
+        yield from (total for _, total in _zone_numbers(of, line, given(of, line), floor=True))
         return
     found = cells(of, line.service, line.quantity)
     values = _floored(found.quantity) if line.floors else found.quantity
@@ -177,6 +177,14 @@ def fed(of: Accounted) -> Iterator[tuple[str, str]]:
                     yield f"{of.year}|{output_key(line.service, feed)}|{zone}", ledger.decimal_text(door(total))
 
 
+def price_parts(of: Accounted) -> Iterator[tuple[str, dict[str, str]]]:
+    """What each of several rows in yuan adds to an item's price, by year and item."""
+    for line in of.numbers:
+        if line.price and line.price.parts:
+            parts = {name: ledger.decimal_text(door(part)) for name, part in line.price.parts}
+            yield f"{of.year}|{line.key}", parts
+
+
 def floored(of: Accounted) -> Iterator[tuple[str, str]]:
     """What the floors of items took away (a negative amount), by year and item; nothing where no item has a floor."""
     for line in of.numbers:
@@ -187,7 +195,7 @@ def floored(of: Accounted) -> Iterator[tuple[str, str]]:
 
 def _whole(of: Accounted, line: Line, *, floor: bool) -> Decimal:
     if of.graph.nodes[line.quantity].level == "zone":
-        return sum((x.quantity for x in _leaves(of, line, floor=floor) if x.quantity is not None), Decimal(0))
+        return sum((x.quantity for x in leaves(of, line, floor=floor) if x.quantity is not None), Decimal(0))
     found = cells(of, line.service, line.quantity).quantity
     return door(math.fsum((_floored(found) if floor and line.floors else found).flat))
 
@@ -196,9 +204,12 @@ def _floored(values: Floats) -> Floats:
     return np.where(values < 0, 0.0, values)
 
 
-def _leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
-    level = of.graph.nodes[line.quantity].level
-    yield from _zone_leaves(of, line, floor=floor) if level == "zone" else _pixel_leaves(of, line, floor=floor)
+def leaves(of: Accounted, line: Line, *, floor: bool = True, seen: zonal.Given | None = None) -> Iterator[Leaf]:
+    """The leaves of a line; `seen` is what its zone formulas see where that is not what the year itself has."""
+    if of.graph.nodes[line.quantity].level == "zone":
+        yield from _zone_leaves(of, line, seen or given(of, line), floor=floor)
+    else:
+        yield from _pixel_leaves(of, line, floor=floor)
 
 
 def _pixel_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
@@ -215,14 +226,13 @@ def _pixel_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
 # --- zone level ----------------------------------------------------------------------------------------------------
 
 
-def _zone_leaves(of: Accounted, line: Line, *, floor: bool) -> Iterator[Leaf]:
+def _zone_leaves(of: Accounted, line: Line, found: zonal.Given, *, floor: bool) -> Iterator[Leaf]:
     """One number a zone, shared out by ecosystem where the item names a key; outside is no accounting unit."""
-    for z, total in _zone_numbers(of, line, floor=floor):
+    for z, total in _zone_numbers(of, line, found, floor=floor):
         yield from _shared(of, line, z, total)
 
 
-def _zone_numbers(of: Accounted, line: Line, *, floor: bool) -> Iterator[tuple[int, float]]:
-    found = given(of, line)
+def _zone_numbers(of: Accounted, line: Line, found: zonal.Given, *, floor: bool) -> Iterator[tuple[int, float]]:
     for z, zone in enumerate(of.inputs.zones.zones, 1):
         total = zonal.total(line.quantity, zone.code, found)
         yield z, 0.0 if floor and line.floors and total < 0 else total

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Unpack, cast
 
 from gep.errors import GepError, Problem
 from gep.ledger import Ledger, Line, Pick, yuan
+from gep.words import width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +60,79 @@ def write(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: Path | IO
     """Write any table as CSV or XLSX, as `export` writes the ledger's lines."""
     with beside(out, form) as draft:
         _WRITERS[form](columns, rows, draft)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A sheet of a workbook: its name, its heading, its rows, and how many columns from the left stay in view."""
+
+    name: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    fixed: int = 1
+
+
+def book(pages: Sequence[Page], out: Path | IO[bytes]) -> None:
+    """Write a workbook with a sheet for each page: the same bytes every time, headings bold, widths to the text."""
+    import openpyxl
+
+    made = openpyxl.Workbook(write_only=True)
+    made.properties.creator = "gep"
+    for page in pages:
+        _sheet(made.create_sheet(page.name), page)
+    with tempfile.TemporaryFile() as dated, beside(out, "xlsx") as target:
+        made.save(dated)
+        _undate(dated, target)
+
+
+def _sheet(sheet: Any, page: Page) -> None:
+    from openpyxl.utils import get_column_letter
+    from openpyxl.worksheet.properties import PageSetupProperties
+
+    sheet.freeze_panes = f"{get_column_letter(page.fixed + 1)}2"
+    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.print_title_rows = "1:1"
+    wide = _widths(page)
+    for at, widest in enumerate(wide, 1):
+        sheet.column_dimensions[get_column_letter(at)].width = widest
+    lines = [math.ceil(width(head) * 1.2 / one) for head, one in zip(page.columns, wide, strict=True)]
+    sheet.row_dimensions[1].height = 15.0 * max(lines)
+    figures = [any(isinstance(cell, Decimal) for cell in column) for column in zip(*page.rows, strict=True)]
+    heads = zip_longest(page.columns, figures, fillvalue=False)
+    sheet.append([_headed(sheet, str(head), right=bool(right)) for head, right in heads])
+    for row in page.rows:
+        sheet.append([_numbered(sheet, cell) for cell in row])
+
+
+def _widths(page: Page) -> list[float]:
+    """Of the columns: their longest text, within limits; headings wrap."""
+    longest = [max(map(_wide, column)) for column in zip(*page.rows, strict=True)] or [0] * len(page.columns)
+    pairs = zip(page.columns, longest, strict=True)
+    return [min(60.0, max(9.0, wide + 2.0, width(head) / 2 + 2.0)) for head, wide in pairs]
+
+
+def _wide(cell: Cell) -> int:
+    return len(f"{cell:,.2f}") if isinstance(cell, Decimal) else width(str("" if cell is None else cell))
+
+
+def _headed(sheet: Any, text: str, *, right: bool) -> Any:
+    from openpyxl.styles import Alignment, Font
+
+    cell = _xlsx_text(sheet, text)
+    cell.font, cell.alignment = Font(bold=True), Alignment("right" if right else "left", "top", wrap_text=True)
+    return cell
+
+
+def _numbered(sheet: Any, cell: Cell) -> Any:
+    """A number with two places or, where it is small, six digits; a text as text."""
+    from openpyxl.cell import WriteOnlyCell
+
+    if not isinstance(cell, Decimal):
+        return _xlsx_cell(sheet, cell)
+    made = WriteOnlyCell(sheet, cell)
+    made.number_format = "#,##0.00" if not cell or abs(cell) >= 1 else "0.000000"
+    return made
 
 
 @contextmanager
@@ -151,11 +227,13 @@ def _xlsx(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: IO[bytes]
 
 
 def _xlsx_cell(sheet: Any, cell: Cell) -> Any:
+    return _xlsx_text(sheet, cell) if isinstance(cell, str) and cell.startswith(("=", "#")) else cell
+
+
+def _xlsx_text(sheet: Any, text: str) -> Any:
     from openpyxl.cell import WriteOnlyCell
 
-    if not (isinstance(cell, str) and cell.startswith(("=", "#"))):
-        return cell
-    made = WriteOnlyCell(sheet, cell)
+    made = WriteOnlyCell(sheet, text)
     made.data_type = "s"  # or it would be a formula, or an error
     return made
 

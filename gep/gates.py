@@ -87,7 +87,9 @@ def targets(inputs: Inputs, year: str, found: Iterable[Target]) -> list[Target]:
 
 
 def _bulletin(inputs: Inputs, year: str) -> dict[str, float]:
-    """Water resources by zone."""
+    """Water resources by zone; nothing where the weather is not the year's."""
+    if inputs.climate:
+        return {}
     rows = (s for s in inputs.stack.statistics if s.quantity == "water_resources" and s.year == year)
     return {row.zone: row.value for row in rows}
 

@@ -126,6 +126,7 @@ def write(folder: Path, size: int, seed: int = 1, years: Sequence[int] = (_STILL
     _write_vectors(folder, seed, plain=plain)
     county.statistics(folder / "statistics.csv", years, plain=plain)
     county.coefficients(folder / "coefficients", plain=plain)
+    county.indices(folder / "price_indices.csv", years)
     # Last, so that a stack that was interrupted is not taken for a whole one.
     _save(stack, _stack_text(years, plain=plain))
     return stack

@@ -92,9 +92,11 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     return {value.split("=")[0]: value.split("=")[1] for value in values}
 
 
-def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+def options(*each: Callable[[F], F]) -> Callable[[F], F]:
+    """Options that several commands have, as one decorator."""
+
     def decorate(function: F) -> F:
-        for option in reversed(options):
+        for option in reversed(each):
             function = option(function)
         return function
 
@@ -106,28 +108,42 @@ coefficients_option = click.option(
     "--coefficients", type=FOLDER, help="A folder of tables that override the shipped ones."
 )
 
+normal_climate_option = click.option(
+    "--normal-climate",
+    is_flag=True,
+    help="Weather as the mean of the stack's years: a reading apart.",
+)
+
 
 def choices(function: Callable[..., None]) -> Callable[..., None]:
     """A command on a stack: its options become the `Request` that it takes first."""
 
     @functools.wraps(function)
     def command(
-        stack: Path, profile: str | None, years: tuple[str, ...], *, methods: Any, coefficients: Any, **options: Any
+        stack: Path,
+        profile: str | None,
+        years: tuple[str, ...],
+        *,
+        methods: Any,
+        coefficients: Any,
+        normal_climate: bool,
+        **options: Any,
     ) -> None:
         from gep.prepare import Request
 
-        function(Request(stack, profile, years, methods, coefficients), **options)
+        function(Request(stack, profile, years, methods, coefficients, normal_climate), **options)
 
-    return _options(
+    return options(
         click.argument("stack", type=STACK),
         click.option("--profile", help="A standard: see `gep profiles`."),
         click.option("--year", "years", multiple=True),
         method_option,
         coefficients_option,
+        normal_climate_option,
     )(command)
 
 
-running = _options(
+running = options(
     click.option("--out", type=FOLDER, default=Path("out"), show_default=True),
     click.option("--ledger", help="A database to append to; default OUT/ledger.sqlite."),
     click.option("--maps/--no-maps", default=True, show_default=True),

@@ -207,7 +207,8 @@ def _again(run: Run, folder: Path, progress: Progress) -> tuple[Run, list[Entry]
     """The run computed again from a folder of inputs, and its entries."""
     asked = run.recorded["request"]
     tables = folder / asked["coefficients"] if asked["coefficients"] else None
-    request = Request(folder / asked["stack"], asked["profile"], tuple(asked["years"]), asked["methods"], tables)
+    years, mean = tuple(asked["years"]), bool(asked.get("normal_climate"))
+    request = Request(folder / asked["stack"], asked["profile"], years, asked["methods"], tables, mean)
     with tempfile.TemporaryDirectory(prefix="gep-again-") as out:
         options = account.Options(Path(out), maps=False, partial=asked["partial"])
         done = account.account(request, options, progress)

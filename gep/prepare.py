@@ -25,14 +25,30 @@ from gep.fuse import IN, LAND_COVER, MISSING, OUT, Wanted, fuse
 from gep.grid import Grid
 from gep.mosaic import Mosaic
 from gep.quantities import quantities
-from gep.resolve import ACCESS, LATITUDE, PREVIOUS, SENSITIVITY, TABLE, THREATS, Graph, Supply, bare, resolve, ways
+from gep.resolve import (
+    ACCESS,
+    LATITUDE,
+    PREVIOUS,
+    SENSITIVITY,
+    TABLE,
+    THREATS,
+    Graph,
+    Node,
+    Supply,
+    bare,
+    factor_of,
+    resolve,
+    ways,
+)
 from gep.stack import Source, Stack
 from gep.tables import Legend, Lookup, Table
 from gep.tables import Source as Publication
+from gep.words import LANGS, Lang, say
 
 DEFAULT_PROFILE = "leshan"
 CLOSED = ("water_conservation", "closed_water_balance")  # what a stack's closure means
 BASELINE = "baseline_land_cover"
+NORMAL_CLIMATE = "+normal_climate"  # the end of a profile's id where the weather is a mean
 _CELLS = 1 << 18  # cells in a default window of strips: a few megabytes a layer
 _MOST_CELLS = 1 << 20  # and in any default window, whatever the files' own blocks
 
@@ -46,13 +62,15 @@ class Request:
     years: tuple[str, ...] = ()
     methods: Mapping[str, str] = field(default_factory=dict)
     coefficients: Path | None = None
+    normal_climate: bool = False
 
 
 @dataclass(frozen=True)
 class Inputs:
     """Everything that was opened and checked, and the choices made; `years` are those to be accounted.
 
-    `mosaics` has the land cover of each year where it is given as polygons.
+    `mosaics` has the land cover of each year where it is given as polygons. `climate` are the years whose mean stands
+    for the weather of every year; none where each has its own.
     """
 
     stack: Stack
@@ -66,6 +84,7 @@ class Inputs:
     publications: Mapping[str, Publication] = field(default_factory=dict)
     access: access.Access = access.OPEN
     mosaics: Mapping[str, Mosaic] = field(default_factory=dict)
+    climate: tuple[str, ...] = ()
 
     def supply(self, year: str) -> Supply:
         """What names can be resolved from in a year."""
@@ -116,7 +135,8 @@ def open_inputs(request: Request) -> Inputs:
 def _opened(request: Request) -> Inputs:
     problems: list[Problem] = []
     declared, _ = declare(request.stack)  # its problems are among those of loading
-    opened = _attempt(problems, stack.load, request.stack, _with_previous(declared.years, request.years))
+    years = () if request.normal_climate else _with_previous(declared.years, request.years)
+    opened = _attempt(problems, stack.load, request.stack, years)
     chosen = _attempt(problems, profile.load, request.profile or DEFAULT_PROFILE)
     folders = [shipped.folder(), *([opened.coefficients] if opened and opened.coefficients else [])]
     folders += [request.coefficients] if request.coefficients else []
@@ -130,6 +150,7 @@ def _opened(request: Request) -> Inputs:
     problems += _statistics_stray(opened, areas) if opened and areas else ()
     problems += _stations_broken(opened) if opened else ()
     problems += _closure_wrong(declared, request)
+    problems += _years_lacking(declared, request)
     problems += _services_unknown(declared, chosen) if chosen else ()
     problems += _insensitive(declared, read or {}, {**(chosen.sets if chosen else {}), **declared.sets})
     problems += _baseline_wrong(request.stack, legends)
@@ -141,7 +162,9 @@ def _opened(request: Request) -> Inputs:
     years = tuple(year for year in opened.years if year in request.years or not request.years)
     sets, cited = {**chosen.sets, **opened.sets}, tables.sources(folders[1:])
     open_to = open_to or access.OPEN
-    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, sets, cited, open_to, laid))
+    climate = opened.years if request.normal_climate else ()
+    chosen = _at_normal(chosen, climate) if climate else chosen
+    return _closed(Inputs(opened, years, chosen, read, areas, legends, methods, sets, cited, open_to, laid, climate))
 
 
 def _attempt(problems: list[Problem], function: Any, *args: Any, **named: Any) -> Any:
@@ -286,6 +309,24 @@ def _closure_wrong(declared: Declaration, request: Request) -> Iterator[Problem]
         yield Problem("closure-and-method", where, {"method": picked})
 
 
+def _years_lacking(declared: Declaration, request: Request) -> Iterator[Problem]:
+    """What stands in the way of mean weather: fewer than two years, or a year that the stack does not have."""
+    if request.normal_climate and (len(declared.years) < 2 or declared.period):
+        yield Problem("normal-climate-years", str(declared.path), {"years": ", ".join(declared.years)})
+    for year in request.years if request.normal_climate else ():
+        if year not in declared.years:
+            facts = {"year": year, "known": ", ".join(declared.years)}
+            yield Problem("stack-year-unknown", str(declared.path), facts)
+
+
+def _at_normal(chosen: profile.Profile, years: Sequence[str]) -> profile.Profile:
+    """The profile under a name of its own, and with a label that stands beside every sum."""
+    own = chosen.label or dict.fromkeys(LANGS, "")
+    said = {lang: say("normal-climate-label", lang, first=years[0], last=years[-1], count=len(years)) for lang in LANGS}
+    label: dict[Lang, str] = {lang: " · ".join(part for part in (said[lang], own[lang]) if part) for lang in LANGS}
+    return replace(chosen, id=chosen.id + NORMAL_CLIMATE, label=label)
+
+
 def _services_unknown(declared: Declaration, chosen: profile.Profile) -> Iterator[Problem]:
     """Services that the stack speaks of and no profile has: a misspelt one would be valued after all.
 
@@ -428,17 +469,26 @@ def _scope(inputs: Inputs, wanted: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _source(inputs: Inputs, graph: Graph, node_name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> Source:
-    """Where a node's pixels are read from; fields and stations are derived first."""
+    """Where a node's pixels are read from; fields, stations and mean weather are derived first."""
     node = graph.nodes[node_name]
-    when, name = inputs.when(node.name, year), bare(node.name)
-    if node.via == "field":
-        way = ways(name)[node.method]
-        assert isinstance(way, Field)  # noqa: S101  (a field node is made from a field)
-        if way.join is None:
-            return derive.field(inputs.stack, node, when)
+    way = ways(bare(node.name))[node.method] if node.via == "field" else None
+    if isinstance(way, Field) and way.join is not None:
         needed = zip(way.needs, node.args, strict=True)
-        pieces = {need: _piece(inputs, graph, arg, year, reports) for need, arg in needed}
+        pieces = {need: piece(inputs, graph, arg, year, reports) for need, arg in needed}
         return derive.joined(inputs.stack, node, pieces)
+    if inputs.climate and factor_of(graph, node_name) == "climate":
+        told: dict[str, dict[str, Mapping[str, Any]]] = {when: {} for when in inputs.climate}
+        every = [derive.bounded(_of_year(inputs, node, when, told[when])) for when in inputs.climate]
+        reports.update({f"{name} {when}": said for when, of in told.items() for name, said in of.items()})
+        return derive.mean(bare(node.name), every, inputs.stack.grid)
+    return _of_year(inputs, node, inputs.when(node.name, year), reports)
+
+
+def _of_year(inputs: Inputs, node: Node, when: str, reports: dict[str, Mapping[str, Any]]) -> Source:
+    """A layer, or a field of one, of one year."""
+    name = bare(node.name)
+    if node.via == "field":
+        return derive.field(inputs.stack, node, when)
     if name == LAND_COVER and inputs.mosaics:  # for a field of whole rasters: the pass itself reads its entries
         return derive.largest_class(inputs.stack.grid, inputs.mosaics[when].laid, inputs.codes[name])
     if inputs.stack.layers[name].stations is not None:
@@ -447,7 +497,7 @@ def _source(inputs: Inputs, graph: Graph, node_name: str, year: str, reports: di
     return inputs.stack.source(name, when, inputs.codes.get(name, ()))
 
 
-def _piece(inputs: Inputs, graph: Graph, name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> derive.Piece:
+def piece(inputs: Inputs, graph: Graph, name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> derive.Piece:
     """What a field of several inputs gets for one of them."""
     node = graph.nodes[name]
     if node.via == "table":

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import gep.services  # noqa: F401  (registers the formulas)
 from gep.errors import Fact, Problem
+from gep.factors import Factor, factors
 from gep.fields import Field, fields
 from gep.formula import STEPS, Formula, methods
 from gep.quantities import Quantity, quantities
@@ -282,3 +283,11 @@ def walk(graph: Graph, name: str) -> Iterator[tuple[int, Node]]:
     for arg in node.args:
         if node_name(arg) in graph.nodes:
             yield from ((depth + 1, below) for depth, below in walk(graph, node_name(arg)))
+
+
+def factor_of(graph: Graph, name: str) -> Factor:
+    """What a change of an input is put down to: a layer's or statistic's own factor, a field's that of its input."""
+    node = graph.nodes[name]
+    if node.via == "table":
+        return "price" if node.quantity.kind == "price" else "coefficients"
+    return factor_of(graph, node.args[0]) if node.via == "field" else factors()[bare(name)]

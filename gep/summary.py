@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
-from gep import bearing, extent, ledger, words
+from gep import bearing, extent, ledger, readings, words
 from gep.account import Checked, Outcome
 from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
@@ -70,16 +70,21 @@ def years(opened: Ledger, year: str | None = None, zone: str | None = None) -> l
     return found
 
 
-def of_ledger(database: str, lang: Lang, *, year: str | None = None, zone: str | None = None) -> str:
-    """The summary of a ledger."""
+def of_ledger(
+    database: str, lang: Lang, *, year: str | None = None, zone: str | None = None, prices: readings.Asked | None = None
+) -> str:
+    """The summary of a ledger, as it stands or at other prices."""
     with Ledger.open(database, create=False) as opened:
-        found, every = years(opened, year, zone), years(opened)
+        at = readings.of(opened, prices)
+        found, every = years(at, year, zone), years(opened)
         reviews = {one.run.id: opened.reviews(one.run.id) for one in found}
     if not any(one.of(COUNTED, SATELLITE, UNVALUED) for one in found):
         known = sorted({one.year for one in every}), sorted({z for one in every for z in one.zones})
         facts = {"year": year or "", "zone": zone or "", "years": ", ".join(known[0]), "zones": ", ".join(known[1])}
         raise GepError([Problem("ledger-nothing", opened.where, facts)])
-    return "\n\n".join(f"{review(reviews[one.run.id], one.run, lang)}\n{_year(one, lang)}" for one in found)
+    shown = [f"{review(reviews[one.run.id], one.run, lang)}\n{_year(one, lang)}" for one in found]
+    said = [readings.heading(at, lang), *shown, "\n".join(readings.notes(at, lang))]
+    return "\n\n".join(block for block in said if block)
 
 
 def review(steps: Sequence[Review], run: Run, lang: Lang) -> str:

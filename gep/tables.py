@@ -795,10 +795,17 @@ def _merge(below: Table | None, file: _File, region: str | None, desk: _Desk) ->
         sets = below.sets() or ("",)
         every = [replace(row, set=name) for row in rows if not row.set for name in sets]
         rows = _overlay(_overlay(list(below.rows), every, axes), [row for row in rows if row.set], axes)
+        rows = _indexed(rows, below)
     if file.whole:
         desk.problems.extend(_bin_problems(rows, axes))
     elsewhere = tuple(dict.fromkeys([*(below.elsewhere if below else ()), *away]))
     return Table(file.quantity, file.keys, tuple(rows), elsewhere)
+
+
+def _indexed(rows: Iterable[Row], below: Table) -> list[Row]:
+    """Prices without an index of their own keep that of the row they replace: forms ask for the year alone."""
+    known = {(row.set, row.keys): row.index for row in below.rows}
+    return [row if row.index else replace(row, index=known.get((row.set, row.keys), "")) for row in rows]
 
 
 def _overlay(below: list[Row], above: list[Row], axes: _Axes) -> list[Row]:

@@ -254,7 +254,8 @@ def test_every_reason_and_column_has_its_words() -> None:
     source = Path(module.__file__).read_text("utf-8")
     strings = {n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     keys |= {value for value in strings if re.fullmatch(r"dual-[a-z]+(-[a-z]+)*", value)} - set(words.texts("problem"))
-    keys |= {"dual-source-gdp", "dual-source-population"}
+    keys |= {f"dual-{column}" for column in module._BESIDE}
+    keys |= {"dual-source-gdp", "dual-source-population", "dual-source-realised"}
     assert keys == {key for key in words.texts("word") if key.startswith("dual-")}
     assert all(set(words.texts("word")[key]) == set(LANGS) for key in keys)
 

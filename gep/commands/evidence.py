@@ -1,13 +1,25 @@
-"""Commands on packages: a run that stands alone."""
+"""Commands of the year's work: a new year, a revision, a run that stands alone and its check."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from gep import words
-from gep.options import FOLDER, Language, language, ledger_option, print_json, progress
+from gep.options import (
+    FOLDER,
+    STACK,
+    Language,
+    asked_year,
+    choices,
+    language,
+    ledger_option,
+    method_option,
+    print_json,
+    progress,
+)
 
 
 @click.command(cls=Language, name="package")
@@ -37,4 +49,39 @@ def verify_command(path: Path, inputs: Path | None, *, as_json: bool) -> None:
     return click.echo(package.text(held, language()))
 
 
-COMMANDS = (package_command, verify_command)
+@click.command(cls=Language, name="new-year")
+@click.argument("stack", type=STACK)
+@asked_year
+@click.option("--profile", help="A standard: see `gep profiles`.")
+@method_option
+def new_year(stack: Path, year: str, profile: str | None, methods: Any) -> None:
+    """The stack with one year more, forms for the bureaus, coefficients and prices kept: what is to be done next."""
+    from gep import newyear
+    from gep.prepare import Request
+
+    begun = newyear.begin(Request(stack, profile, methods=methods), year, language())
+    click.echo(newyear.text(begun, year, language()))
+
+
+@click.command(cls=Language)
+@click.option("--reason", required=True, help="Why the year is reopened; kept in the ledger.")
+@click.option("--out", type=FOLDER, default=Path("out"), show_default=True)
+@click.option("--ledger", help="The ledger of the run; default OUT/ledger.sqlite.")
+@click.option("--maps/--no-maps", default=True, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+@choices
+def revise(request: Any, *, reason: str, as_json: bool, **options: Any) -> None:
+    """Account a year again, supersede its run, and print what moved and why; other years follow where they must."""
+    from gep import revision
+    from gep.account import Options
+
+    if len(request.years) != 1:
+        raise click.UsageError("--year Y, once")
+    with progress() as show:
+        found = revision.revise(request, Options(reason=reason, **options), request.years[0], show)
+    if as_json:
+        return print_json(revision.as_dict(found, reason))
+    return click.echo(revision.text(found, reason, language()))
+
+
+COMMANDS = (new_year, revise, package_command, verify_command)

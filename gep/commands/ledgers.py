@@ -9,7 +9,16 @@ import click
 
 from gep import words
 from gep.errors import GepError
-from gep.options import STACK, Group, Language, language, ledger_option, print_json
+from gep.options import STACK, Group, Language, language, ledger_option, options, print_json
+
+index_option = click.option(
+    "--index", "indices", multiple=True, type=STACK, help="Price indices: index, year, value, base, source."
+)
+at_prices = options(
+    click.option("--current", is_flag=True, help="Each year at its own current prices."),
+    click.option("--constant", type=click.IntRange(1900, 2200), help="All years at the prices of this year."),
+    index_option,
+)
 
 
 @click.group(cls=Group)
@@ -21,11 +30,13 @@ def ledger() -> None:
 @ledger_option
 @click.option("--year")
 @click.option("--zone")
-def show(database: str, year: str | None, zone: str | None) -> None:
+@at_prices
+def show(database: str, indices: tuple[Path, ...], *, current: bool, constant: int | None, **pick: Any) -> None:
     """The summary of a ledger's valid runs."""
-    from gep import summary
+    from gep import readings, summary
 
-    click.echo(summary.of_ledger(database, language(), year=year, zone=zone))
+    prices = readings.asked(current=current, constant=constant, files=indices)
+    click.echo(summary.of_ledger(database, language(), prices=prices, **pick))
 
 
 @ledger.command()
@@ -34,13 +45,18 @@ def show(database: str, year: str | None, zone: str | None) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @click.option("--year")
 @click.option("--zone")
-def export(database: str, form: Any, out: Path, **pick: Any) -> None:
+@at_prices
+def export(
+    database: str, form: Any, out: Path, *, indices: tuple[Path, ...], current: bool, constant: int | None, **pick: Any
+) -> None:
     """Every valid entry as a table; the same ledger gives the same bytes."""
+    from gep import readings
     from gep.exports import export as write
     from gep.ledger import Ledger
 
+    prices = readings.asked(current=current, constant=constant, files=indices)
     with Ledger.open(database, create=False) as opened:
-        write(opened, out, form, **pick)
+        write(readings.of(opened, prices), out, form, **pick)
     click.echo(str(out))
 
 
@@ -103,21 +119,46 @@ def review(run: str, status: str, who: str, file: Path | None, note: str, databa
 @ledger_option
 @click.option("--statistics", type=STACK, required=True)
 @click.option("--year", "years", multiple=True)
+@click.option("--level", help="A zone level; default the accounting units.")
+@click.option("--current", is_flag=True, help="GEP of each year at its own current prices.")
+@click.option("--constant", type=click.IntRange(1900, 2200), help="Base year of growth; default the first year.")
+@index_option
 @click.option("--json", "as_json", is_flag=True)
-def dual(database: str, statistics: Path, years: tuple[str, ...], *, as_json: bool) -> None:
-    """GEP beside GDP, never added."""
+def dual(database: str, statistics: Path, *, as_json: bool, **how: Any) -> None:
+    """GEP beside GDP, never added; growth of both, decoupling, double growth."""
     from gep import dual as dual_account
-    from gep import summary
+    from gep import growth, summary
 
-    rows = dual_account.of_file(database, statistics, years)
+    rows, grown = growth.of_file(database, statistics, growth.Wanted(**how))
     if as_json:
-        return print_json(dual_account.as_dicts(rows))
-    return click.echo(
-        "\n".join([summary.layout(dual_account.table(rows, language())), *dual_account.notes(rows, language())])
-    )
+        return print_json(growth.joined(rows, grown))
+    lang = language()
+    tables = [dual_account.table(rows, lang), dual_account.beside(rows, lang)]
+    blocks = [summary.layout(one) for one in [*tables, *([growth.table(grown, lang)] if grown.rows else [])]]
+    said = [*([words.say("reading-current", lang)] if how["current"] else []), *dual_account.notes(rows, lang)]
+    said += growth.notes(grown, lang)
+    return click.echo("\n\n".join([*blocks, "\n".join(said)]))
 
 
-COMMANDS = (
-    ledger,
-    dual,
-)
+@click.command(cls=Language)
+@ledger_option
+@click.option("--year", required=True)
+@click.option("--from", "since", help="The opening year; default the year before.")
+@click.option("--profile", help="Where several valid runs account the year.")
+@click.option("--level", help="A zone level; default the accounting units.")
+@click.option("--discount", help="Discount rate a year for asset values, such as 3%; no default.")
+@click.option("--life", type=click.IntRange(1, 1000), help="Years that flows last; no default.")
+@click.option("--flows", type=click.Choice(["start", "end"]), default="start", show_default=True, help="Of a year.")
+@at_prices
+@click.option("--out", type=STACK, help="A workbook .xlsx, or a folder for CSV.")
+def seea(database: str, out: Path | None, **how: Any) -> None:
+    """SEEA EA tables: extent, condition, supply and use, asset values."""
+    from gep import seea as accounts
+    from gep import seeatables
+
+    found = accounts.of_file(database, **how)
+    files = seeatables.write(found, out, language()) if out else []
+    click.echo("\n\n".join([seeatables.text(found, language()), "\n".join(map(str, files))]).rstrip())
+
+
+COMMANDS = (ledger, dual, seea)

@@ -84,10 +84,36 @@ def landscape(folder: Path, size: int, seed: int, years: tuple[int, ...], *, pla
     click.echo(str(making.write(folder, size, seed, *([years] if years else []), plain=plain)))
 
 
+@click.command(cls=Language)
+@click.option("--draws", type=click.IntRange(16), default=1000, show_default=True)
+@click.option("--sample", "cells", type=click.IntRange(100), default=20_000, show_default=True, metavar="CELLS")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--partial", is_flag=True, help="Draw what can be accounted.")
+@click.option("--workers", type=click.IntRange(1), help="Threads; default the number of processors.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Every interval as .csv or .xlsx.")
+@click.option("--json", "as_json", is_flag=True)
+@choices
+def uncertainty(request: Any, *, out: Path | None, as_json: bool, **options: Any) -> None:
+    """How sure an account is: intervals, ranks, and what the uncertainty comes from."""
+    from gep import intervals
+    from gep import uncertainty as drawing
+
+    if out:
+        intervals.check_name(out)
+    with progress() as show:
+        found = drawing.uncertainty(request, drawing.Options(**options), show)
+    files = intervals.export(found, out, language()) if out else ()
+    if as_json:
+        print_json(intervals.as_dict(found, language()))
+    else:
+        click.echo("\n".join([intervals.text(found, language()), *map(str, files)]))
+
+
 COMMANDS = (
     check,
     account_command,
     demo,
     map_command,
     landscape,
+    uncertainty,
 )
