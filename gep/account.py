@@ -16,8 +16,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from gep import (
     __version__,
     allocation,
     borders,
+    cluster,
     ecomap,
     engine,
     entries,
@@ -214,7 +216,7 @@ def _unknown_codes(inputs: Inputs) -> Iterator[Problem]:
         for year in inputs.years if inputs.stack.layers[name].raster else ():  # polygons were looked at when laid
             source = inputs.stack.source(name, year, codes)
             with rasterio.Env(**maps.environment()):  # else the whole layer stays in GDAL's cache
-                unknown = stack.unknown_codes(source)
+                unknown = stack.unknown_codes(source, inputs.stack.grid)
             if unknown:
                 shown = ", ".join(f"{code} ({count})" for code, count in sorted(unknown.items())[:20])
                 where = source.bands[0].path
@@ -234,8 +236,10 @@ def _account(request: Request, options: Options, progress: Progress) -> Outcome:
     with _room(options, database):
         prepared = {y: prepare(checked.inputs, y, targets(checked, y, options), options.block) for y in checked.lines}
         determined = _determined(checked, prepared)
-        spool = options.out / f".run-{ledger.run_id(determined)[:16]}"
-        sums = {year: _sums(p, spool / file_label(year), options, progress) for year, p in prepared.items()}
+        spool = options.out.absolute() / f".run-{ledger.run_id(determined)[:16]}"
+        with executor(options, [one.plan for one in prepared.values()], spool) as (pool, workers):
+            of_year = partial(_sums, pool=pool, workers=workers, progress=progress)
+            sums = {year: of_year(p, spool / file_label(year)) for year, p in prepared.items()}
         _refuse(checked.inputs, prepared, {y: _units(checked.inputs, one) for y, one in sums.items()}, spool)
         made = _maps(checked, prepared, spool, options, progress) if options.maps else []
         asked = _asked(request, checked, options)
@@ -308,8 +312,11 @@ def _room(options: Options, database: str) -> Iterator[None]:
                 opened.supersedable(options.supersede, options.reason)
         yield
     finally:
+        with suppress(OSError):  # while it is held, or one who waits for it would hold a file that is gone
+            (options.out / ".lock").unlink(missing_ok=True)
         lock.release()
-        (options.out / ".lock").unlink(missing_ok=True)
+        with suppress(OSError):  # Windows removes no file that is open
+            (options.out / ".lock").unlink(missing_ok=True)
         if not any(options.out.iterdir()):
             options.out.rmdir()
 
@@ -323,8 +330,10 @@ def _refuse(inputs: Inputs, prepared: Mapping[str, Prepared], sums: Mapping[str,
 
 
 def _final(path: Path, final: Path) -> Path:
-    """Give a finished file its final name."""
+    """Give a finished file its final name; a run that was killed meanwhile may have done so already."""
     final.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() and final.exists():
+        return final
     try:
         path.replace(final)
     except OSError as error:  # on Windows a map that another program has open
@@ -372,34 +381,30 @@ def _units(inputs: Inputs, sums: Sums) -> Sums:
 
 
 @contextmanager
-def executor(options: Options) -> Iterator[tuple[Executor, int]]:
-    """The executor to run on, and how many windows it works on at once."""
-    if options.scheduler:
-        with _client(options.scheduler) as client:
-            yield client.get_executor(), sum(client.nthreads().values()) or 1
+def executor(
+    options: Options, plans: Sequence[engine.Plan] = (), folder: Path | None = None
+) -> Iterator[tuple[Executor, int]]:
+    """The executor to run on, and how many windows it works on at once.
+
+    With a scheduler every worker is asked first whether it sees the files of the plans and the folder of their parts.
+    """
+    if options.scheduler and folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with cluster.connected(options.scheduler) as client:
+            cluster.check(client, plans, folder)
+            yield cluster.Farm(client, folder), sum(client.nthreads().values())
     else:
         workers = options.workers or os.cpu_count() or 1
         with ThreadPoolExecutor(workers) as pool:
             yield pool, workers
 
 
-def _client(address: str) -> Any:
-    """A client of a dask scheduler; a problem if it does not answer or dask.distributed is not installed."""
-    try:
-        from distributed import Client
-
-        return Client(address)  # type: ignore[no-untyped-call]
-    except (ImportError, OSError) as error:
-        raise GepError([Problem("scheduler-unreachable", address, {"reason": str(error)})]) from error
-
-
-def _sums(prepared: Prepared, spool: Path, options: Options, progress: Progress) -> Sums:
+def _sums(prepared: Prepared, spool: Path, *, pool: Executor, workers: int, progress: Progress) -> Sums:
     """One year's pass."""
     spool.mkdir(parents=True, exist_ok=True)
     plan = replace(prepared.plan, spool=spool)
     of = plan.grid.count(*plan.block)
-    with executor(options) as (pool, workers):
-        return engine.run(plan, pool, workers, lambda done: progress(spool.name, done, of))
+    return engine.run(plan, pool, workers, lambda done: progress(spool.name, done, of))
 
 
 def _maps(
@@ -651,6 +656,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "services": {s.id: dict(s.title) for s in inputs.profile.services.values()},
         "gdp": {year: _beside(inputs, "gdp", year) for year in inputs.years},
         "extent": {year: extent.table(inputs, year) for year in inputs.mosaics},
+        "remote": _remote(inputs),
         "derived": {one.year: dict(one.prepared.derived) for one in years},
         "nonfinite": {one.year: _nonfinite(one.prepared, one.sums) for one in years},
         "warnings": warnings,
@@ -692,6 +698,13 @@ def _levels_recorded(inputs: Inputs, keys: Mapping[str, Sequence[allocation.Key]
             for level in inputs.laid.levels
         }
     }
+
+
+def _remote(inputs: Inputs) -> dict[str, Any]:
+    """Of each file on a web server: ETag, length, and how many of its bytes were needed."""
+    sources = (*inputs.stack.sources.values(), *inputs.stack.threat_sources.values())
+    paths = {band.path for source in sources for band in (*source.bands, *(source.qc.bands if source.qc else ()))}
+    return {path: said for path in sorted(paths) if (said := rasters.fetched(path))}
 
 
 def _publications(inputs: Inputs, determined: object) -> dict[str, list[str]]:
@@ -757,7 +770,8 @@ def single_map(
     prepared = prepare(inputs, year, [Target(quantity, quantity, map=True)])
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=_folder(out)) as spool:
         named: Progress = lambda _, done, of: progress(quantity, done, of)  # noqa: E731
-        _sums(prepared, Path(spool), Options(out, workers=workers), named)
+        with executor(Options(out, workers=workers)) as (pool, count):
+            _sums(prepared, Path(spool), pool=pool, workers=count, progress=named)
         windows, tags = list(prepared.plan.windows()), map_tags(inputs, prepared.graph, quantity, year)
         maps.assemble(Path(spool), prepared.plan.grid, windows, quantity, out, tags, maps.style(quantity))
     return out

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
@@ -21,35 +21,48 @@ from rasterio.windows import Window as RasterWindow
 from gep import fields, mosaic, shipped, stack, tables
 from gep.fields import days, habitat, stations
 from gep.fields.access import Access
-from gep.grid import Grid
+from gep.grid import Grid, Window
 from gep.mosaic import Laid
 from gep.quantities import quantities
 from gep.resolve import Node, bare, ways
 from gep.stack import Source, Stack
 from gep.tables import Lookup
+from gep.written import written
 
 
 def field(opened: Stack, node: Node, year: str) -> Source:
-    """A field on its input's own grid."""
+    """A field on its input's own grid, as far as the stack's reaches."""
     way = ways(bare(node.name))[node.method]
     assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
-    source, read, meaning = _input(opened, way, bare(node.args[0]), year)
-    path = _kept(bare(node.name), stack.fingerprint(source), repr(source.grid), node.method, *meaning)
+    source, values, meaning = _input(opened, way, bare(node.args[0]), year)
+    part = stack.under(source.grid, opened.grid, way.halo(source.grid))
+    path = _kept(bare(node.name), stack.fingerprint(source), repr((source.grid, part)), node.method, *meaning)
     if not path.exists():
-        fields.derive(way, source.grid, read, path)
+        near = stack.tiled(source, part, way.block, shipped.cache())
+        at = part if near is source else near.grid.window()
+        fields.derive(
+            way, source.grid.cut(part), lambda window: values(stack.read_native(near, _from(at, window))), path
+        )
     return stack.derived(bare(node.name), path, opened.grid)
 
 
-def _input(opened: Stack, way: fields.Field, name: str, year: str) -> tuple[Source, fields.Read, tuple[str, ...]]:
-    """What a field is made from: its source, how a window of it is read, and what else its result depends on."""
+def _from(part: Window, window: Window) -> Window:
+    """A window of a part as one of the whole."""
+    return replace(window, row=part.row + window.row, col=part.col + window.col)
+
+
+Values = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def _input(opened: Stack, way: fields.Field, name: str, year: str) -> tuple[Source, Values, tuple[str, ...]]:
+    """What a field is made from: its source, what becomes of what is read, and what else its result depends on."""
     if not way.classes:
-        source = bounded(opened.source(name, year))
-        return source, lambda window: stack.read_native(source, window), ()
+        return bounded(opened.source(name, year)), lambda read: read, ()
     legend = tables.legend(opened.layers[name].legend, opened.path.parent)
     coded = opened.source(name, year, legend.codes)
     # Cells without a class, and those of a code that the legend does not have, are read as −1 and −2.
     inside = np.array([*(float(e in way.classes) for e in legend.ecosystems), np.nan, np.nan])
-    return coded, lambda window: inside[stack.read_native(coded, window)], (repr(legend),)
+    return coded, lambda read: inside[read], (repr(legend),)
 
 
 # --- fields of several inputs ---------------------------------------------------------------------------------------
@@ -75,11 +88,12 @@ def threats(opened: Stack, year: str) -> Threats:
 def _influence(opened: Stack, name: str, year: str) -> Source:
     threat, source = opened.threats[name], opened.threat_sources[name, year]
     field = habitat.influence(threat.reach, threat.decay)
-    how = (stack.fingerprint(source), repr(source.grid), threat.decay, repr(threat.reach))
+    part = stack.under(source.grid, opened.grid, field.halo(source.grid))
+    how = (stack.fingerprint(source), repr((source.grid, part)), threat.decay, repr(threat.reach))
     path = _kept(field.quantity, *how)
     if not path.exists():
-        side = habitat.block(field, source.grid)
-        fields.derive(field, source.grid, lambda window: stack.read_native(source, window), path, block=side)
+        grid, side = source.grid.cut(part), habitat.block(field, source.grid)
+        fields.derive(field, grid, lambda window: stack.read_native(source, _from(part, window)), path, block=side)
     return stack.derived(field.quantity, path, opened.grid)
 
 
@@ -136,15 +150,13 @@ def largest_class(grid: Grid, laid: Laid, codes: tuple[int, ...]) -> Source:
     """Land cover from polygons as a raster of each cell's largest class, for fields of whole rasters."""
     path = _kept("land_cover", laid.content, Path(laid.path).stem)
     if not path.exists():
-        draft = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
         profile = {"driver": "GTiff", "crs": grid.crs, "transform": Affine(*grid.transform), "dtype": "int32"}
         size = {"height": grid.rows, "width": grid.cols, "count": 1, "nodata": -1, "tiled": True, "compress": "zstd"}
-        with rasterio.open(draft, "w", **profile, **size) as file:
+        with written(path) as draft, rasterio.open(draft, "w", **profile, **size) as file:
             for window in grid.windows(256, grid.cols):
                 found = mosaic.largest(mosaic.entries(laid, grid, window), window.rows * window.cols)
                 raw = np.where(found < 0, -1, np.array(codes, np.int32)[found]).reshape(window.rows, window.cols)
                 file.write(raw, 1, window=RasterWindow(0, window.row, window.cols, window.rows))
-        draft.replace(path)
     return replace(stack.derived("land_cover", path, grid), resample="nearest", codes=codes)
 
 

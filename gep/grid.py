@@ -82,6 +82,11 @@ class Grid:
         """The whole grid as one window."""
         return Window(0, 0, self.rows, self.cols)
 
+    def cut(self, window: Window) -> Grid:
+        """The window as a grid of its own."""
+        x0, y0 = self.x0 + window.col * self.dx, self.y0 - window.row * self.dy
+        return Grid(window.rows, window.cols, x0, y0, self.dx, self.dy, self.crs)
+
     def xs(self, window: Window) -> Floats:
         """Centre x of the window's columns, the same bits whatever the window."""
         return np.asarray(self.x0 + (np.arange(window.col, window.col + window.cols) + 0.5) * self.dx)

@@ -11,15 +11,13 @@ import hashlib
 import os
 import re
 import threading
-import urllib.error
-import urllib.request
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,7 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
-from gep import shipped
+from gep import remote, shipped
 from gep.errors import GepError, Problem
 from gep.grid import Grid, Window
 
@@ -79,7 +77,8 @@ def dataset(path: str) -> Any:
     if path in kept and kept[path].state != _state(kept[path].files):
         kept.pop(path).data.close()
     if path not in kept:
-        data = rasterio.open(path, sharing=False)
+        with rasterio.Env(**(remote.OPTIONS if remote.url(path) else {})):
+            data = rasterio.open(path, sharing=False)
         kept[path] = _Kept(data, tuple(data.files), _state(data.files))
         if len(kept) > _OPEN_DATASETS:
             kept.popitem(last=False)[1].data.close()
@@ -101,7 +100,8 @@ def _stat(file: str) -> tuple[int, int, int] | None:
 
 
 def close() -> None:
-    """Close the calling thread's datasets."""
+    """Close the calling thread's datasets; servers are asked anew."""
+    remote.ask.cache_clear()
     while _opened.datasets:
         _opened.datasets.popitem()[1].data.close()
 
@@ -117,8 +117,28 @@ def raw(bands: tuple[Band, ...], rows: int, window: Window) -> Array:
     top = rows - window.row - window.rows if first.flip else window.row
     place = RasterWindow(window.col, top, window.cols, window.rows)
     with _said_plainly(first.path):
-        found = dataset(first.path).read([band.band for band in bands], window=place)
+        kept = _store(first.path)
+        numbers = [band.band for band in bands]
+        found = kept.read(numbers, place) if kept else dataset(first.path).read(numbers, window=place)
     return np.ascontiguousarray(found[:, ::-1]) if first.flip else np.asarray(found)
+
+
+def _store(path: str) -> remote.Store | None:
+    """Where the blocks of a file on a web server are kept; None for other files, and where no ETag tells versions."""
+    said = remote.ask(remote.url(path)) if remote.url(path) else None
+    return _stored(path, said, shipped.cache() / "remote") if said and said.mark else None
+
+
+@lru_cache(maxsize=256)
+def _stored(path: str, said: remote.Answer, folder: Path) -> remote.Store:
+    return remote.Store(path, said, folder, partial(dataset, path))
+
+
+def fetched(path: str) -> dict[str, Any]:
+    """What a run records of a file on a web server: ETag, length, compressed bytes kept here; nothing of others."""
+    said = remote.ask(remote.url(path)) if remote.url(path) else None
+    kept = _store(path)
+    return {**asdict(said), "bytes": kept.bytes() if kept else None} if said else {}
 
 
 @contextmanager
@@ -244,12 +264,13 @@ def _month(value: str, unit: str) -> tuple[int, int] | None:
 def content_hash(path: str) -> str:
     """What a file, folder or dataset string holds: `sha256:…` of its bytes.
 
-    Of a file on a web server it is `etag:…;length:…`; of what has no bytes here (s3, an archive's member) `pixels:…`,
-    the hash of its decoded blocks, which reads them all. Within `hashing(sampled=True)` it is `sampled:…` of a file's
-    size, time and some of its blocks; what this program keeps in its cache is hashed whole, since its time says
-    nothing.
+    Of a file on a web server it is `etag:…;length:…`; of what has no bytes here (s3, an archive's member, a server that
+    gives no ETag) `pixels:…`, the hash of its decoded blocks, which reads them all. Within `hashing(sampled=True)` it
+    is `sampled:…` of a file's size, time and some of its blocks; what this program keeps in its cache is hashed whole,
+    since its time says nothing.
     """
-    return _content_hash(path, stamp(path), sampled=_SAMPLED.get())
+    said = remote.ask(remote.url(path)) if remote.url(path) else None
+    return said.identity if said and said.mark else _content_hash(path, stamp(path), sampled=_SAMPLED.get())
 
 
 @contextmanager
@@ -283,8 +304,6 @@ def file_hash(file: Path) -> bytes:
 @lru_cache(maxsize=4096)
 def _content_hash(path: str, _state: str, *, sampled: bool) -> str:
     local = Path(_file(path))
-    if re.match(r"https?://|/vsicurl/", path):
-        return _remote_hash(path.removeprefix("/vsicurl/"))
     if not local.exists():
         return f"pixels:{_pixels_hash(path)}"
     digest = hashlib.sha256()
@@ -320,19 +339,6 @@ def stamp(path: str) -> str:
     except OSError:
         return path
     return f"{local} {hash(tuple(stats))}"
-
-
-def _remote_hash(url: str) -> str:
-    try:
-        request = urllib.request.Request(url, method="HEAD")  # noqa: S310  (the caller checked the scheme)
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            headers = answer.headers
-    except OSError as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()
-        raise GepError([Problem("layer-unreadable", url, {"path": url, "reason": str(error)})]) from error
-    mark = headers.get("ETag") or headers.get("Last-Modified") or ""
-    return f"etag:{mark};length:{headers.get('Content-Length', '')}"
 
 
 def _pixels_hash(path: str) -> str:

@@ -29,7 +29,8 @@ from rasterio.windows import Window as RasterWindow
 from gep.grid import Grid, Window
 from gep.places import places, projected, same_crs, shift
 from gep.quantities import quantities
-from gep.rasters import Band, content_hash, raw, stamp
+from gep.rasters import Band, content_hash, dataset, raw, stamp
+from gep.written import written
 
 Resample = Literal["nearest", "bilinear", "average", "mode", "conserve"]
 Array = NDArray[Any]
@@ -237,6 +238,48 @@ def _index(codes: tuple[int, ...], code: int) -> int:
     return codes.index(code) if code in codes else -2
 
 
+# --- other blocks ---------------------------------------------------------------------------------------------------
+
+_WIDE = 4  # a file whose blocks are this many times larger than what is asked for is copied into tiles first
+
+
+def tiled(source: Source, part: Window, side: int, cache: Path) -> Source:
+    """A part of a source, as a source that windows of `side` cells can be read from without unpacking others' cells.
+
+    A year of days often has one block a day, and each window would unpack all of it. So it is copied, block by block
+    and day by day, into a GeoTIFF of tiles in `cache`, once. What has small blocks is given back as it is.
+    """
+    high, wide = _block(source.bands[0])
+    alike = len({dataset(band.path).dtypes[band.band - 1] for band in source.bands}) == 1
+    if high * wide < _WIDE * side * side or source.qc is not None or not alike:
+        return source
+    grid = source.grid.cut(part)
+    how = json.dumps([fingerprint(source), asdict(grid), side])
+    out = cache / "tiled" / f"{source.quantity}-{hashlib.sha256(how.encode()).hexdigest()[:32]}.tif"
+    if not out.exists():
+        _tile(source, part, side, out)
+    bands = tuple(Band(str(out), step + 1) for step in range(len(source.bands)))
+    return replace(source, grid=grid, bands=bands)
+
+
+def _block(band: Band) -> tuple[int, int]:
+    high, wide = dataset(band.path).block_shapes[band.band - 1]
+    return int(high), int(wide)
+
+
+def _tile(source: Source, part: Window, side: int, out: Path) -> None:
+    """Copy raw values; a block of the source is all that is held."""
+    kind = {"dtype": dataset(source.bands[0].path).dtypes[source.bands[0].band - 1], "count": len(source.bands)}
+    tiles = {"tiled": True, "blockxsize": side, "blockysize": side, "interleave": "band", "bigtiff": "if_safer"}
+    shape = {**_shape(source.grid.cut(part)), **kind, **tiles, "compress": "zstd", "zstd_level": 1}
+    high, wide = _block(source.bands[0])
+    with written(out) as draft, rasterio.open(draft, "w", driver="GTiff", **shape) as made:
+        for step, band in enumerate(source.bands, 1):
+            for at in source.grid.cut(part).windows(high, wide):
+                window = replace(at, row=part.row + at.row, col=part.col + at.col)
+                made.write(raw((band,), source.grid.rows, window)[0], step, window=_place(at))
+
+
 # --- cells that coincide --------------------------------------------------------------------------------------------
 
 
@@ -418,21 +461,27 @@ def _made(source: Source, grid: Grid, cache: Path, _files: tuple[str, ...]) -> S
 
 def _make_whole(source: Source, grid: Grid, out: Path) -> None:
     """Cut, convert and pad the source; warp it; rename the result into place."""
-    cut, split, warped = (out.with_suffix(f".{os.getpid()}.{part}.tif") for part in ("cut", "split", "part"))
+    cut, split = (out.with_suffix(f".{os.getpid()}.{part}.tif") for part in ("cut", "split"))
     try:
-        _write_cut(source, grid, cut)
-        with _create(source.categorical, len(source.bands), grid, warped) as made:
-            if source.categorical:
-                codes = _split_classes(cut, split)
-                for window, shares in _warped(split, grid, Resampling.average, len(codes)):
-                    made.write(_largest(shares, codes), 1, window=_place(window))
-            else:
-                for window, values in _warped(cut, grid, _GDAL_RESAMPLING[source.resample], len(source.bands)):
-                    made.write(values, window=_place(window))
-        warped.replace(out)
+        with written(out) as warped:
+            _write_cut(source, grid, cut)
+            with _create(source.categorical, len(source.bands), grid, warped) as made:
+                _warp_into(made, source, grid, (cut, split))
     finally:
-        for path in (cut, split, warped):
+        for path in (cut, split):
             path.unlink(missing_ok=True)
+
+
+def _warp_into(made: Any, source: Source, grid: Grid, drafts: tuple[Path, Path]) -> None:
+    """The cut source on the grid; of classes the one with the largest share, by way of a raster a class."""
+    cut, split = drafts
+    if source.categorical:
+        codes = _split_classes(cut, split)
+        for window, shares in _warped(split, grid, Resampling.average, len(codes)):
+            made.write(_largest(shares, codes), 1, window=_place(window))
+    else:
+        for window, values in _warped(cut, grid, _GDAL_RESAMPLING[source.resample], len(source.bands)):
+            made.write(values, window=_place(window))
 
 
 def _warped(path: Path, grid: Grid, how: Resampling, bands: int) -> Iterator[tuple[Window, Floats]]:
@@ -490,17 +539,31 @@ def _write_cut(source: Source, grid: Grid, path: Path) -> None:
     GDAL weighs the last cells of a source wrongly where it ends inside a target cell, but not where cells follow.
     """
     have = source.grid
+    (top, height), (left, width) = _reaches(have, grid)
+    cut = Grid(height, width, have.x0 + left * have.dx, have.y0 - top * have.dy, have.dx, have.dy, have.crs)
+    with _create(source.categorical, len(source.bands), cut, path) as made:
+        for window in cut.windows(1024, 1024):
+            made.write(_copied(source, window, (top, left), blank(source, window)), window=_place(window))
+
+
+def under(have: Grid, grid: Grid, margin: int) -> Window:
+    """The cells of one grid under another, with those that any sampling takes from beside them and `margin` more."""
+    (top, height), (left, width) = _reaches(have, grid)
+    inner = Window(max(top, 0), max(left, 0), 0, 0)
+    bottom, right = min(top + height, have.rows), min(left + width, have.cols)
+    rows, cols = max(bottom - inner.row, 0), max(right - inner.col, 0)
+    return replace(inner, rows=rows, cols=cols).grow(margin, have)
+
+
+def _reaches(have: Grid, grid: Grid) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First and number of the rows, and of the columns, of one grid under another, with a margin."""
     x, y = _outline(grid)
     if same_crs(have.crs, grid.crs):
         rows, cols = (have.y0 - y) / have.dy, (x - have.x0) / have.dx
     else:
         rows, cols = projected(have, grid, x, y)
     good = np.isfinite(rows) & np.isfinite(cols)
-    (top, height), (left, width) = _reach(rows[good], have.rows, grid.rows), _reach(cols[good], have.cols, grid.cols)
-    cut = Grid(height, width, have.x0 + left * have.dx, have.y0 - top * have.dy, have.dx, have.dy, have.crs)
-    with _create(source.categorical, len(source.bands), cut, path) as made:
-        for window in cut.windows(1024, 1024):
-            made.write(_copied(source, window, (top, left), blank(source, window)), window=_place(window))
+    return _reach(rows[good], have.rows, grid.rows), _reach(cols[good], have.cols, grid.cols)
 
 
 def _reach(found: Floats, have: int, want: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ def cache() -> Path:
     import platformdirs
 
     chosen = os.environ.get("GEP_CACHE")
-    path = Path(chosen) if chosen else platformdirs.user_cache_path("gep", appauthor=False)
+    path = Path(chosen).absolute() if chosen else platformdirs.user_cache_path("gep", appauthor=False)
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
 

@@ -39,7 +39,7 @@ from gep.layers import Files, Opening, filled
 from gep.places import same_crs
 from gep.quantities import quantities
 from gep.rasters import Band, close, content_hash
-from gep.sample import Qc, Resample, Source, blank, fingerprint, prepare, read, read_native
+from gep.sample import Qc, Resample, Source, blank, fingerprint, prepare, read, read_native, tiled, under
 from gep.statistics import Statistic, zone_words
 from gep.statistics import read as read_statistics
 from gep.words import Lang
@@ -65,6 +65,8 @@ __all__ = [
     "prepare",
     "read",
     "read_native",
+    "tiled",
+    "under",
     "unknown_codes",
 ]
 
@@ -385,11 +387,16 @@ def derived(quantity: str, path: Path, grid: Grid | None = None) -> Source:
     return replace(source, resample=layers.usual(source, grid)) if grid else source
 
 
-def unknown_codes(source: Source) -> dict[int, int]:
-    """Raw codes of a class layer that are not in `source.codes`, with the number of their cells; reads it whole."""
+def unknown_codes(source: Source, grid: Grid | None = None) -> dict[int, int]:
+    """Raw codes of a class layer that are not in `source.codes`, with the number of their cells; reads it once.
+
+    With a `grid`, of what lies under it.
+    """
     found: Counter[int] = Counter()
     plain = replace(source, codes=())
-    for window in source.grid.windows(512, 2048):  # memory does not grow with the raster
+    part = under(source.grid, grid, 0) if grid else source.grid.window()
+    for inner in source.grid.cut(part).windows(512, 2048):  # memory does not grow with the raster
+        window = replace(inner, row=part.row + inner.row, col=part.col + inner.col)
         unknown = read_native(source, window) == -2
         if unknown.any():
             codes, counts = np.unique(read_native(plain, window)[unknown], return_counts=True)

@@ -116,8 +116,8 @@ def test_no_block_size_shows(grid: Grid, decay: Any, tmp_path: Path) -> None:
 
 def test_blocks_grow_with_the_reach_as_far_as_memory_allows() -> None:
     grid = Grid(5000, 5000, LEFT, TOP, 30.0, 30.0, CRS)
-    sides = [habitat.block(habitat.influence(reach, "linear"), grid) for reach in (300.0, 9_000.0, 90_000.0)]
-    assert sides == [512, 602, 1024]
+    sides = [habitat.block(habitat.influence(reach, "linear"), grid) for reach in (300.0, 3_000.0, 90_000.0)]
+    assert sides == [512, 808, 2048]
 
 
 # --- degradation and rarity by hand --------------------------------------------------------------------------------

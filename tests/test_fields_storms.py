@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
+from gep import rasters, sample
 from gep.errors import GepError
 from gep.fields import Cells, Field, Floats, derive, fields
 from gep.fields.distance import REACH, from_settlements, nearest
 from gep.fields.storms import days_above_26, days_of_storm, storm_days_ranked
 from gep.grid import Grid, Window
+from gep.rasters import Band
 
 CELLS = Cells(np.ones(1), 1.0)
 (STORMS,) = fields()["storm_precipitation"]
@@ -162,3 +166,37 @@ def test_towns_are_named_by_type() -> None:
     assert TOWNS.classes == ("town", "town.residential")
     assert TOWNS.needs == ("land_cover",)
     assert SETTLEMENTS.classes == ()
+
+
+# --- a year of days, one block a day --------------------------------------------------------------------------------
+
+
+def test_days_that_are_a_block_each_are_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NetCDF and Zarr often have them: whole planes; the field's windows are small, and so is what is held."""
+    rows, cols = 300, 400
+    grid = Grid(rows, cols, 400_000.0, 3_240_000.0, 1000.0, 1000.0, "EPSG:32648")
+    rain = np.random.default_rng(5).gamma(0.3, 30, (365, rows, cols)).astype(np.float32)
+    shape = {"height": rows, "width": cols, "count": 365, "dtype": "float32", "nodata": -9999}
+    place = {"crs": grid.crs, "transform": Affine(*grid.transform), "blockysize": rows, "interleave": "band"}
+    with rasterio.open(tmp_path / "rain.tif", "w", driver="GTiff", **shape, **place) as file:
+        file.write(rain)
+    bands = tuple(Band(str(tmp_path / "rain.tif"), k + 1) for k in range(365))
+    days = sample.Source("daily_precipitation", bands, grid, fills=(-9999.0,))
+    part = Window(10, 20, 250, 300)
+    asked: list[Window] = []
+    original = rasters.raw
+
+    def noted(bands: tuple[Band, ...], high: int, window: Window) -> Any:
+        asked.append(window)
+        return original(bands, high, window)
+
+    monkeypatch.setattr(sample, "raw", noted)
+    near = sample.tiled(days, part, 64, tmp_path)
+    assert len(asked) == 365
+    assert sample.tiled(days, part, 64, tmp_path) == near
+    assert len(asked) == 365
+    found = sample.read_native(near, near.grid.window())
+    np.testing.assert_array_equal(found, rain[:, 10:260, 20:320])
+    with rasterio.open(near.bands[0].path) as file:
+        assert file.block_shapes[0] == (64, 64)
+    assert sample.tiled(near, near.grid.window(), 64, tmp_path) == near  # whose blocks are small is left alone

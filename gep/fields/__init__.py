@@ -8,8 +8,6 @@ by `fields()` and written by `derive` or `join`; station tables become layers th
 from __future__ import annotations
 
 import inspect
-import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from gep.grid import Grid, Window
+from gep.written import written
 
 Floats = NDArray[np.float64]
 Read = Callable[[Window], NDArray[Any]]
@@ -177,18 +176,15 @@ def write(
     bands: int = 1,
     tile: int = 256,
 ) -> None:
-    """Write blocks, (rows, cols) or (bands, rows, cols), as one GeoTIFF that appears only when it is whole."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
-    try:
-        with rasterio.open(part, "w", **_profile(grid, bands, tile)) as file:
-            file.update_tags(**tags)
-            for at, values in blocks:
-                window = rasterio.windows.Window(at.col, at.row, at.cols, at.rows)
-                file.write(values.reshape(bands, at.rows, at.cols).astype(np.float32), window=window)
-        os.replace(part, out)  # noqa: PTH105  (the name says what it does on every system)
-    finally:
-        part.unlink(missing_ok=True)
+    """Write blocks, (rows, cols) or (bands, rows, cols), as one GeoTIFF that appears only when it is whole.
+
+    GepError `raster-not-written`.
+    """
+    with written(out) as part, rasterio.open(part, "w", **_profile(grid, bands, tile)) as file:
+        file.update_tags(**tags)
+        for at, values in blocks:
+            window = rasterio.windows.Window(at.col, at.row, at.cols, at.rows)
+            file.write(values.reshape(bands, at.rows, at.cols).astype(np.float32), window=window)
 
 
 def _blocks(field: Field, grid: Grid, read: Read, side: int) -> Iterator[tuple[Window, Floats]]:
@@ -210,5 +206,5 @@ def _profile(grid: Grid, bands: int, tile: int) -> dict[str, Any]:
     shape = {"height": grid.rows, "width": grid.cols, "count": bands, "dtype": "float32", "nodata": np.nan}
     place = {"crs": grid.crs, "transform": Affine(*grid.transform)}
     tiles = {"tiled": True, "blockxsize": tile, "blockysize": tile, "interleave": "band"}
-    packing = {"driver": "GTiff", "compress": "zstd", "predictor": 3, "bigtiff": "if_safer"}
+    packing = {"driver": "GTiff", "compress": "zstd", "zstd_level": 1, "predictor": 3, "bigtiff": "if_safer"}
     return {**shape, **place, **tiles, **packing}

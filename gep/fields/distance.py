@@ -59,24 +59,52 @@ def distances(there: NDArray[np.bool_], widths: Floats, height: float, reach: fl
 
     First along the columns, in whole rows; then along each row, over the columns that have something within reach.
     Along a row its own cells' width counts, which on a geographic grid is that of the cell's latitude.
+
+    Squared distances along a row are parabolas, one a column, and the nearest is their lower envelope (Felzenszwalb &
+    Huttenlocher 2012): a few operations a cell, however far things are. Places are only ever compared as differences
+    of columns, so that no block's own origin can show.
     """
     rows, cols = there.shape
     steps = _rows_away(there)
     result = np.empty((rows, cols))
-    near = np.empty(cols, np.int64)
+    least = np.empty(cols, np.int64)  # columns whose parabola is the least somewhere, from left to right
+    ends = np.empty(cols)  # how far right of its own column each is, until the next takes over
     for r in range(rows):
-        count = 0
+        count = _envelope(steps[r], (widths[r], height, reach), least, ends)
+        k = 0
         for c in range(cols):
-            if steps[r, c] >= 0 and steps[r, c] * height <= reach:
-                near[count] = c
-                count += 1
-        ahead = 0
-        for c in range(cols):
-            while ahead < count and near[ahead] < c:
-                ahead += 1
-            square = _least(steps[r], near[:count], ahead, c, (widths[r], height, reach))
-            result[r, c] = math.sqrt(square) if square <= reach * reach else math.inf
+            while k < count - 1 and c - least[k] > ends[k]:
+                k += 1
+            result[r, c] = math.inf
+            if count > 0:
+                across, along = (c - least[k]) * widths[r], steps[r, least[k]] * height
+                square = across * across + along * along
+                if square <= reach * reach:
+                    result[r, c] = math.sqrt(square)
     return result
+
+
+@_compiled
+def _envelope(steps: NDArray[np.int32], of: tuple[float, float, float], least: NDArray[np.int64], ends: Floats) -> int:
+    """Fill in the columns of a row's lower envelope and where each ends; returns their number."""
+    width, height, reach = of
+    ratio = height / width * (height / width)
+    count = 0
+    for c in range(steps.size):
+        if steps[c] < 0 or steps[c] * height > reach:
+            continue
+        own = ratio * steps[c] * steps[c]
+        while count > 0:
+            last = least[count - 1]
+            end = 0.5 * ((c - last) + (own - ratio * steps[last] * steps[last]) / (c - last))
+            # Where the one before still is the least when this one takes over, the last is so nowhere.
+            if count == 1 or end > ends[count - 2] - (last - least[count - 2]):
+                ends[count - 1] = end
+                break
+            count -= 1
+        least[count] = c
+        count += 1
+    return count
 
 
 @_compiled
@@ -96,26 +124,3 @@ def _rows_away(there: NDArray[np.bool_]) -> NDArray[np.int32]:
             if below >= 0 and (steps[r, c] < 0 or below + 1 < steps[r, c]):
                 steps[r, c] = below + 1
     return steps
-
-
-@_compiled
-def _least(
-    steps: NDArray[np.int32], near: NDArray[np.int64], ahead: int, c: int, of: tuple[float, float, float]
-) -> float:
-    """The least squared distance from column c, over the columns to its right and then to its left."""
-    width, height, reach = of
-    least = math.inf
-    limit = reach * reach
-    for k in range(ahead, near.size):
-        across = (near[k] - c) * width
-        if across * across >= least or across * across > limit:
-            break
-        along = steps[near[k]] * height
-        least = min(least, across * across + along * along)
-    for k in range(ahead - 1, -1, -1):
-        across = (c - near[k]) * width
-        if across * across >= least or across * across > limit:
-            break
-        along = steps[near[k]] * height
-        least = min(least, across * across + along * along)
-    return least

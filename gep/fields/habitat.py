@@ -26,7 +26,7 @@ _compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(cache
 Decay = Literal["linear", "exponential"]
 # exp(−2.99) = 0.05: what is left of an exponential threat at its reach.
 _STEEPNESS = 2.99
-_LEAST_BLOCK, _MOST_BLOCK = 512, 1024
+_LEAST_BLOCK, _MOST_BLOCK = 512, 2048  # with a halo of 400 cells the latter takes about 250 MB
 
 
 def influence(reach: float, decay: Decay) -> Field:
@@ -43,7 +43,7 @@ def influence(reach: float, decay: Decay) -> Field:
 
 def block(field: Field, grid: Grid) -> int:
     """The side of a block of which the halo is not most of the work, as far as memory allows."""
-    return min(max(2 * field.halo(grid), _LEAST_BLOCK), _MOST_BLOCK)
+    return min(max(8 * field.halo(grid), _LEAST_BLOCK), _MOST_BLOCK)
 
 
 @_compiled
