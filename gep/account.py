@@ -33,6 +33,7 @@ from gep import (
     extent,
     gates,
     ledger,
+    manifest,
     maps,
     plausibility,
     prices,
@@ -221,7 +222,8 @@ def _account(request: Request, options: Options, progress: Progress) -> Outcome:
         sums = {year: _sums(p, spool / file_label(year), options, progress) for year, p in prepared.items()}
         _refuse(checked.inputs, prepared, sums, spool)
         made = _maps(checked, prepared, spool, options, progress) if options.maps else []
-        run = _commit(_accounted(checked, prepared, sums), determined, (database, options), checked)
+        asked = _asked(request, checked, options)
+        run = _commit(_accounted(checked, prepared, sums), determined, (database, options), checked, asked)
         files = [_final(path, options.out / "maps" / path.name) for path in made]
         files.append(options.out / "ledger.csv")
         with Ledger.open(database, create=False) as opened:
@@ -497,7 +499,32 @@ def _decided(line: Line) -> list[Any]:
     ]
 
 
-def _commit(years: Sequence[Accounted], determined: dict[str, Any], into: tuple[str, Options], checked: Checked) -> Run:
+def _asked(request: Request, checked: Checked, options: Options) -> dict[str, Any]:
+    """What was asked for and of which files, so that another can ask for the same again."""
+    folder = checked.inputs.stack.path.parent
+    return {
+        "request": {
+            "stack": checked.inputs.stack.path.name,
+            "profile": request.profile,
+            "years": list(checked.inputs.years),
+            "methods": dict(request.methods),
+            "coefficients": request.coefficients and manifest.relative(str(request.coefficients), folder),
+            "partial": options.partial,
+        },
+        "files": manifest.files(request, checked.inputs),
+        "stack_text": checked.inputs.stack.path.read_text("utf-8"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
+def _commit(
+    years: Sequence[Accounted],
+    determined: dict[str, Any],
+    into: tuple[str, Options],
+    checked: Checked,
+    asked: Mapping[str, Any],
+) -> Run:
     """Value the sums and append run and entries, in one transaction."""
     inputs = checked.inputs
     made = {one.year: list(entries.entries(one)) for one in years}
@@ -507,7 +534,7 @@ def _commit(years: Sequence[Accounted], determined: dict[str, Any], into: tuple[
         title=inputs.stack.title,
         years=inputs.years,
         determined=determined,
-        recorded={**_recorded(checked, years, made), "sources": _publications(inputs, determined)},
+        recorded={**_recorded(checked, years, made), **asked, "sources": _publications(inputs, determined)},
     )
     database, options = into
     with Ledger.open(database) as opened:

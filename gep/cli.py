@@ -8,7 +8,7 @@ import os
 
 import click
 
-from gep.commands import forms, ledgers, looking, stacks
+from gep.commands import evidence, forms, ledgers, looking, stacks
 from gep.options import Group
 
 
@@ -29,6 +29,6 @@ def _start_lightly() -> None:
     atexit.register(gc.freeze)
 
 
-for _room in (stacks, looking, forms, ledgers):
+for _room in (stacks, looking, forms, ledgers, evidence):
     for _command in _room.COMMANDS:
         main.add_command(_command)

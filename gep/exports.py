@@ -46,7 +46,7 @@ def export(ledger: Ledger, out: Path | IO[bytes], format: Format, **pick: Unpack
     """
     if format == "xlsx" and ledger.count(**pick) >= _XLSX_ROWS:
         raise GepError([Problem("ledger-xlsx-rows", ledger.where, {"rows": _XLSX_ROWS})])
-    with _draft(out, format) as draft, closing(ledger.lines(**pick)) as lines:
+    with beside(out, format) as draft, closing(ledger.lines(**pick)) as lines:
         if format == "parquet":
             _parquet(lines, draft)
         else:
@@ -55,12 +55,12 @@ def export(ledger: Ledger, out: Path | IO[bytes], format: Format, **pick: Unpack
 
 def write(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: Path | IO[bytes], form: Plain) -> None:
     """Write any table as CSV or XLSX, as `export` writes the ledger's lines."""
-    with _draft(out, form) as draft:
+    with beside(out, form) as draft:
         _WRITERS[form](columns, rows, draft)
 
 
 @contextmanager
-def _draft(out: Path | IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
+def beside(out: Path | IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
     """A file to write; what is in it at the end is published, and nothing if it does not come to that."""
     folder = out.parent if isinstance(out, Path) else None
     if folder is not None and not folder.is_dir():

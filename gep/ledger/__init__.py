@@ -9,6 +9,7 @@ covers both and the chain of the run before. Whoever changes a digit must rewrit
 chain (in a report, in a package) can tell.
 """
 
+from gep.ledger.portable import of_record
 from gep.ledger.records import (
     DIGITS,
     FIRST_STATUS,
@@ -50,6 +51,7 @@ __all__ = [
     "door",
     "entries_hash",
     "fen",
+    "of_record",
     "run_id",
     "short",
     "yuan",

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.ledger.checks import check_file, check_guards, check_orphans, check_reviews, check_runs
 from gep.ledger.database import STREAM, address, engine_of, make_schema, transaction, version_of
+from gep.ledger.portable import record
 from gep.ledger.records import CONTROL, OUTSIDE, STATUSES, Entry, Line, Pick, Review, Run, Total, short
 from gep.ledger.rows import entry_of, entry_rows, run_of, run_row
 from gep.ledger.schema import ENTRIES, REVIEWS, RUNS, SCHEMA
@@ -112,6 +113,12 @@ class Ledger:
         with self._reading() as connection:
             rows = connection.execute(sa.select(RUNS).order_by(RUNS.c.seq)).mappings().all()
         return [self._readable(run_of, row) for row in rows]
+
+    def record(self, run: str) -> dict[str, Any]:
+        """A run with all its rows as plain data, to stand outside the ledger: see `of_record`."""
+        found = self.find(run).id
+        with self._reading() as connection:
+            return record(connection, found)
 
     def find(self, reference: str) -> Run:
         """The run whose id is, or starts with, `reference`; problems: none, several."""
