@@ -27,7 +27,9 @@ NO_INSERT: Final[Conditions] = {
     "entries": (
         "EXISTS (SELECT 1 FROM entries WHERE run = NEW.run AND line = NEW.line)",
         f"EXISTS (SELECT 1 FROM entries WHERE run = NEW.run AND {_SAME_LEAF})",  # noqa: S608
-        "NEW.line NOT BETWEEN 1 AND COALESCE((SELECT lines FROM runs WHERE id = NEW.run), 0)",
+        "NEW.line < 1",
+        # a range of one, or SQLite would take the index of ids alone and read the whole run for its number of lines
+        "NOT EXISTS (SELECT 1 FROM runs WHERE id BETWEEN NEW.run AND NEW.run AND lines >= NEW.line)",
     ),
     "reviews": (
         "NEW.seq <> (SELECT COALESCE(MAX(seq), 0) + 1 FROM reviews)",

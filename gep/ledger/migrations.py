@@ -14,13 +14,17 @@ import sqlalchemy as sa
 from gep.errors import Fact, Problem, raise_all
 from gep.ledger.guards import NO_INSERT, Conditions, broken_guards, drop_guards, make_guards
 from gep.ledger.rows import review_chain
-from gep.ledger.schema import REVIEWS, SCHEMA, VERSIONS
+from gep.ledger.schema import LINES_OF_RUN, REVIEWS, SCHEMA, VERSIONS
 
 # The guards of each older version on SQLite. Version 1 was never released for PostgreSQL.
 _OLDER: Final[Mapping[int, Conditions]] = {
     1: {
         **NO_INSERT,
         "runs": NO_INSERT["runs"][:3],
+        "entries": (
+            *NO_INSERT["entries"][:2],
+            "NEW.line NOT BETWEEN 1 AND COALESCE((SELECT lines FROM runs WHERE id = NEW.run), 0)",
+        ),
         "reviews": (
             "NEW.number <> (SELECT COUNT(*) + 1 FROM reviews WHERE run = NEW.run)",
             "NOT EXISTS (SELECT 1 FROM runs WHERE id = NEW.run)",
@@ -45,6 +49,7 @@ def migrate(connection: sa.Connection, where: str, version: int) -> None:
 def _from_1(connection: sa.Connection) -> None:
     """Why a run supersedes; review steps numbered and chained through the whole ledger, with the file's name."""
     connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN reason TEXT")
+    LINES_OF_RUN.create(connection)
     order = "SELECT v.* FROM reviews v LEFT JOIN runs r ON r.id = v.run ORDER BY r.seq, v.number"
     old = connection.exec_driver_sql(order).mappings().all()
     connection.exec_driver_sql("DROP TABLE reviews")

@@ -53,6 +53,8 @@ RUNS = _table(
     _text("chain"),
     _text("reason", nullable=True),  # why it supersedes
 )
+# SQLite would read through all that a run recorded to find how many lines it has, and a guard asks for every line.
+LINES_OF_RUN = sa.Index("runs_lines", RUNS.c.id, RUNS.c.lines)
 ENTRIES = _table(
     "entries",
     _text("run", sa.ForeignKey("runs.id"), primary_key=True),

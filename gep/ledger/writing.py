@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -19,6 +19,8 @@ from gep.ledger.records import CONTROL, FIRST_STATUS, STATUSES, TEXTS, Entry, Re
 from gep.ledger.rows import chain_of, record_hash, review_chain, review_hash, run_of
 from gep.ledger.schema import ENTRIES, REVIEWS, RUNS
 from gep.ledger.wholes import Wholes
+
+_BATCH: Final = 500  # lines
 
 
 def append_run(connection: sa.Connection, where: str, row: dict[str, Any], lines: list[dict[str, Any]]) -> Run:
@@ -32,8 +34,11 @@ def append_run(connection: sa.Connection, where: str, row: dict[str, Any], lines
     row["record_hash"] = record_hash(row)
     row["chain"] = chain_of(previous, row)
     connection.execute(RUNS.insert(), row)
-    if lines:
-        connection.execute(ENTRIES.insert(), lines)
+    for start in range(0, len(lines), _BATCH):
+        connection.execute(ENTRIES.insert(), lines[start : start + _BATCH])
+        if connection.dialect.name != "sqlite":
+            # else the guards keep the plan made for an empty table, and read all of it again for every line
+            connection.exec_driver_sql("DISCARD PLANS")
     _append_step(connection, row["chain"], _first_review(row))
     return run_of(row)
 
