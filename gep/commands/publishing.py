@@ -35,6 +35,8 @@ def pictures(database: str, maps: Path, out: Path, **asked: Any) -> None:
 @click.option("--run", help="One of several runs that have the year.")
 @click.option("--maps", type=FOLDER, help="The folder of the account's maps; default maps beside the ledger.")
 @click.option("--statistics", type=STACK, help="A table with GDP and population.")
+@click.option("--change", type=STACK, help="What `gep change … --json` printed: the causes of change.")
+@click.option("--uncertainty", type=STACK, help="What `gep uncertainty … --json` printed: the intervals.")
 @click.option("--template", type=click.Path(dir_okay=False, path_type=Path), help="A Word document whose styles hold.")
 @click.option("--review", default="", metavar="NUMBER", help="The maps' review number (审图号), once there is one.")
 def report(database: str, out: Path, **asked: Any) -> None:

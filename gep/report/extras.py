@@ -5,15 +5,20 @@ Each is None where nobody made it; the report then says that it was not done, an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from gep import dual, statistics
-from gep.errors import GepError, Problem, raise_all
-from gep.ledger import Ledger
-from gep.report.facts import Facts
+from gep.errors import Fact, GepError, Problem, raise_all
+from gep.ledger import Ledger, yuan
+from gep.report.facts import COUNTED, Facts, base
+from gep.words import say
+
+_CLOSE = Decimal("1e-8")  # nine digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,61 @@ class Figure:
     quantity: str
     value: float
     source: str
+
+
+def changes(path: Path | None, facts: Facts) -> list[Change] | None:
+    """The parts of a change that `gep change --json` found, of all zones together; None without a file.
+
+    Problems: a file that is not its output, or that ends in another total than the report's.
+    """
+    if path is None:
+        return None
+    data = _read(path, ("from", "to", "totals"))
+    rows = data["totals"]
+    before, after = (_sum(row[f"{end}_yuan"] for row in rows) for end in ("from", "to"))
+    _same(path, facts, data["to"], after)
+    names = dict.fromkeys(name for row in rows for name in row["parts_yuan"])
+    parts = {name: _sum(row["parts_yuan"].get(name) for row in rows) for name in names}
+    causes = tuple(Cause(say(f"change-{name}", facts.lang), part) for name, part in parts.items())
+    return [Change(data["from"], data["to"], before, after, causes)]
+
+
+def intervals(path: Path | None, facts: Facts) -> list[Interval] | None:
+    """The intervals that `gep uncertainty --json` found for the sums of all zones; None without a file.
+
+    Problems: a file that is not its output, or that is of another total than the report's.
+    """
+    if path is None:
+        return None
+    data = _read(path, ("interval", "intervals"))
+    mine = [one for one in data["intervals"] if one["year"] == facts.year and not one["zone"] and not one["item"]]
+    _same(path, facts, facts.year, _sum(one["base"] for one in mine if not one["service"]))
+    level = f"{100 * (data['interval'][1] - data['interval'][0]):.0f} %"
+    known = (one for one in mine if one["low"] is not None and one["status"] == COUNTED)
+    return [Interval(one["service"], Decimal(one["low"]), Decimal(one["high"]), level) for one in known]
+
+
+def _sum(texts: Iterable[str | None]) -> Decimal:
+    return sum((Decimal(text) for text in texts if text), Decimal())
+
+
+def _same(path: Path, facts: Facts, year: str, total: Decimal) -> None:
+    """A problem where a file tells of another year, or of another total than the report's in nine digits."""
+    ours = yuan(sum(e.value_fen or 0 for e in facts.entries if base(e) == COUNTED))
+    if year != facts.year or abs(total - ours) > _CLOSE * abs(ours):
+        said: dict[str, Fact] = {"year": facts.year, "total": f"{ours:,}", "found": f"{year}, {total:,}"}
+        raise GepError([Problem("report-other-run", str(path), said)])
+
+
+def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """A file of another command's `--json`."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise GepError([Problem("report-extra-unread", str(path), {"reason": str(error)})]) from error
+    if not isinstance(data, dict) or not all(key in data for key in keys):
+        raise GepError([Problem("report-extra-unread", str(path), {"reason": ", ".join(keys)})])
+    return data
 
 
 def beside(database: str, facts: Facts, path: Path | None) -> list[dual.DualRow]:

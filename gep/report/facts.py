@@ -125,7 +125,7 @@ class Facts:
     @cached_property
     def _finer(self) -> Mapping[str, Mapping[str, Any]]:
         """The zones of levels beside the accounting units, as the run recorded them."""
-        levels: Mapping[str, Mapping[str, Any]] = self.run.recorded.get("levels", {})
+        levels: Mapping[str, Mapping[str, Any]] = self.run.recorded.get("level_zones", {})
         return {code: zone for level in levels.values() for code, zone in level["zones"].items()}
 
     def area_km2(self, zone: str) -> Decimal | None:

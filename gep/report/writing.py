@@ -25,7 +25,8 @@ class Asked:
     """What is to be reported: a year of a ledger (of one run, where several have it), in a language.
 
     `maps` is the folder of the account's maps (None: that beside the ledger, if it is there), `statistics` a table
-    with GDP and population, `template` a Word document whose styles and pages hold, `review` the maps' review number.
+    with GDP and population, `template` a Word document whose styles and pages hold, `review` the maps' review number;
+    `change` and `uncertainty` are what those commands print with `--json`.
     """
 
     ledger: str
@@ -34,6 +35,8 @@ class Asked:
     run: str | None = None
     maps: Path | None = None
     statistics: Path | None = None
+    change: Path | None = None
+    uncertainty: Path | None = None
     template: Path | None = None
     review: str = ""
 
@@ -59,7 +62,11 @@ def write(asked: Asked, out: Path, progress: Progress = lambda *_: None) -> Docu
 def document_of(asked: Asked, progress: Progress = lambda *_: None) -> Document:
     """The report as data."""
     found = facts.read(asked.ledger, asked.year, asked.lang, asked.run)
-    beside = Extras(dual=extras.beside(asked.ledger, found, asked.statistics))
+    beside = Extras(
+        dual=extras.beside(asked.ledger, found, asked.statistics),
+        changes=extras.changes(asked.change, found),
+        intervals=extras.intervals(asked.uncertainty, found),
+    )
     maps = plates.Folder(plates.folder(asked.maps, asked.ledger), asked.review)
     return chapters.document(found, beside, maps, progress)
 
