@@ -240,7 +240,8 @@ def test_years_at_constant_prices_are_quantities_at_the_years_prices(database: s
     rows = Rows.of(database)
     prices = {r["item"]: Decimal(r["price"]) for r in rows.lines if r["year"] == YEAR and r["price"] is not None}
     for row in _table(zh, "T6").rows:
-        counted = [r for r in rows.lines if r["year"] == row.cells[0] and r["status"].startswith("counted")]
+        of_year = [r for r in rows.lines if r["year"] == row.cells[0] and r["zone_level"] in ("", "county")]
+        counted = [r for r in of_year if r["status"].startswith("counted")]
         fen = sum(
             (Decimal(r["quantity"]) * prices[r["item"]] * 100).to_integral_value(ROUND_HALF_EVEN)
             for r in counted

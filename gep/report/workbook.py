@@ -183,9 +183,12 @@ class _Book:
             self._price(sheet, at, row, exact)
         if row.value is not None and row.quantity is not None and row.price is not None:
             line, product = at + 1, (row.quantity * row.price).quantize(_FEN, ROUND_HALF_UP)
-            sheet.write_formula(at, 15, f"=ROUND(M{line}*O{line},2)", money, float(product))
+            # A part of a county is rounded up or down to the fen, so that parts add up to their county's line.
+            part = row.value - product if abs(row.quantity * row.price - row.value) < _FEN else Decimal(0)
+            rounded = f"{part:+f}" if part else ""
+            sheet.write_formula(at, 15, f"=ROUND(M{line}*O{line},2){rounded}", money, float(product + part))
             sheet.write_number(at, 16, float(row.value), money)
-            sheet.write_formula(at, 17, f"=ROUND(P{line}-Q{line},2)", money, float(product - row.value))
+            sheet.write_formula(at, 17, f"=ROUND(P{line}-Q{line},2)", money, float(product + part - row.value))
         sheet.write_string(at, 18, row.verified)
 
     def _price(self, sheet: Any, at: int, row: LedgerRow, look: Any) -> None:
