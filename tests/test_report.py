@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import sqlite3
@@ -851,3 +852,67 @@ def test_a_report_has_no_trace_of_this_machine(files: Mapping[Any, Path]) -> Non
         assert str(Path.home()).encode() + b"/" not in content
         assert str(Path(__file__).parents[1]).encode() not in content
         assert f">{getpass.getuser()}<".encode() not in content
+
+
+# --- what other commands found
+
+
+def changed(facts_: facts.Facts, path: Path, **how: Any) -> Path:
+    """What `gep change --json` prints of a change from nothing that area and price made in equal parts."""
+    total = sum(e.value_fen or 0 for e in facts_.entries if facts.base(e) == facts.COUNTED)
+    half = total // 2
+    parts = {"area": f"{Decimal(half) / 100}", "price": f"{Decimal(total - half) / 100}"}
+    row = {"from_yuan": "0.00", "to_yuan": f"{Decimal(total) / 100}", "parts_yuan": parts}
+    path.write_text(json.dumps({"from": "2020", "to": YEAR, "totals": [row]} | how), "utf-8")
+    return path
+
+
+def drawn(facts_: facts.Facts, path: Path, **how: Any) -> Path:
+    """What `gep uncertainty --json` prints of the total."""
+    total = Decimal(sum(e.value_fen or 0 for e in facts_.entries if facts.base(e) == facts.COUNTED)) / 100
+    one = {"year": YEAR, "zone": "", "service": "", "item": "", "status": "counted", "unit": "CNY"}
+    one |= {"base": str(total), "low": str(total * Decimal("0.9")), "high": str(total * Decimal("1.2"))} | how
+    path.write_text(json.dumps({"interval": [0.05, 0.95], "intervals": [one]}), "utf-8")
+    return path
+
+
+def test_causes_and_intervals_are_taken_where_they_were_found(database: str, tmp_path: Path) -> None:
+    found = facts.read(database, YEAR, "zh")
+    changes = extras.changes(changed(found, tmp_path / "c.json"), found)
+    assert changes is not None
+    (change,) = changes
+    assert sum(cause.yuan or 0 for cause in change.causes) == change.after - change.before
+    assert {cause.name for cause in change.causes} == {words.say("change-area", "zh"), words.say("change-price", "zh")}
+    intervals = extras.intervals(drawn(found, tmp_path / "u.json"), found)
+    assert intervals is not None
+    (interval,) = intervals
+    assert (interval.service, interval.level) == ("", "90 %")
+    beside = extras.Extras(changes=[change], intervals=[interval])
+    texts = {table.key for table in chapters.document(found, beside).tables}
+    assert "intervals" in texts
+    assert "intervals" not in {table.key for table in chapters.document(found, extras.Extras()).tables}
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [("no json", "report-extra-unread"), ("{}", "report-extra-unread"), (None, "report-extra-unread")],
+)
+def test_a_file_of_another_command_is_a_problem(database: str, tmp_path: Path, content: str | None, code: str) -> None:
+    found, path = facts.read(database, YEAR, "zh"), tmp_path / "x.json"
+    if content is not None:
+        path.write_text(content, "utf-8")
+    for read in (extras.changes, extras.intervals):
+        with pytest.raises(GepError) as caught:
+            read(path, found)
+        assert [p.code for p in caught.value.problems] == [code]
+
+
+def test_a_change_or_interval_of_another_account_is_a_problem(database: str, tmp_path: Path) -> None:
+    found = facts.read(database, YEAR, "zh")
+    for read, path in (
+        (extras.changes, changed(found, tmp_path / "c.json", to="2019")),
+        (extras.intervals, drawn(found, tmp_path / "u.json", base="1.00")),
+    ):
+        with pytest.raises(GepError) as caught:
+            read(path, found)
+        assert [p.code for p in caught.value.problems] == ["report-other-run"]
