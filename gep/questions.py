@@ -144,7 +144,7 @@ def _folded(reason: str) -> str:
 def _reason_text(reason: str) -> Callable[[Lang], str]:
     if not reason:
         return lambda lang: words.say("panel-1-statistics", lang)
-    return lambda lang: summary.reason_text(json.loads(reason), lang)
+    return lambda lang: summary.left_reason(reason, lang)
 
 
 # ---------------------------------------------------------------- 2 areas

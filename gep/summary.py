@@ -503,6 +503,11 @@ def _few(names: Sequence[str], lang: Lang, few: int = _FEW) -> str:
     return shown if len(names) <= few else words.say("and-more", lang, shown=shown, count=len(names))
 
 
+def left_reason(text: str, lang: Lang) -> str:
+    """Why a line is left out or does not apply, from its reason as the ledger has it."""
+    return reason_text(json.loads(text), lang) if text else ""
+
+
 def reason_text(found: Any, lang: Lang) -> str:
     """Why a line has no number, as the ledger keeps it: both languages, or problems, the first few of which are said."""
     if isinstance(found, dict):

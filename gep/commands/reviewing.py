@@ -35,4 +35,19 @@ def review(out: Path | None, *, as_json: bool, **asked: Any) -> None:
     return None
 
 
-COMMANDS = (review,)
+@click.command(cls=Language, name="catalogue")
+@click.argument("stack", type=STACK)
+@ledger_option
+@click.option("--run", default="", help="A run's id or its start, where several runs have the year.")
+@click.option("--year", default="", metavar="YEAR", help="Default the latest of the run.")
+@click.option("--level", default="", help="A zone level; default the accounting units.")
+@click.option("--out", type=FOLDER, default=Path("catalogue"), show_default=True)
+def catalogue_command(stack: Path, database: str, out: Path, **asked: Any) -> None:
+    """The eco-product catalogue (生态产品目录清单) as GeoPackage and Excel, each product linked to ledger lines."""
+    from gep import productlist
+
+    files = productlist.write(productlist.Asked(stack, database, **asked), out, language())
+    click.echo("\n".join(map(str, files)))
+
+
+COMMANDS = (review, catalogue_command)
