@@ -661,7 +661,9 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "nonfinite": {one.year: _nonfinite(one.prepared, one.sums) for one in years},
         "warnings": warnings,
         "official": {year: plausibility.official(inputs.stack.statistics, year) for year in inputs.years},
-        "closures": {y.year: [asdict(c) for c in gates.closures(inputs, y.prepared.plan, y.year, y.sums)] for y in years},
+        "closures": {
+            y.year: [asdict(c) for c in gates.closures(inputs, y.prepared.plan, y.year, y.sums)] for y in years
+        },
         "floored": dict(pair for one in years for pair in entries.floored(one)),
         "controls": dict(pair for one in years for pair in entries.controls(one)),
         "zone_totals": dict(pair for one in years for pair in entries.zone_totals(one)),

@@ -6,20 +6,22 @@ One row a zone and year. A published figure that nobody gave is missing, and the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from gep import plausibility
 from gep.gates import IMBALANCE
-from gep.panel import Case, named, percent
+from gep.panel import Case, both, named, percent
 from gep.words import Lang
 
 Topic = Literal["area", "water", "retained", "forest", "electricity", "emissions"]
 Verdict = Literal["holds", "red", "missing", "unaccounted"]
 TOPICS: Final[tuple[Topic, ...]] = ("area", "water", "retained", "forest", "electricity", "emissions")
 AREA: Final = 0.01  # a zone's area may differ from the official one by so much
-FOREST: Final = 0.10  # forest of a land-cover map from that of the inventory: sparse and young stands are read otherwise
+FOREST: Final = (
+    0.10  # forest of a land-cover map from that of the inventory: sparse and young stands are read otherwise
+)
 _KM2: Final = 1e6
 
 
@@ -78,6 +80,32 @@ def sheet(case: Case) -> list[Row]:
     return sorted(rows, key=lambda row: TOPICS.index(row.topic))  # stable: years, then zones
 
 
+def page(rows: Sequence[Row]) -> list[Row]:
+    """The sheet on one page: each figure of a year over all zones, and every zone's row that is red.
+
+    A sum is missing where a zone's figure is, and red where a zone is.
+    """
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.topic, row.what["en"], row.year), []).append(row)
+    return [one for of in groups.values() for one in (_summed(of), *(r for r in of if r.verdict == "red"))]
+
+
+def _summed(rows: Sequence[Row]) -> Row:
+    accounted, published = ([getattr(row, end) for row in rows] for end in ("accounted", "published"))
+    verdicts = [row.verdict for row in rows]
+    worst = next(v for v in _WORST if v in verdicts)
+    return replace(
+        rows[0], zone="", name=both("closing-all"),
+        accounted=None if None in accounted else math.fsum(accounted),
+        published=None if None in published else math.fsum(published),
+        published_year="", source="; ".join(dict.fromkeys(row.source for row in rows if row.source)), verdict=worst,
+    )  # fmt: skip
+
+
+_WORST: Final[tuple[Verdict, ...]] = ("red", "unaccounted", "missing", "holds")
+
+
 def _of_zone(case: Case, year: str, zone: str) -> Iterator[Row]:
     published = case.official(year)
     for pair in _pairs(case, year, zone):
@@ -87,7 +115,8 @@ def _of_zone(case: Case, year: str, zone: str) -> Iterator[Row]:
         verdict = _verdict(pair, given)
         if pair.topic != "emissions" or verdict != "unaccounted":  # what a standard does not purify has no row
             yield Row(
-                pair.topic, year, zone, case.zones[zone], pair.what, pair.unit, pair.accounted, given, when, source, verdict
+                pair.topic, year, zone, case.zones[zone], pair.what, pair.unit,
+                pair.accounted, given, when, source, verdict,
             )  # fmt: skip
 
 
@@ -103,8 +132,8 @@ def _verdict(pair: _Pair, published: float | None) -> Verdict:
 def _pairs(case: Case, year: str, zone: str) -> Iterator[_Pair]:
     area = case.recorded.get("zone_areas", {}).get(zone)
     km2 = None if area is None else float(area) / _KM2
-    yield _Pair("area", named("official_area"), "km²", km2, "official_area", 1.0, 1 - AREA, 1 + AREA)
-    names = {"zh": "降水量−蒸散发量", "en": "precipitation less evapotranspiration"}
+    yield _Pair("area", both("closing-what-area"), "km²", km2, "official_area", 1.0, 1 - AREA, 1 + AREA)
+    names = both("closing-what-water")
     yield _Pair(
         "water", names, "m³", _left(case, year, zone), "water_resources", 1.0, 1 - IMBALANCE, 1 + IMBALANCE
     )  # fmt: skip
@@ -135,5 +164,5 @@ def _forest(case: Case, year: str, zone: str, km2: float | None) -> _Pair:
     mine = math.fsum(area for kind, area in by_type.items() if kind.split(".")[0] == "forest") / _KM2
     covered = "forest_land_area" not in case.official(year) and km2 is not None
     quantity, scale = ("forest_cover", km2 or 0.0) if covered else ("forest_land_area", 0.01)
-    names = {"zh": "森林面积（地类图）", "en": "forest area (land-cover map)"}
+    names = both("closing-what-forest")
     return _Pair("forest", names, "km²", mine if by_type else None, quantity, scale, 1 - FOREST, 1 + FOREST)

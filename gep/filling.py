@@ -98,7 +98,7 @@ def _row(sheet: Any, table: Table, *, marked: bool) -> None:
         cell.border, cell.font = _border(), Font(size=9)
         cell.alignment = Alignment(wrap_text=True, vertical="center", horizontal="right" if number else None)
         if number and not isinstance(cell.value, int):
-            cell.number_format = "#,##0.00" if not cell.value or abs(cell.value) >= 1 else "0.000000"
+            cell.number_format = _format(cell.value)
         elif not number and cell.value is not None:
             cell.data_type = "s"  # a name is never a formula
         if column.room or marked:
@@ -106,6 +106,12 @@ def _row(sheet: Any, table: Table, *, marked: bool) -> None:
     sheet.row_dimensions[sheet.max_row].height = _height(
         [str("" if c.value is None else c.value) for c in made], [c.width for c in table.columns]
     )
+
+
+def _format(number: float | Decimal) -> str:
+    """A decimal with all of its digits, so that what is displayed computes again; a float with two places."""
+    places = max(0, -int(number.normalize().as_tuple().exponent)) if isinstance(number, Decimal) else 2
+    return "#,##0" + ("." + "0" * max(places, 2) if places else "")
 
 
 def _height(texts: Sequence[str], widths: Iterable[float]) -> float:

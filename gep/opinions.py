@@ -14,13 +14,13 @@ from typing import Any, Final
 from gep import closing, filling, panel, questions, recompute, words
 from gep.closing import Row
 from gep.declaration import file_label
-from gep.filling import Column, Table
+from gep.filling import Cell, Column, Table
 from gep.ledger import decimal_text, short, yuan
 from gep.panel import Case, named
-from gep.questions import Answer, Before, yuan_text
+from gep.questions import Answer, Before
 from gep.words import Lang
 
-_EVIDENCE: Final = 6  # sentences of evidence and flags shown of one answer; all of them are in the JSON
+_FEW: Final = {"answer": 9, "evidence": 4, "red": 5, "ask": 3}  # sentences shown of an answer; the JSON has all
 _SPARE: Final = 5  # empty rows for opinions on what no question asks
 _RECOMPUTED: Final = 1000  # rows of the main table in a document
 
@@ -53,7 +53,10 @@ def of_ledger(asked: panel.Asked) -> Review:
 def text(review: Review, lang: Lang) -> str:
     """It as a person reads it on a terminal."""
     blocks = [_heading(review, lang), *(_block(answer, lang) for answer in review.answers)]
-    rows = [[words.say(f"closing-{name}", lang) for name in _CLOSING], *(_closing(row, lang) for row in review.closure)]
+    rows = [
+        [words.say(f"closing-{name}", lang) for name in _CLOSING],
+        *(_texts(_closing(row, lang)) for row in closing.page(review.closure)),
+    ]
     blocks.append(f"{words.say('closing-title', lang)}\n{words.columns(rows, (0, 1, 2, 3, 8, 9), '  ')}")
     return "\n\n".join(blocks)
 
@@ -87,8 +90,8 @@ def _state(answer: Answer, lang: Lang) -> str:
 def _few(answer: Answer, kind: Any, lang: Lang) -> list[str]:
     """The first sentences of a kind, and how many more there are."""
     lines = [one.text(lang) for one in answer.of(kind)]
-    more = [words.say("opinion-more", lang, count=len(lines) - _EVIDENCE)] if len(lines) > _EVIDENCE else []
-    return lines[:_EVIDENCE] + more
+    more = [words.say("opinion-more", lang, count=len(lines) - _FEW[kind])] if len(lines) > _FEW[kind] else []
+    return lines[: _FEW[kind]] + more
 
 
 def as_dict(review: Review, lang: Lang) -> dict[str, Any]:
@@ -136,17 +139,26 @@ _CLOSING: Final = (
 _CLOSING_WIDTHS: Final = (14, 8, 16, 26, 18, 18, 8, 12, 34, 16)
 
 
-def _closing(row: Row, lang: Lang) -> list[str]:
-    """A row of the closure sheet as text: 缺 where nothing was published."""
-    amounts = [_amount(one, lang) for one in (row.accounted, row.published)]
+def _closing(row: Row, lang: Lang) -> list[Cell]:
+    """A row of the closure sheet: 缺 where nothing was published."""
+    none = words.say("closing-none", lang)
+    amounts = [none if one is None else one for one in (row.accounted, row.published)]
     apart = row.apart if row.topic in ("area", "water", "forest") else row.share
     source = " ".join(part for part in (row.published_year, row.source) if part)
-    topic, verdict = words.say(f"closing-{row.topic}", lang), words.say(f"closing-{row.verdict}", lang)
-    return [topic, row.year, row.name[lang], row.what[lang], *amounts, row.unit, apart, source or "–", verdict]
+    verdict = "zones-red" if row.verdict == "red" and not row.zone else row.verdict
+    topic, said = words.say(f"closing-{row.topic}", lang), words.say(f"closing-{verdict}", lang)
+    return [topic, row.year, row.name[lang], row.what[lang], *amounts, row.unit, apart, source or "–", said]
 
 
-def _amount(amount: float | None, lang: Lang) -> str:
-    return words.say("closing-none", lang) if amount is None else f"{amount:,.2f}"
+def _texts(cells: Sequence[Cell]) -> list[str]:
+    """Cells as text: decimals with all of their digits, floats with two places."""
+    return [_text(cell) for cell in cells]
+
+
+def _text(cell: Cell) -> str:
+    if isinstance(cell, Decimal):
+        return f"{cell:,f}"
+    return f"{cell:,.2f}" if isinstance(cell, float) else str("" if cell is None else cell)
 
 
 _MAIN: Final = (
@@ -155,22 +167,22 @@ _MAIN: Final = (
 _MAIN_WIDTHS: Final = (8, 12, 20, 26, 24, 10, 18, 16, 24, 24, 12)
 
 
-def _main(review: Review, lang: Lang) -> Iterator[list[str]]:
-    """The main table with each value beside quantity × price; exact figures, as text."""
+def _main(review: Review, lang: Lang) -> Iterator[list[Cell]]:
+    """The main table with each value beside quantity × price; exact figures."""
     case = review.case
     for item in (item for year in case.years for item in recompute.items(case, year)):
-        again = words.say("missing", lang) if item.again is None else yuan_text(item.again)
-        apart = "" if item.again is None else f"{Decimal(item.value_fen - item.again) / 100:+.2f}"
+        again = None if item.again is None else yuan(item.again)
+        apart = None if item.again is None else yuan(item.value_fen - item.again)
         satellite = words.say("satellite-mark", lang) if item.status == "satellite" else ""
         yield [
-            item.year, words.say(f"list-class-{item.cls}", lang), case.title(item.service)[lang] + satellite, named(item.item)[lang],
-            _exact(item.quantity, lang), item.unit, _exact(item.price, lang), item.price_unit,
-            yuan_text(item.value_fen), again, apart,
+            item.year, words.say(f"list-class-{item.cls}", lang),
+            case.title(item.service)[lang] + satellite, named(item.item)[lang],
+            _exact(item.quantity), item.unit, _exact(item.price), item.price_unit, yuan(item.value_fen), again, apart,
         ]  # fmt: skip
 
 
-def _exact(number: Decimal | None, lang: Lang) -> str:
-    return words.say("missing", lang) if number is None else f"{Decimal(decimal_text(number)):,f}"
+def _exact(number: Decimal | None) -> Decimal | None:
+    return None if number is None else Decimal(decimal_text(number))
 
 
 def _sums(review: Review, lang: Lang) -> list[str]:
@@ -185,7 +197,7 @@ _REPLY_WIDTHS: Final = (6, 30, 16, 40, 40, 20, 14, 14)
 
 
 def _opinion(answer: Answer, lang: Lang) -> list[str]:
-    said = "\n".join(one.text(lang) for one in answer.of("answer"))
+    said = "\n".join(_few(answer, "answer", lang))
     flags = [f"⚑ {line}" for line in _few(answer, "red", lang)] + [f"? {line}" for line in _few(answer, "ask", lang)]
     evidence = "\n".join(_few(answer, "evidence", lang))
     return [str(answer.number), _question(answer, lang), said, evidence, "\n".join(flags), _state(answer, lang), "", ""]
@@ -209,7 +221,9 @@ def _red_rows(review: Review) -> frozenset[int]:
 def write(review: Review, out: Path, lang: Lang) -> list[Path]:
     """Both tables as a workbook and as a document, in a folder; the paths."""
     out.mkdir(parents=True, exist_ok=True)
-    stem = words.say("opinion-file", lang, year=file_label("-".join(review.case.years)), run=short(review.case.run.id)[:8])
+    stem = words.say(
+        "opinion-file", lang, year=file_label("-".join(review.case.years)), run=short(review.case.run.id)[:8]
+    )
     book = filling.write(_tables(review, lang), out / f"{stem}.xlsx")
     return [book, _document(review, out / f"{stem}.docx", lang)]
 
@@ -217,15 +231,28 @@ def write(review: Review, out: Path, lang: Lang) -> list[Path]:
 def _tables(review: Review, lang: Lang) -> list[Table]:
     rows = [*(_opinion(answer, lang) for answer in review.answers), *_spare(len(_OPINION))]
     replies = [*(_reply(answer, lang) for answer in review.answers), *_spare(len(_REPLY))]
-    red = frozenset(at for at, row in enumerate(review.closure) if row.verdict == "red")
-    wrong = [c for c in review.checks if not c.holds]
+    page = closing.page(review.closure)
     title = _heading(review, lang).replace("\n", "  ")
     return [
         Table(_name("opinion", lang), title, _opinion_columns(lang), rows, _red_rows(review), _signature(lang)),
         Table(_name("reply", lang), title, _reply_columns(lang), replies, below=_signature(lang, "reply")),
-        Table(_name("closing", lang), words.say("closing-title", lang), _columns("closing", _CLOSING, _CLOSING_WIDTHS, lang), [_closing(row, lang) for row in review.closure], red),
-        Table(_name("main", lang), words.say("opinion-recomputed", lang, wrong=len(wrong)), _columns("main", _MAIN, _MAIN_WIDTHS, lang), list(_main(review, lang)), below=_sums(review, lang)),
+        _closure_table(_name("closing", lang), page, lang),
+        _closure_table(_name("zones", lang), review.closure, lang),
+        _main_table(review, lang),
     ]  # fmt: skip
+
+
+def _main_table(review: Review, lang: Lang) -> Table:
+    wrong = sum(not check.holds for check in review.checks)
+    title = words.say("opinion-recomputed", lang, wrong=wrong)
+    columns = _columns("main", _MAIN, _MAIN_WIDTHS, lang)
+    return Table(_name("main", lang), title, columns, list(_main(review, lang)), below=_sums(review, lang))
+
+
+def _closure_table(name: str, rows: Sequence[Row], lang: Lang) -> Table:
+    red = frozenset(at for at, row in enumerate(rows) if row.verdict == "red")
+    columns = _columns("closing", _CLOSING, _CLOSING_WIDTHS, lang)
+    return Table(name, words.say("closing-title", lang), columns, [_closing(row, lang) for row in rows], red)
 
 
 def _name(table: str, lang: Lang) -> str:
@@ -239,7 +266,11 @@ def _columns(table: str, names: Sequence[str], widths: Sequence[float], lang: La
 def _opinion_columns(lang: Lang) -> list[Column]:
     made = _columns("opinion", [f"column-{name}" for name in _OPINION], _OPINION_WIDTHS, lang)
     verdicts = tuple(words.say("opinion-verdicts", lang).split("|"))
-    return [*made[:-2], Column(made[-2].head, made[-2].width, True), Column(made[-1].head, made[-1].width, True, verdicts)]
+    return [
+        *made[:-2],
+        Column(made[-2].head, made[-2].width, True),
+        Column(made[-1].head, made[-1].width, True, verdicts),
+    ]
 
 
 def _reply_columns(lang: Lang) -> list[Column]:
@@ -267,10 +298,12 @@ def _document(review: Review, out: Path, lang: Lang) -> Path:
     _paper_table(paper, _name("reply", lang), ("reply", _REPLY), replies)
     _signed(paper, _signature(lang, "reply"))
     paper.pages(landscape=True)
-    closure = [(_closing(row, lang), row.verdict == "red") for row in review.closure]
+    closure = [(_texts(_closing(row, lang)), row.verdict == "red") for row in closing.page(review.closure)]
     _paper_table(paper, _name("closing", lang), ("closing", _CLOSING), closure)
     paper.pages(landscape=True)
-    _paper_table(paper, _name("main", lang), ("main", _MAIN), [(row, False) for row in _main(review, lang)][:_RECOMPUTED])
+    _paper_table(
+        paper, _name("main", lang), ("main", _MAIN), [(_texts(row), False) for row in _main(review, lang)][:_RECOMPUTED]
+    )
     for line in _sums(review, lang):
         paper.text(line)
     paper.save(out)
@@ -288,7 +321,9 @@ _SHARES: Final = {
 }  # fmt: skip
 
 
-def _paper_table(paper: Any, caption: str, of: tuple[str, Sequence[str]], rows: Sequence[tuple[list[str], bool]]) -> None:
+def _paper_table(
+    paper: Any, caption: str, of: tuple[str, Sequence[str]], rows: Sequence[tuple[list[str], bool]]
+) -> None:
     from gep.paper import Row as Line
 
     table, names = of

@@ -13,7 +13,7 @@ from gep.errors import Fact, GepError, Problem
 from gep.ledger import OUTSIDE, Ledger, Line, Review, Run, short
 from gep.quantities import quantities
 from gep.statistics import Statistic
-from gep.words import Lang
+from gep.words import LANGS, Lang
 
 COUNTED: Final = "counted"
 _PROVISIONAL: Final = "_provisional"
@@ -76,6 +76,11 @@ def percent(part: float, whole: float = 1.0) -> str:
     return f"{part / whole:.1%}".replace("%", " %") if whole else "–"
 
 
+def both(key: str) -> Names:
+    """A word of the locale in both languages."""
+    return {lang: words.say(key, lang) for lang in LANGS}
+
+
 def named(quantity: str) -> Names:
     """A quantity's names; its id where the vocabulary does not know it."""
     row = quantities().get(quantity)
@@ -126,7 +131,9 @@ class Case:
     def zones(self) -> Mapping[str, Names]:
         """The accounting units' names by code."""
         names: Mapping[str, Names] = self.run.recorded.get("zone_names", {})
-        return names or {x.entry.zone: _both(x.entry.zone_name) for x in self.lines if x.entry.zone not in ("", OUTSIDE)}
+        return names or {
+            x.entry.zone: _both(x.entry.zone_name) for x in self.lines if x.entry.zone not in ("", OUTSIDE)
+        }
 
     def determined(self, year: str) -> Mapping[str, Any]:
         """What determined a year's numbers; empty of a run that does not say."""

@@ -45,7 +45,7 @@ _CHOICES: Final = ("protection", "use_status", "tradable", "mortgageable")
 class Product:
     """A product: an item of a service in a zone and year.
 
-    `quantity` is None where any of its lines has none, `value_fen` where it has no price; `lines` are the numbers of
+    `quantity` and `value_fen` add up what its lines have, and are None where none has any; `lines` are the numbers of
     its lines in `run`, `area_km2` their area with data, `ecosystems` the types they are of. `status` is counted,
     satellite or unvalued; `source` names what statistics it rests on come from, else the stack.
     """
@@ -135,11 +135,13 @@ def _product(case: Case, year: str, lines: Sequence[Line]) -> Product:
     known = [a for a in amounts if a is not None]
     values = [x.entry.value_fen for x in lines if x.entry.value_fen is not None]
     prices = {x.entry.price for x in lines if x.entry.quantity is not None}
+    types = dict.fromkeys(x.entry.ecosystem for x in lines if x.entry.ecosystem and x.entry.valid_area_km2)
     return Product(
         code=f"{e.zone}-{e.service}-{e.item}",
         cls=e.cls, service=e.service, service_name=case.title(e.service), item=e.item, item_name=named(e.item),
-        zone_level=e.zone_level, zone=e.zone, zone_name=case.zones.get(e.zone) or {"zh": e.zone_name, "en": e.zone_name},
-        ecosystems=tuple(dict.fromkeys(x.entry.ecosystem for x in lines if x.entry.ecosystem and x.entry.valid_area_km2)),
+        zone_level=e.zone_level, zone=e.zone,
+        zone_name=case.zones.get(e.zone) or {"zh": e.zone_name, "en": e.zone_name},
+        ecosystems=tuple(types),
         area_km2=sum((x.entry.valid_area_km2 for x in lines), Decimal(0)),
         quantity=sum(known, Decimal(0)) if known else None, unit=e.quantity_unit, year=year,
         price=prices.pop() if len(prices) == 1 else None, price_unit=e.price_unit,
@@ -219,7 +221,10 @@ def write(asked: Asked, out: Path, lang: Lang) -> list[Path]:
     shapes, crs = _shapes(asked, found)
     out.mkdir(parents=True, exist_ok=True)
     stem = words.say("products-file", lang, year=file_label(found.year))
-    return [_geopackage(out / f"{stem}.gpkg", found, (shapes, crs), lang), write_book(_tables(found, lang), out / f"{stem}.xlsx")]
+    return [
+        _geopackage(out / f"{stem}.gpkg", found, (shapes, crs), lang),
+        write_book(_tables(found, lang), out / f"{stem}.xlsx"),
+    ]
 
 
 def _shapes(asked: Asked, found: Catalogue) -> tuple[dict[str, bytes], str]:
@@ -274,8 +279,12 @@ def _field(name: str) -> dict[str, str]:
 
 
 def _layer(
-    path: Path, layer: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], drawn: tuple[Sequence[bytes], str] | None = None
-) -> None:  # fmt: skip
+    path: Path,
+    layer: str,
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    drawn: tuple[Sequence[bytes], str] | None = None,
+) -> None:
     import numpy as np
     import pyogrio.raw
 
@@ -316,7 +325,9 @@ def _tables(found: Catalogue, lang: Lang) -> list[Table]:
     reasons = [Column(words.say(f"products-{name}", lang), width) for name, width in (("class_2", 40), ("reason", 110))]
     return [
         Table(words.say("products-sheet", lang), title, [*_known(lang), *_to_fill(lang)], rows),
-        Table(words.say("products-sheet-lines", lang), title, linked, [list(_linked(one).values()) for one in found.lines]),
+        Table(
+            words.say("products-sheet-lines", lang), title, linked, [list(_linked(one).values()) for one in found.lines]
+        ),
         Table(words.say("products-sheet-outside", lang), title, reasons, outside),
     ]
 
@@ -327,7 +338,8 @@ def _known(lang: Lang) -> list[Column]:
 
 def _to_fill(lang: Lang) -> list[Column]:
     return [
-        Column(words.say(f"products-{name}", lang), width, True, _choices(name, lang)) for name, width in TO_FILL.items()
+        Column(words.say(f"products-{name}", lang), width, True, _choices(name, lang))
+        for name, width in TO_FILL.items()
     ]
 
 

@@ -17,15 +17,16 @@ from typing import Any, Final, Literal
 from gep import bearing, economy, plausibility, profile, recompute, summary, words
 from gep.closing import AREA, Row
 from gep.errors import GepError, Problem
-from gep.ledger import FIRST_STATUS, STATUSES, Entry, Line, decimal_text, fen, short
-from gep.readings import STATUTORY
+from gep.ledger import FIRST_STATUS, STATUSES, Entry, Line, fen, short
 from gep.panel import COUNTED, Case, Names, Said, Shown, money, named, percent, provisional, said, value
+from gep.readings import STATUTORY
 from gep.words import Lang
 
 Kind = Literal["answer", "evidence", "red", "ask"]
 State = Literal["red", "open", "fine"]
 _DEMO: Final = ("demo", "unverified")
 _SECONDHAND: Final = "secondhand"
+_TOP: Final = 3  # rows named of those that bear most
 # Warnings of a run by the question that they belong to; every other one is of validation.
 _WARNINGS: Final[Mapping[str, int]] = {"counted-twice": 8, "purified-above-emitted": 10, "share-unresolved": 12}
 _VALIDATION: Final = 13
@@ -137,7 +138,9 @@ def _dropped(case: Case) -> dict[str, list[Names]]:
 def _folded(reason: str) -> str:
     """A reason as text; those that lack statistics are one."""
     parsed = json.loads(reason) if reason else []
-    lacking = isinstance(parsed, list) and all(p["code"] in ("statistic-unresolved", "service-without-items") for p in parsed)
+    lacking = isinstance(parsed, list) and all(
+        p["code"] in ("statistic-unresolved", "service-without-items") for p in parsed
+    )
     return "" if lacking else reason
 
 
@@ -233,7 +236,7 @@ def _parameters(before: Before) -> Iterator[Note]:
     for mark in (*_DEMO, _SECONDHAND):
         named_rows = tuple(_row(r) for r in sorted(rows, key=lambda r: -(r.share or 0)) if r.verified == mark)
         if named_rows:
-            yield _evidence("panel-4-marked", mark=_mark(mark), count=len(named_rows), rows=named_rows)
+            yield _evidence("panel-4-marked", mark=_mark(mark), count=len(named_rows), rows=named_rows[:_TOP])
     yield _evidence("panel-4-dossier", run=short(case.run.id))
 
 
@@ -275,7 +278,9 @@ def _borne(case: Case, entries: Sequence[Entry], wanted: tuple[str, bool]) -> in
     for e in entries:
         place = e.service, e.item, e.ecosystem
         if place not in known:
-            known[place] = any(r.verified == mark and (r.known.kind == "price") == price for r in bearing.behind(case.run, e))
+            known[place] = any(
+                r.verified == mark and (r.known.kind == "price") == price for r in bearing.behind(case.run, e)
+            )
         total += abs(e.value_fen or 0) if known[place] else 0
     return total
 
@@ -319,12 +324,19 @@ def _by_law(entry: Entry) -> bool:
 
 def _yearbooks(before: Before) -> Iterator[Note]:
     case = before.case
-    used = [(year, q, *row) for year in case.years for q, rows in case.determined(year).get("statistics", {}).items() for row in rows]
+    used = [
+        (year, q, *row)
+        for year in case.years
+        for q, rows in case.determined(year).get("statistics", {}).items()
+        for row in rows
+    ]
     sources = tuple(dict.fromkeys(str(row[-1]) for row in used if row[-1]))
     yield _answer("panel-6-used", count=len(used), quantities=len({row[1] for row in used}), sources=sources or "–")
     blank = [row for row in used if not row[-1]]
     if blank:
-        yield _red("panel-6-unsourced", count=len(blank), names=tuple(named(q) for q in dict.fromkeys(r[1] for r in blank)))
+        yield _red(
+            "panel-6-unsourced", count=len(blank), names=tuple(named(q) for q in dict.fromkeys(r[1] for r in blank))
+        )
     if case.given is None:
         yield _ask("panel-6-file")
         return
@@ -334,7 +346,14 @@ def _yearbooks(before: Before) -> Iterator[Note]:
     yield _answer("panel-6-compared", compared=len(both), count=len(used), same=len(both) - len(apart))
     for (year, quantity, zone, thing, amount, _), s in apart:
         facts: dict[str, Shown] = {"year": year, "zone": case.zones.get(zone, {"zh": zone, "en": zone}), "thing": thing}
-        yield _red("panel-6-apart", **facts, name=named(quantity), used=amount, published=f"{s.value!r}", source=s.source or "–")
+        yield _red(
+            "panel-6-apart",
+            **facts,
+            name=named(quantity),
+            used=amount,
+            published=f"{s.value!r}",
+            source=s.source or "–",
+        )
     if len(both) < len(used):
         yield _ask("panel-6-rest", count=len(used) - len(both))
 
@@ -349,11 +368,19 @@ def _in_gdp(before: Before) -> Iterator[Note]:
             yield _evidence("panel-7-service", year=year, service=name, value=money(part))
         gross = [x for x in lines if x.entry.method in ("gross_output", "net_output")]
         if gross:
-            yield _red("panel-7-gross", year=year, items=tuple(named(x.entry.item) for x in gross), value=money(value(gross)))
+            yield _red(
+                "panel-7-gross", year=year, items=tuple(named(x.entry.item) for x in gross), value=money(value(gross))
+            )
         known = case.recorded.get("gdp", {}).get(year, {})
         if known and not case.recorded.get("partial", True) and len(known) == len(case.zones):
             gdp = sum(Decimal(one["value"]) for one in known.values())
-            yield _evidence("panel-7-gdp", year=year, gdp=money(int(gdp * 100)), gep=money(total), ratio=f"{total / 100 / float(gdp):.3f}" if gdp else "–")
+            yield _evidence(
+                "panel-7-gdp",
+                year=year,
+                gdp=money(int(gdp * 100)),
+                gep=money(total),
+                ratio=f"{total / 100 / float(gdp):.3f}" if gdp else "–",
+            )
     yield _answer("panel-7-never")
 
 
@@ -371,14 +398,21 @@ def _twice(before: Before) -> Iterator[Note]:
         yield _answer("panel-8-pairs", year=year, count=len(_pairs()), found=len(found))
         for w in found:
             amounts = [value([x for x in lines if x.entry.item == w["facts"].get(end)]) for end in ("a", "b")]
-            yield _evidence("panel-8-pair", year=year, a=named(w["facts"]["a"]), b=named(w["facts"]["b"]), va=money(amounts[0]), vb=money(amounts[1]))
+            yield _evidence(
+                "panel-8-pair",
+                year=year,
+                a=named(w["facts"]["a"]),
+                b=named(w["facts"]["b"]),
+                va=money(amounts[0]),
+                vb=money(amounts[1]),
+            )
         shared = case.amount(year, "shared_storm_water")
         if shared is not None:
             yield _evidence("panel-8-shared", year=year, amount=f"{shared:,.0f}")
         yield _answer("panel-8-oxygen-in" if "oxygen_release" in items else "panel-8-oxygen-out", year=year)
         minus = [x for x in lines if x.entry.cls == "deduction"]
         if minus:
-            yield _evidence("panel-8-deducted", year=year, value=money(value(minus)))
+            yield _evidence("panel-8-deducted", year=year, value=money(-value(minus)))
 
 
 def _pairs() -> Sequence[Mapping[str, str]]:
@@ -412,17 +446,26 @@ def _pollutants(before: Before) -> Iterator[Note]:
     case, rows = before.case, [row for row in before.closure if row.topic == "emissions"]
     known = [row for row in rows if row.ratio is not None]
     capped = [row for row in known if row.ratio is not None and row.ratio > 1 - 1e-9 and row.verdict != "red"]
-    yield _answer("panel-10-rows", count=len(rows), known=len(known), capped=len(capped)) if rows else _answer("panel-10-none")
+    yield (
+        _answer("panel-10-rows", count=len(rows), known=len(known), capped=len(capped))
+        if rows
+        else _answer("panel-10-none")
+    )
     for row in known:
         facts: dict[str, Shown] = {"year": row.year, "zone": row.name, "what": row.what, "share": row.share}
         facts |= {"amount": f"{row.accounted:,.6g}", "emitted": f"{row.published:,.6g}"}
         yield _note("red" if row.verdict == "red" else "evidence", "panel-10-row", **facts)
-    methods = {x.entry.item: x.entry.method for x in case.lines if x.entry.item in plausibility.EMITTED and x.entry.method}
+    methods = {
+        x.entry.item: x.entry.method for x in case.lines if x.entry.item in plausibility.EMITTED and x.entry.method
+    }
     for item, method in methods.items():
         if method and "capped" not in method:
             yield _red("panel-10-uncapped", what=named(item), method=method)
     if any(row.verdict == "missing" for row in rows):
-        yield _ask("panel-10-missing", what=tuple(row.what for row in {str(r.what): r for r in rows if r.verdict == "missing"}.values()))
+        yield _ask(
+            "panel-10-missing",
+            what=tuple(row.what for row in {str(r.what): r for r in rows if r.verdict == "missing"}.values()),
+        )
 
 
 # ---------------------------------------------------------------- 11 change
@@ -450,7 +493,13 @@ def _moved(case: Case, a: str, b: str) -> Iterator[Note]:
     alone = now - was - sum((new[p].value_fen or 0) - (old[p].value_fen or 0) for p in both)
     facts: dict[str, Shown] = {"a": a, "b": b, "was": money(was), "now": money(now), "change": money(now - was)}
     yield _answer("panel-11-moved", **facts, percent=f"{(now - was) / was:+.1%}".replace("%", " %") if was else "–")
-    facts = {"a": a, "b": b, "price": money(priced), "quantity": money(now - was - priced - alone), "alone": money(alone)}
+    facts = {
+        "a": a,
+        "b": b,
+        "price": money(priced),
+        "quantity": money(now - was - priced - alone),
+        "alone": money(alone),
+    }
     yield _evidence("panel-11-parts", **facts)
     yield from _differently(case, (a, b), (old, new))
 
@@ -524,7 +573,14 @@ def _validation(before: Before) -> Iterator[Note]:
         for name, report in case.recorded.get("derived", {}).get(year, {}).items():
             error = report.get("error") or {}
             if "rmse" in error:
-                yield _evidence("panel-13-stations", year=year, name=named(name), n=error["n"], bias=f"{error['bias']:.4g}", rmse=f"{error['rmse']:.4g}")
+                yield _evidence(
+                    "panel-13-stations",
+                    year=year,
+                    name=named(name),
+                    n=error["n"],
+                    bias=f"{error['bias']:.4g}",
+                    rmse=f"{error['rmse']:.4g}",
+                )
     water = [row for row in before.closure if row.topic == "water" and row.ratio is not None]
     for row in water:
         facts: dict[str, Shown] = {"year": row.year, "zone": row.name, "apart": row.apart, "source": row.source or "–"}
@@ -547,7 +603,11 @@ def _uncertainty(before: Before) -> Iterator[Note]:
         total = sum(abs(x.entry.value_fen or 0) for x in lines)
         covered = sum(abs(x.entry.value_fen or 0) for x in bounded)
         low, high = (sum(getattr(x.entry, end) or 0 for x in bounded) for end in ("low_fen", "high_fen"))
-        facts: dict[str, Shown] = {"year": year, "share": percent(float(covered), float(total)), "value": money(value(bounded))}
+        facts: dict[str, Shown] = {
+            "year": year,
+            "share": percent(float(covered), float(total)),
+            "value": money(value(bounded)),
+        }
         if bounded:
             yield _answer("panel-14-bounds", **facts, low=money(low), high=money(high))
         else:
@@ -561,10 +621,21 @@ def _uncertainty(before: Before) -> Iterator[Note]:
 
 def _signed(before: Before) -> Iterator[Note]:
     case, recorded = before.case, before.case.recorded
-    yield _answer("panel-15-run", who=recorded.get("who") or "–", when=recorded.get("when") or "–", files=len(recorded.get("files", {})))
+    yield _answer(
+        "panel-15-run",
+        who=recorded.get("who") or "–",
+        when=recorded.get("when") or "–",
+        files=len(recorded.get("files", {})),
+    )
     for step in case.reviews:
-        facts: dict[str, Shown] = {"status": partial(_status, step.status), "who": step.who or "–", "at": step.at or "–"}
-        yield _evidence("panel-15-step", **facts, file=f"{step.file} SHA-256 {step.file_hash}" if step.file_hash else "–")
+        facts: dict[str, Shown] = {
+            "status": partial(_status, step.status),
+            "who": step.who or "–",
+            "at": step.at or "–",
+        }
+        yield _evidence(
+            "panel-15-step", **facts, file=f"{step.file} SHA-256 {step.file_hash}" if step.file_hash else "–"
+        )
     last = case.reviews[-1].status if case.reviews else FIRST_STATUS
     if last == FIRST_STATUS:
         yield _red("panel-15-unsigned", status=partial(_status, last))

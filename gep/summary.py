@@ -509,7 +509,7 @@ def left_reason(text: str, lang: Lang) -> str:
 
 
 def reason_text(found: Any, lang: Lang) -> str:
-    """Why a line has no number, as the ledger keeps it: both languages, or problems, the first few of which are said."""
+    """Why a line has no number, as the ledger keeps it: in both languages, or problems, the first few of them."""
     if isinstance(found, dict):
         return str(found[lang])
     said = [words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found]
