@@ -18,6 +18,7 @@ from gep import exports, words
 Cell = str | int | float | Decimal | None
 _HEAD, _ROOM, _RED, _LINE = "1F4E78", "FFF8DC", "F8CBAD", "BFBFBF"
 _POINTS: Final = 12.0  # of a line of text
+_ACROSS: Final = 260  # letters that are still read on a page's width
 _HIGHEST: Final = 400.0  # what Excel still shows of a row
 
 
@@ -75,7 +76,7 @@ def _sheet(sheet: Any, table: Table) -> None:
         sheet.cell(sheet.max_row, 1).alignment = Alignment(vertical="center")
         sheet.row_dimensions[sheet.max_row].height = 22
     _choices(sheet, table.columns, last)
-    _page(sheet, last, len(table.columns))
+    _page(sheet, table.columns, last)
 
 
 def _heads(sheet: Any, columns: Sequence[Column]) -> None:
@@ -110,8 +111,8 @@ def _row(sheet: Any, table: Table, *, marked: bool) -> None:
 
 def _format(number: float | Decimal) -> str:
     """A decimal with all of its digits, so that what is displayed computes again; a float with two places."""
-    places = max(0, -int(number.normalize().as_tuple().exponent)) if isinstance(number, Decimal) else 2
-    return "#,##0" + ("." + "0" * max(places, 2) if places else "")
+    places = max(0, -int(number.as_tuple().exponent)) if isinstance(number, Decimal) else 2
+    return "#,##0" + ("." + "0" * places if places else "")
 
 
 def _height(texts: Sequence[str], widths: Iterable[float]) -> float:
@@ -144,13 +145,17 @@ def _border() -> Any:
     return Border(left=line, right=line, top=line, bottom=line)
 
 
-def _page(sheet: Any, last: int, columns: int) -> None:
+def _page(sheet: Any, columns: Sequence[Column], last: int) -> None:
+    """Heads in sight and on every page; a table wider than paper goes over several, its first column on each."""
     from openpyxl.utils import get_column_letter
 
     sheet.freeze_panes = "C3"
-    sheet.auto_filter.ref = f"A2:{get_column_letter(columns)}{max(last, 2)}"
+    sheet.auto_filter.ref = f"A2:{get_column_letter(len(columns))}{max(last, 2)}"
     sheet.print_title_rows = "2:2"
     sheet.page_setup.orientation, sheet.page_setup.paperSize = "landscape", sheet.PAPERSIZE_A4
-    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+    across = math.ceil(sum(column.width for column in columns) / _ACROSS)
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = across, 0
+    if across > 1:
+        sheet.print_title_cols = "A:A"
     sheet.sheet_properties.pageSetUpPr.fitToPage = True
     sheet.page_margins.left = sheet.page_margins.right = 0.4

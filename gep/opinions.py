@@ -316,8 +316,8 @@ def _opinions_short(review: Review, lang: Lang) -> list[tuple[list[str], bool]]:
 
 
 _SHARES: Final = {
-    "opinion": (4, 11, 20, 22, 24, 6, 18, 8), "reply": _REPLY_WIDTHS,
-    "closing": (9, 7, 11, 17, 15, 15, 5, 9, 20, 10), "main": (6, 7, 13, 16, 16, 6, 11, 11, 17, 17, 7),
+    "opinion": (5, 11, 20, 23, 26, 7, 15, 8), "reply": (5, 26, 12, 34, 34, 16, 10, 10),
+    "closing": (9, 7, 11, 17, 15, 15, 5, 9, 20, 10), "main": (6, 9, 14, 18, 16, 7, 11, 11, 16, 16, 7),
 }  # fmt: skip
 
 

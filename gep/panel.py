@@ -38,7 +38,7 @@ class Said:
         return words.say(self.key, lang, **{name: shown(fact, lang) for name, fact in self.facts.items()})
 
 
-def said(key: str, **facts: Shown) -> Said:
+def said(key: str, /, **facts: Shown) -> Said:
     """A sentence."""
     return Said(key, facts)
 

@@ -72,7 +72,7 @@ def answers(before: Before) -> list[Answer]:
     return [Answer(n, (*ask(before), *warned[n])) for n, ask in enumerate(_QUESTIONS, 1)]
 
 
-def _note(kind: Kind, key: str, **facts: Shown) -> Note:
+def _note(kind: Kind, key: str, /, **facts: Shown) -> Note:
     return Note(kind, said(key, **facts))
 
 
