@@ -245,13 +245,14 @@ def _shapes(asked: Asked, found: Catalogue) -> tuple[dict[str, bytes], str]:
 
 def _strangers(asked: Asked, found: Catalogue, shapes: Mapping[str, bytes]) -> Iterable[Problem]:
     """Zones that the stack lacks, or has with borders that the run did not account."""
-    recorded = found.run.determined.get("years", {}).get(found.year, {}).get("zones", {})
+    determined = found.run.determined
+    recorded = determined.get("units") or determined.get("years", {}).get(found.year, {}).get("zones", {})
     for zone in dict.fromkeys(p.zone for p in found.products):
         facts: dict[str, Fact] = {"zone": zone, "run": short(found.run.id)}
         then = recorded.get(zone, [None, ""])[1]
         if zone not in shapes:
             yield Problem("products-zone-missing", str(asked.stack), facts)
-        elif then and then != hashlib.sha256(shapes[zone]).hexdigest() and not found.run.determined.get("levels"):
+        elif then and then != hashlib.sha256(shapes[zone]).hexdigest():
             yield Problem("products-borders-differ", str(asked.stack), facts)
 
 

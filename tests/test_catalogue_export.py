@@ -158,15 +158,40 @@ def test_other_borders_are_refused(county: Path, ledger: str, tmp_path: Path) ->
     database = tmp_path / "moved.sqlite"
     with Ledger.open(ledger, create=False) as opened:
         run, entries = opened.runs()[0], opened.entries()
-    determined = json.loads(json.dumps(run.determined))
-    zone = next(iter(determined["years"]["2020"]["zones"]))
-    determined["years"]["2020"]["zones"][zone][1] = "0" * 64
+    determined, summed = json.loads(json.dumps(run.determined)), {**run.recorded, "controls": {}, "zone_totals": {}}
+    units = determined.get("units") or determined["years"]["2020"]["zones"]
+    units[next(iter(units))][1] = "0" * 64
     with Ledger.open(database) as opened:
-        opened.append(replace(run, id=run_id(determined), determined=determined), entries)
+        opened.append(replace(run, id=run_id(determined), determined=determined, recorded=summed), entries)
     with pytest.raises(GepError) as caught:
         productlist.write(Asked(county / "stack.toml", str(database), year="2020"), tmp_path / "out", "zh")
     assert [p.code for p in caught.value.problems] == ["products-borders-differ"]
     assert not (tmp_path / "out").exists()
+
+
+def test_townships_have_their_own_products_and_shapes(county: Path, ledger: str, tmp_path: Path) -> None:
+    with Ledger.open(ledger, create=False) as opened:
+        levels = opened.runs()[0].determined.get("levels", {})
+    assert levels, "the landscape has townships"
+    level = next(iter(levels))
+    files = productlist.write(Asked(county / "stack.toml", ledger, year="2020", level=level), tmp_path, "zh")
+    rows, shapes, _ = read(files[0], productlist.LAYER)
+    assert {row["survey_unit"] for row in rows} == {level}
+    assert {row["zone"] for row in rows} <= set(levels[level])
+    area = {row["zone"]: shapely.from_wkb(wkb).area for row, wkb in zip(rows, shapes, strict=True)}
+    parts: dict[str, float] = {}
+    for part, unit in levels[level].items():
+        parts[unit] = parts.get(unit, 0.0) + area.get(part, 0.0)
+    whole = {
+        row["zone"]: shapely.from_wkb(wkb).area for row, wkb in zip(*_units(county, ledger, tmp_path), strict=True)
+    }
+    assert parts == {unit: pytest.approx(size, rel=1e-6) for unit, size in whole.items()}
+
+
+def _units(county: Path, ledger: str, out: Path) -> tuple[list[dict[str, Any]], Any]:
+    files = productlist.write(Asked(county / "stack.toml", ledger, year="2020"), out / "units", "zh")
+    rows, shapes, _ = read(files[0], productlist.LAYER)
+    return rows, shapes
 
 
 def test_the_command_writes_both_files(county: Path, ledger: str, tmp_path: Path) -> None:
