@@ -14,18 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from measure import Cost, machine, run
+
 HERE = Path(__file__).parent
-ROOT = HERE.parent
 STRIP = 512
 # What `gep` writes, as GDAL's COG driver is told it.
 _CODEC = {
@@ -38,17 +35,12 @@ _CODEC = {
     "BIGTIFF": "IF_SAFER",
     "NUM_THREADS": "1",
 }
+_TYPES = {name: value for name, value in _CODEC.items() if name != "PREDICTOR"} | {
+    "LEVEL": "9",
+    "OVERVIEW_RESAMPLING": "MODE",
+}
 _DERIVED = ("soil_retention", "soil_retention_gentle")  # what rests on fields
 _DERIVED_FULL = ("vegetation_flood_storage", "cooling_near", "habitat_quality")
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a process took: seconds of CPU and of the clock, peak resident memory in MB."""
-
-    cpu: float
-    wall: float
-    memory: float
 
 
 def main() -> None:
@@ -85,7 +77,7 @@ def _landscape(folder: Path, size: int, *, full: bool) -> Path:
     stack = folder / f"landscape-{size}{'-full' * full}" / "stack.toml"
     if not stack.exists():
         kind = [] if full else ["--plain"]
-        _run([sys.executable, "-m", "gep", "landscape", str(stack.parent), "--size", str(size), *kind])
+        run([sys.executable, "-m", "gep", "landscape", str(stack.parent), "--size", str(size), *kind])
     return stack
 
 
@@ -93,7 +85,7 @@ def _account(stack: Path, out: Path, workers: int, *, maps: bool) -> Cost:
     _clear(out)
     switch = "--maps" if maps else "--no-maps"
     options = ["--partial", "--out", str(out), switch, "--workers", str(workers)]
-    return _run([sys.executable, "-m", "gep", "account", str(stack), *options])
+    return run([sys.executable, "-m", "gep", "account", str(stack), *options])
 
 
 def _clear(out: Path) -> None:
@@ -105,22 +97,7 @@ def _clear(out: Path) -> None:
 
 def _child(part: str, *paths: Path, floor: dict[str, Any] | None = None) -> Cost:
     """Run `prepare` or `floor` of this file; what it prints as JSON goes into `floor`."""
-    return _run([sys.executable, str(Path(__file__).resolve()), part, *map(str, paths)], floor)
-
-
-def _run(command: Sequence[str], printed: dict[str, Any] | None = None) -> Cost:
-    """A child's cost by the kernel's own accounts; raises RuntimeError where it fails."""
-    start = time.perf_counter()
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=ROOT) as child:
-        said = child.stdout.read() if child.stdout else b""
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}")
-    if printed is not None:
-        printed.update(json.loads(said))
-    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - start, used.ru_maxrss / 1024)
+    return run([sys.executable, str(Path(__file__).resolve()), part, *map(str, paths)], floor)
 
 
 # --- the children --------------------------------------------------------------------------------------------------
@@ -155,7 +132,8 @@ def measure_floor(stack: Path, maps: Path) -> None:
     from gep.maps import environment
 
     made = sorted(maps.glob("*.tif"))
-    files = _inputs(stack, list(dict.fromkeys([*(path.stem.rpartition("_")[0] for path in made), *_derived(stack)])))
+    names = [name for path in made if (name := path.stem.rpartition("_")[0]) != "ecosystem"]
+    files = _inputs(stack, list(dict.fromkeys([*names, *_derived(stack)])))
     with rasterio.Env(**environment()):
         read = sum(_read(path, band) for path, band in files)
         written = {path.stem: _write(path, maps.parent / "floor.tif") for path in made}
@@ -193,7 +171,7 @@ def _write(path: Path, out: Path) -> float:
     with rasterio.open("floor", "w+", driver="MEM", **profile) as memory:
         memory.write(cells)
         start = time.process_time()
-        rasterio.shutil.copy(memory, out, **_CODEC)
+        rasterio.shutil.copy(memory, out, **(_TYPES if profile["dtype"] == "uint8" else _CODEC))
         spent = time.process_time() - start
     out.unlink()
     return spent
@@ -210,7 +188,7 @@ def _report(asked: argparse.Namespace, rows: dict[str, Cost], floor: dict[str, A
     lines = [
         f"# Floor at {asked.size:,} × {asked.size:,} cells, {asked.workers} worker{'s' if asked.workers > 1 else ''}",
         "",
-        f"{_machine()}",
+        f"{machine()}",
         "",
         "| what | CPU s | ns a cell | clock s | peak MB |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -229,22 +207,6 @@ def _report(asked: argparse.Namespace, rows: dict[str, Cost], floor: dict[str, A
 
 def _costs(cost: Cost, cells: int) -> str:
     return f"{cost.cpu:.2f} | {cost.cpu / cells * 1e9:.1f} | {cost.wall:.1f} | {cost.memory:.0f}"
-
-
-def _machine() -> str:
-    """The processor and the libraries that decide the figures."""
-    import numba
-    import numpy as np
-    import rasterio
-
-    names = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next(
-        (line.partition(":")[2].strip() for line in names if line.startswith("model name")), platform.machine()
-    )
-    versions = f"rasterio {rasterio.__version__} (GDAL {rasterio.__gdal_version__}), numpy {np.__version__}"
-    return (
-        f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}, numba {numba.__version__}."
-    )
 
 
 if __name__ == "__main__":

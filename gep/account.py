@@ -440,7 +440,8 @@ def _beside_maps(inputs: Inputs, prepared: Mapping[str, Prepared], folder: Path,
     for year, one in prepared.items():
         said = {"quantity": ecomap.NAME, **ecomap.names(), "units": "1", **_said(inputs, year), "run": run}
         yield from ecomap.write(one.plan, folder / f"{ecomap.NAME}_{file_label(year)}.tif", said)
-    yield borders.write(folder / borders.FILE, [inputs.zones], inputs.stack.grid.crs)
+    further = [inputs.laid.shapes(level) for level in inputs.laid.levels]
+    yield borders.write(folder / borders.FILE, [inputs.zones, *further], inputs.stack.grid.crs)
 
 
 def map_tags(inputs: Inputs, graph: Graph, quantity: str, year: str) -> dict[str, str]:

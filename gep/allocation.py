@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from gep import ledger, zonal
 from gep.engine import UNCLASSIFIED
 from gep.entries import (
-    WHOLE,
     Accounted,
     Cells,
     Leaf,
@@ -37,7 +36,7 @@ from gep.entries import (
     statuses,
 )
 from gep.errors import Fact, Problem
-from gep.ledger import Entry, door
+from gep.ledger import WHOLE, Entry, door
 from gep.levels import Level, Part
 from gep.profile import AREA, POPULATION, within
 

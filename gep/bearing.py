@@ -13,8 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from gep import tables
-from gep.entries import WHOLE
-from gep.ledger import OUTSIDE, Entry, Run, decimal_text
+from gep.ledger import OUTSIDE, WHOLE, Entry, Run, decimal_text
 from gep.quantities import Quantity, quantities
 from gep.resolve import Graph
 

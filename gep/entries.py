@@ -19,7 +19,7 @@ from gep import ledger, prices, zonal
 from gep.engine import UNCLASSIFIED, Sums
 from gep.errors import Problem
 from gep.fuse import LAND_COVER, chosen
-from gep.ledger import Entry, door, fen
+from gep.ledger import WHOLE, Entry, door, fen
 from gep.prepare import Inputs, Prepared
 from gep.profile import Item, Service, within
 from gep.quantities import quantities
@@ -30,7 +30,6 @@ Floats = NDArray[np.float64]
 
 PROVISIONAL = 0.05  # a zone with a larger share of its area missing is provisional
 ROUNDING = 1e-12  # of an area: two sums of the same cells may differ by so much, and then nothing has a value
-WHOLE = ""  # the ecosystem of a zone quantity that is not shared out
 _WORST = ("demo", "unverified", "secondhand", "derived", "quoted")
 
 

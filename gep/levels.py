@@ -83,6 +83,13 @@ class Laid:
         """Sums of atoms as those of a level's parts: (rows; outside and parts; columns)."""
         return gathered(parts, [[0], *(part.atoms for part in level.parts)])
 
+    def shapes(self, level: Level) -> Zones:
+        """A level's zones in the units as they are drawn: without the rests, which are no zones of their own."""
+        shown = [part for part in level.parts if part.own]
+        shapes = [shapely.union_all([shapely.from_wkb(self.atoms.zones[i - 1].wkb) for i in p.atoms]) for p in shown]
+        made = (Zone(p.code, p.name, shapely.to_wkb(s), p.area_m2) for p, s in zip(shown, shapes, strict=True))
+        return Zones(level.name, tuple(made))
+
     def _places(self) -> range:
         return range(1, len(self.atoms.whole.zones) + 1) if self.atoms.whole else range(0)
 

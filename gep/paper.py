@@ -9,10 +9,11 @@ import datetime as dt
 import io
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+from xml.sax.saxutils import escape
 
 import docx
 from docx.document import Document
@@ -20,17 +21,35 @@ from docx.enum.section import WD_ORIENT, WD_SECTION
 from docx.enum.style import WD_STYLE_TYPE
 from docx.enum.table import WD_CELL_VERTICAL_ALIGNMENT, WD_TABLE_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_TAB_ALIGNMENT, WD_TAB_LEADER
+from docx.opc.exceptions import PackageNotFoundError
 from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import nsdecls, qn
 from docx.section import Section
-from docx.shared import Mm, Pt, RGBColor
+from docx.shared import Emu, Mm, Pt, RGBColor
 from docx.styles.style import ParagraphStyle
 from docx.text.paragraph import Paragraph
 
+from gep.errors import GepError, Problem
 from gep.mathematics import Node, omml, rows
 from gep.words import Lang, say
 
-Piece: TypeAlias = str | Node
+
+@dataclass(frozen=True, slots=True)
+class See:
+    """A reference to a caption or equation by its bookmark, and what it shows until Word makes it anew."""
+
+    mark: str
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """Words above the line, small: a sign or a reference behind a figure."""
+
+    text: str
+
+
+Piece: TypeAlias = str | Node | See | Small
 Numbers: TypeAlias = Literal["none", "roman", "arabic"]
 
 LATIN, SONG, HEI = "Times New Roman", "SimSun", "SimHei"
@@ -40,29 +59,52 @@ _ANYTIME = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)  # a document's times are part
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
 _SHADE = "FFF2CC"
+_TWIP = 635  # of Word's smallest unit
+_PADDING = '<w:tblCellMar><w:left w:w="70" w:type="dxa"/><w:right w:w="70" w:type="dxa"/></w:tblCellMar>'
 _EQUATION = 75  # letters that fit beside an equation's number
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A table's row; a marked one is shaded."""
+    """A table's row; a marked one is shaded, a heavy one bold, and its first cell takes `span` columns.
 
-    cells: tuple[Piece, ...]
+    A cell of several pieces is a tuple of them.
+    """
+
+    cells: tuple[Piece | tuple[Piece, ...], ...]
     marked: bool = False
+    heavy: bool = False
+    span: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How a table is laid out: shares of the width, which columns stand right, its bookmark, notes below it."""
+
+    shares: Sequence[float]
+    right: Sequence[int] = ()
+    mark: str = ""
+    notes: Sequence[str] = ()
 
 
 class Paper:
-    """A document that is written from its first page to its last."""
+    """A document that is written from its first page to its last.
 
-    def __init__(self, lang: Lang, title: str) -> None:
+    Of a template its own text comes first, and its styles, page and headers hold; only styles that it lacks are made.
+    """
+
+    def __init__(self, lang: Lang, title: str, template: Path | None = None) -> None:
         self.lang = lang
-        self._word: Document = docx.Document()
+        self._template = template is not None
+        self._word: Document = docx.Document() if template is None else opened(template)
         self._headings: list[tuple[int, str, str]] = []
         self._contents: Paragraph | None = None
-        self._counts = {"table": 0, "equation": 0}
-        _styles(self._word)
+        self._counts = {"table": 0, "equation": 0, "figure": 0}
+        self._marks = _highest_mark(self._word)
+        self._ids = _styles(self._word, keep=self._template)
         _properties(self._word, title, lang)
-        _shape(self._word.sections[0], landscape=False)
+        if not self._template:
+            _shape(self._word.sections[0], landscape=False)
 
     # Pages
 
@@ -71,6 +113,9 @@ class Paper:
     ) -> None:
         """Begin a new page; what follows stands upright or across, numbered as said, under a header."""
         section = self._word.add_section(WD_SECTION.NEW_PAGE)
+        if self._template:
+            _turn(section, landscape=landscape)
+            return
         _shape(section, landscape=landscape)
         section.header.is_linked_to_previous = section.footer.is_linked_to_previous = False
         if head:
@@ -89,15 +134,29 @@ class Paper:
     def heading(self, text: str, level: int = 1) -> None:
         """A heading of level 1 to 3, listed in the contents."""
         mark = f"_Toc{len(self._headings) + 1:08d}"
-        line = self._word.add_heading(text, level)
-        _bookmark(line, mark, len(self._headings) + 1)
+        line = self._line(f"Heading {level}")
+        line.add_run(text)
+        self._bookmark(line, mark)
         self._headings.append((level, text, mark))
 
     def text(self, *pieces: Piece, style: str = "Body Text") -> None:
         """A paragraph of words and mathematics."""
+        _fill(self._line(style), pieces)
+
+    def _add(self, xml: str) -> None:
+        """An element at the end of the document, before its last section's properties."""
+        self._word.element.body.sectPr.addprevious(parse_xml(xml))
+
+    def _line(self, style: str) -> Paragraph:
+        """A new paragraph; asking for a style by name would read every style there is."""
         line = self._word.add_paragraph()
-        line._p.style = _style_id(style)  # noqa: SLF001
-        _fill(line, pieces)
+        line._p.style = self._ids[style]  # noqa: SLF001
+        return line
+
+    def _bookmark(self, line: Paragraph, name: str) -> None:
+        """A bookmark over what a paragraph has so far."""
+        self._marks += 1
+        _bookmark(line, name, self._marks)
 
     def display(self, text: str, size: float, *, before: float = 0, heavy: bool = False) -> None:
         """A line of a cover, in the middle."""
@@ -109,8 +168,8 @@ class Paper:
         run.font.bold = heavy and self.lang == "en"
         _fonts(run._element.get_or_add_rPr(), HEI if heavy else SONG)  # noqa: SLF001
 
-    def equation(self, node: Node) -> int:
-        """A displayed equation with its number on the right, which is returned."""
+    def equation(self, node: Node, mark: str = "") -> int:
+        """A displayed equation with its number on the right, which is returned; `mark` is what it is referred to by."""
         self._counts["equation"] += 1
         table = self._word.add_table(rows=1, cols=2)
         table.alignment = WD_TABLE_ALIGNMENT.CENTER
@@ -127,25 +186,40 @@ class Paper:
         number.add_run("(")
         _simple_field(number, "SEQ Equation", str(self._counts["equation"]))
         number.add_run(")")
+        if mark:
+            self._bookmark(number, mark)
         _keep(table.rows[0])
         return self._counts["equation"]
 
-    def table(self, caption: str, head: Sequence[str], lines: Iterable[Row], shares: Sequence[float]) -> None:
-        """A table under its numbered caption; `shares` part the width; heads repeat on each page."""
-        self._counts["table"] += 1
-        above = self._word.add_paragraph(style="Caption")
-        above.add_run(f"{say('paper-table', self.lang)} ")
-        _simple_field(above, "SEQ Table", str(self._counts["table"]))
-        above.add_run(f"  {caption}")
-        table = self._word.add_table(rows=0, cols=len(head), style="Table Grid")
-        table.alignment = WD_TABLE_ALIGNMENT.CENTER
-        _cells(table.add_row(), Row(tuple(head)), heavy=True)
-        table.rows[0]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))  # noqa: SLF001
-        for row in lines:
-            _cells(table.add_row(), row)
-        whole, width = sum(shares), self._width()
-        _widths(table, [int(width * share / whole) for share in shares])
+    def table(self, caption: str, head: Sequence[str], lines: Iterable[Row], grid: Sequence[float] | Grid) -> int:
+        """A table under its numbered caption, whose number is returned; heads repeat on each page."""
+        laid = grid if isinstance(grid, Grid) else Grid(grid)
+        number = self._caption("table", caption, laid.mark)
+        rows = [Row(tuple(head), heavy=True), *lines]
+        self._add(_Grid(self._ids, laid, self._width()).xml(rows))
+        for note in laid.notes:
+            self.text(note, style="Note")
         self._word.add_paragraph(style="Body Text").paragraph_format.space_after = Pt(0)
+        return number
+
+    def figure(self, caption: str, png: bytes, size: tuple[float, float], alt: str, mark: str = "") -> int:
+        """A picture (width and height in cm, made smaller where the page is) over its numbered caption."""
+        line = self._line("Picture")
+        width, room = size[0] * 360_000, self._width()
+        inline = line.add_run().add_picture(io.BytesIO(png), width=Emu(int(min(width, room))))
+        inline._inline.docPr.set("descr", alt)  # noqa: SLF001
+        inline._inline.docPr.set("name", f"{caption}")  # noqa: SLF001
+        return self._caption("figure", caption, mark)
+
+    def _caption(self, kind: Literal["table", "figure"], caption: str, mark: str) -> int:
+        self._counts[kind] += 1
+        line = self._line("Caption" if kind == "table" else "Figure Caption")
+        line.add_run(f"{say(f'paper-{kind}', self.lang)} ")
+        _simple_field(line, f"SEQ {kind.capitalize()}", str(self._counts[kind]))
+        if mark:
+            self._bookmark(line, mark)
+        line.add_run(f"  {caption}")
+        return self._counts[kind]
 
     def _width(self) -> int:
         section = self._word.sections[-1]
@@ -177,11 +251,6 @@ class Paper:
         _field(at, "end")
 
 
-def _style_id(name: str) -> str:
-    """A style's id, as python-docx makes it; asking for a style by name reads every style there is."""
-    return name.replace(" ", "")
-
-
 def _math(node: Node) -> str:
     return f"<m:oMath>{omml(node)}</m:oMath>"
 
@@ -191,6 +260,10 @@ def _fill(line: Paragraph, pieces: Iterable[Piece]) -> None:
     for piece in pieces:
         if isinstance(piece, str):
             line.add_run(piece)
+        elif isinstance(piece, Small):
+            line.add_run(piece.text).font.superscript = True
+        elif isinstance(piece, See):
+            _simple_field(line, f"REF {piece.mark} \\h", piece.shown)
         else:
             xml = f'<m:oMath xmlns:m="{_MATH}" {nsdecls("w")}>{omml(piece)}</m:oMath>'
             line._p.append(parse_xml(xml))  # noqa: SLF001
@@ -199,21 +272,67 @@ def _fill(line: Paragraph, pieces: Iterable[Piece]) -> None:
 # Tables
 
 
-def _cells(row: Any, content: Row, *, heavy: bool = False) -> None:
-    for cell, piece in zip(row.cells, content.cells, strict=True):
-        line = cell.paragraphs[0]
-        line._p.style = _style_id("Table Text")  # noqa: SLF001
-        _fill(line, [piece])
-        if heavy:
-            line.alignment = WD_ALIGN_PARAGRAPH.CENTER
-            for run in line.runs:
-                _fonts(run._element.get_or_add_rPr(), HEI)  # noqa: SLF001
-        if content.marked:
-            shade = OxmlElement("w:shd")
-            for name, value in (("val", "clear"), ("color", "auto"), ("fill", _SHADE)):
-                shade.set(qn(f"w:{name}"), value)
-            cell._tc.get_or_add_tcPr().append(shade)  # noqa: SLF001
-    _keep(row)
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """A table as the format has it: written as text and read once, as thousands of cells would be slow one by one."""
+
+    ids: Mapping[str, str]
+    laid: Grid
+    width: int
+
+    def xml(self, rows: Sequence[Row]) -> str:
+        """The whole table; its first row is the head."""
+        whole = sum(self.laid.shares)
+        widths = [int(self.width * share / whole) // _TWIP for share in self.laid.shares]
+        grid = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
+        body = "".join(self._row(row, widths, head=at == 0) for at, row in enumerate(rows))
+        properties = (
+            f'<w:tblPr><w:tblStyle w:val="{self.ids["Table Grid"]}"/><w:tblW w:w="{sum(widths)}" w:type="dxa"/>'
+            f'<w:jc w:val="center"/><w:tblLayout w:type="fixed"/>{_PADDING}</w:tblPr>'
+        )
+        math = f'xmlns:m="{_MATH}"'
+        return f"<w:tbl {nsdecls('w')} {math}>{properties}<w:tblGrid>{grid}</w:tblGrid>{body}</w:tbl>"
+
+    def _row(self, row: Row, widths: Sequence[int], *, head: bool) -> str:
+        first = _Cell(0, sum(widths[: row.span]), row.span)
+        rest = (_Cell(at, widths[at]) for at in range(row.span, len(widths)))
+        made = "".join(
+            self._cell(place, held, row, head=head) for place, held in zip((first, *rest), row.cells, strict=True)
+        )
+        kept = "<w:cantSplit/>" + ("<w:tblHeader/>" if head else "")
+        return f"<w:tr><w:trPr>{kept}</w:trPr>{made}</w:tr>"
+
+    def _cell(self, place: _Cell, held: Piece | tuple[Piece, ...], row: Row, *, head: bool) -> str:
+        side = "center" if head else "right" if place.column in self.laid.right else ""
+        aligned = f'<w:jc w:val="{side}"/>' if side else ""
+        shade = f'<w:shd w:val="clear" w:color="auto" w:fill="{_SHADE}"/>' if row.marked else ""
+        span = f'<w:gridSpan w:val="{place.span}"/>' if place.span > 1 else ""
+        pieces = held if isinstance(held, tuple) else (held,)
+        runs = "".join(_run(piece, heavy=row.heavy) for piece in pieces)
+        shape = f'<w:tcPr><w:tcW w:w="{place.width}" w:type="dxa"/>{span}{shade}<w:vAlign w:val="center"/></w:tcPr>'
+        style = f'<w:pPr><w:pStyle w:val="{self.ids["Table Text"]}"/>{aligned}</w:pPr>'
+        return f"<w:tc>{shape}<w:p>{style}{runs}</w:p></w:tc>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A cell's first column, its width and how many columns it takes."""
+
+    column: int
+    width: int
+    span: int = 1
+
+
+def _run(piece: Piece, *, heavy: bool) -> str:
+    """A piece of a cell; a reference stands there as its text."""
+    if not isinstance(piece, str | Small | See):
+        return f"<m:oMath>{omml(piece)}</m:oMath>"
+    text = piece if isinstance(piece, str) else piece.text if isinstance(piece, Small) else piece.shown
+    fonts = f'<w:rFonts w:ascii="{LATIN}" w:hAnsi="{LATIN}" w:cs="{LATIN}" w:eastAsia="{HEI}"/>' if heavy else ""
+    bold = "<w:b/>" if heavy and text.isascii() else ""
+    raised = '<w:vertAlign w:val="superscript"/>' if isinstance(piece, Small) else ""
+    look = f"<w:rPr>{fonts}{bold}{raised}</w:rPr>" if fonts or raised else ""
+    return f'<w:r>{look}<w:t xml:space="preserve">{escape(text)}</w:t></w:r>' if text else ""
 
 
 def _keep(row: Any) -> None:
@@ -256,12 +375,18 @@ def _simple_field(line: Paragraph, code: str, shown: str) -> None:
 
 
 def _bookmark(line: Paragraph, name: str, number: int) -> None:
-    for place, tag in ((0, "w:bookmarkStart"), (len(line._p), "w:bookmarkEnd")):  # noqa: SLF001
-        mark = OxmlElement(tag)
+    first, last = OxmlElement("w:bookmarkStart"), OxmlElement("w:bookmarkEnd")
+    for mark in (first, last):
         mark.set(qn("w:id"), str(number))
-        if tag == "w:bookmarkStart":
-            mark.set(qn("w:name"), name)
-        line._p.insert(place + (line._p.pPr is not None and place == 0), mark)  # noqa: SLF001
+    first.set(qn("w:name"), name)
+    line._p.insert(int(line._p.pPr is not None), first)  # noqa: SLF001
+    line._p.append(last)  # noqa: SLF001
+
+
+def _highest_mark(word: Document) -> int:
+    """The highest number of a bookmark that a template has."""
+    found = word.element.iter(qn("w:bookmarkStart"))
+    return max((int(mark.get(qn("w:id"), "0")) for mark in found), default=0)
 
 
 def _reference(line: Paragraph, text: str, mark: str) -> None:
@@ -279,6 +404,25 @@ def _after(line: Paragraph, style: str) -> Paragraph:
 
 
 # Pages and styles
+
+
+def opened(template: Path) -> Document:
+    """A template; a problem if it is no Word document."""
+    try:
+        return docx.Document(str(template))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        facts = {"reason": str(error) or type(error).__name__}
+        raise GepError([Problem("report-template", str(template), facts)]) from error
+    except PackageNotFoundError as error:
+        raise GepError([Problem("report-template", str(template), {"reason": str(error)})]) from error
+
+
+def _turn(section: Section, *, landscape: bool) -> None:
+    """A template's page, upright or across; its margins, headers and page numbers stay."""
+    width, height = section.page_width or _PAGE[0], section.page_height or _PAGE[1]
+    if landscape != (width > height):
+        section.page_width, section.page_height = height, width
+    section.orientation = WD_ORIENT.LANDSCAPE if landscape else WD_ORIENT.PORTRAIT
 
 
 def _shape(section: Section, *, landscape: bool) -> None:
@@ -314,16 +458,31 @@ def _fonts(properties: Any, east: str) -> None:
         fonts.set(qn(f"w:{slot}"), font)
 
 
-def _styles(word: Document) -> None:
-    """Every style that is used, with its fonts."""
+def _styles(word: Document, *, keep: bool = False) -> dict[str, str]:
+    """Every style that is used, with its fonts, by name to id; those that a template has stay as they are."""
     styles = word.styles
-    for name in ("toc 1", "toc 2", "Table Text", "Where", "Where Lead", "Term"):
-        made = styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
-        made.base_style = styles["Normal"]
+    known = {style.name for style in styles}
     for name, change in _LOOKS.items():
+        there = name in known
+        if not there:
+            made = styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH, builtin=name not in _OURS)
+            made.base_style = styles["Normal"] if name != "Normal" else None
         style = styles[name]
         assert isinstance(style, ParagraphStyle)  # noqa: S101  (each of them is one)
-        change(style)
+        if not (keep and there):
+            change(style)
+    if "Table Grid" not in known:
+        _grid_style(styles.add_style("Table Grid", WD_STYLE_TYPE.TABLE, builtin=True))
+    return {name: styles[name].style_id for name in (*_LOOKS, "Table Grid")}
+
+
+def _grid_style(style: Any) -> None:
+    """Thin lines around and between cells."""
+    sides = "".join(
+        f'<w:{side} w:val="single" w:sz="4" w:space="0" w:color="auto"/>'
+        for side in ("top", "left", "bottom", "right", "insideH", "insideV")
+    )
+    style.element.append(parse_xml(f"<w:tblPr {nsdecls('w')}><w:tblBorders>{sides}</w:tblBorders></w:tblPr>"))
 
 
 def _look(
@@ -388,6 +547,10 @@ _LOOKS = {
     "Heading 2": _look(12, HEI, before=12, after=6, more=_together),
     "Heading 3": _look(10.5, HEI, before=8, after=4, more=_together),
     "Caption": _look(9, HEI, before=8, after=4, align=_MIDDLE, more=_together),
+    "Figure Caption": _look(9, HEI, before=2, after=8, align=_MIDDLE),
+    "Picture": _look(10.5, before=6, align=_MIDDLE, more=_together),
+    "Note": _look(8.5, before=1),
+    "Warning": _look(10.5, HEI, before=4, after=4, more=_indented),
     "Header": _look(9),
     "Footer": _look(9),
     "Table Text": _look(8.5),
@@ -399,16 +562,26 @@ _LOOKS = {
 }
 
 
+# Styles that Word has none of that name of its own.
+_OURS = ("Table Text", "Figure Caption", "Picture", "Note", "Warning", "Where", "Where Lead", "Term")
+
+
 def _properties(word: Document, title: str, lang: Lang) -> None:
     """What the file says of itself, and that Word should bring its fields up to date."""
     core = word.core_properties
     core.title, core.author, core.last_modified_by, core.comments = title, "gep", "gep", ""
     core.created = core.modified = _ANYTIME
     core.revision, core.language = 1, "zh-CN" if lang == "zh" else "en-GB"
+    for old in word.settings.element.findall(qn("w:updateFields")):
+        word.settings.element.remove(old)
     update = OxmlElement("w:updateFields")
     update.set(qn("w:val"), "true")
     later = (word.settings.element.find(qn(f"w:{name}")) for name in _AFTER_UPDATE)
-    next(one for one in later if one is not None).addprevious(update)
+    place = next((one for one in later if one is not None), None)
+    if place is None:
+        word.settings.element.append(update)
+    else:
+        place.addprevious(update)
     for language in word.styles.element.iter(qn("w:lang")):
         language.set(qn("w:val"), "en-GB")
         language.set(qn("w:eastAsia"), "zh-CN")

@@ -55,7 +55,7 @@ _MOST_CELLS = 1 << 20  # and in any default window, whatever the files' own bloc
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a user asks to have opened."""
+    """What a user asks to have opened; without `levels` the pass runs over the accounting units alone."""
 
     stack: Path
     profile: str | None = None
@@ -63,6 +63,7 @@ class Request:
     methods: Mapping[str, str] = field(default_factory=dict)
     coefficients: Path | None = None
     normal_climate: bool = False
+    levels: bool = True
 
 
 @dataclass(frozen=True)
@@ -157,17 +158,18 @@ def _opened(request: Request) -> Inputs:
     problems += _services_unknown(declared, chosen) if chosen else ()
     problems += _insensitive(declared, read or {}, {**(chosen.sets if chosen else {}), **declared.sets})
     problems += _baseline_wrong(request.stack, legends)
-    mosaics = _mosaics(opened, request.years, legends, parted, problems) if opened and parted else {}
+    laid = parted if request.levels or areas is None else levels.Laid(areas)
+    mosaics = _mosaics(opened, request.years, legends, laid, problems) if opened and laid else {}
     if not opened or not areas:
         _polygons_alone(declared, request.years, problems)
     raise_all({(p.code, p.where, *sorted(map(str, p.facts.items()))): p for p in problems}.values())
-    assert opened and chosen and read is not None and areas and parted  # noqa: S101, PT018  (else a problem was raised)
+    assert opened and chosen and read is not None and areas and laid  # noqa: S101, PT018  (else a problem was raised)
     years = tuple(year for year in opened.years if year in request.years or not request.years)
     sets, cited = {**chosen.sets, **opened.sets}, tables.sources(folders[1:])
     open_to = open_to or access.OPEN
     climate = opened.years if request.normal_climate else ()
     chosen = _at_normal(chosen, climate) if climate else chosen
-    found = Inputs(opened, years, chosen, read, areas, parted, legends, methods, sets, cited, open_to, mosaics, climate)
+    found = Inputs(opened, years, chosen, read, areas, laid, legends, methods, sets, cited, open_to, mosaics, climate)
     return _closed(found)
 
 

@@ -172,7 +172,7 @@ class Accounts:
     def names(self) -> Mapping[str, Mapping[str, str]]:
         """Names of zones by code and language, those of further levels among them."""
         recorded = self.place.run.recorded
-        levels = recorded.get("levels", {}).values()
+        levels = recorded.get("level_zones", {}).values()
         further = {code: zone["name"] for level in levels for code, zone in level["zones"].items()}
         return {**further, **recorded.get("zone_names", {})}
 

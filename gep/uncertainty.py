@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -151,7 +151,7 @@ def uncertainty(request: Request, options: Options, progress: Progress = lambda 
         raise GepError([Problem("uncertainty-nothing", str(request.stack), {"rows": len(rows)})])
     with ThreadPoolExecutor(options.workers or os.cpu_count() or 1) as pool:
         years = [_Year(_responds(one, how, options, pool, progress), options, pool, progress) for one in planned]
-        return _found(checked, options, rows, how, assumed, years)
+        return replace(_found(checked, options, rows, how, assumed, years), run=_account_id(request, checked, options))
 
 
 def _opened(request: Request, options: Options) -> tuple[Checked, Assumptions]:
@@ -164,11 +164,17 @@ def _opened(request: Request, options: Options) -> tuple[Checked, Assumptions]:
     except GepError as error:
         problems += error.problems
     try:
-        checked = account.check(request, partial=options.partial)
+        checked = account.check(replace(request, levels=False), partial=options.partial)
     except GepError as error:
         raise GepError([*error.problems, *problems]) from error
     raise_all(problems)
     return checked, assumed
+
+
+def _account_id(request: Request, checked: Checked, options: Options) -> str:
+    """The id of the account whose draws these are; its lines of townships and overlays are part of it."""
+    parted = declare(request.stack)[0].levels
+    return account.plan_id(account.check(request, partial=options.partial) if parted else checked)
 
 
 def _responds(planned: Planned, how: Ranges, options: Options, pool: Executor, progress: Progress) -> Response:
@@ -186,7 +192,7 @@ def _found(
     inputs = checked.inputs
     return Uncertainty(
         options=options,
-        run=account.plan_id(checked),
+        run="",
         design=_design(options),
         cells={one.year: one.response.sample.size if one.response.sample else 0 for one in years},
         intervals=tuple(found for one in years for found in one.intervals()),

@@ -168,7 +168,7 @@ def test_borders_that_cannot_be_read_are_a_problem(content: bytes | None, code: 
 
 def test_a_full_disk_leaves_no_half_of_a_map(done: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checked = account.check(Request(Path(done.run.recorded["stack"])), partial=True)
-    plan = prepare(checked.inputs, "2020", account._targets(checked, "2020", Options(tmp_path))).plan
+    plan = prepare(checked.inputs, "2020", account.targets(checked, "2020", Options(tmp_path))).plan
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")

@@ -310,6 +310,7 @@ def test_each_source_is_used_or_a_standard() -> None:
         "methods_review",
         "ouyang_2015",
         "decision_0033",
+        "decision_0061",
     }
 
 

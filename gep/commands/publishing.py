@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gep.options import FOLDER, Language, asked_year, language, ledger_option, progress
+from gep.options import FOLDER, STACK, Language, asked_year, language, ledger_option, progress
 
 
 @click.command(cls=Language)
@@ -26,4 +26,26 @@ def pictures(database: str, maps: Path, out: Path, **asked: Any) -> None:
     click.echo("\n".join(str(path) for path in made))
 
 
-COMMANDS = (pictures,)
+@click.command(cls=Language)
+@ledger_option
+@asked_year
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="FILE.docx, .pdf, .html, .xlsx"
+)
+@click.option("--run", help="One of several runs that have the year.")
+@click.option("--maps", type=FOLDER, help="The folder of the account's maps; default maps beside the ledger.")
+@click.option("--statistics", type=STACK, help="A table with GDP and population.")
+@click.option("--change", type=STACK, help="What `gep change … --json` printed: the causes of change.")
+@click.option("--uncertainty", type=STACK, help="What `gep uncertainty … --json` printed: the intervals.")
+@click.option("--template", type=click.Path(dir_okay=False, path_type=Path), help="A Word document whose styles hold.")
+@click.option("--review", default="", metavar="NUMBER", help="The maps' review number (审图号), once there is one.")
+def report(database: str, out: Path, **asked: Any) -> None:
+    """The annual report of a year, from the ledger and its maps alone."""
+    from gep.report import writing
+
+    with progress() as show:
+        writing.write(writing.Asked(database, lang=language(), **asked), out, show)
+    click.echo(str(out))
+
+
+COMMANDS = (pictures, report)

@@ -14,6 +14,7 @@ DIGITS: Final = 9  # significant digits of a quantity at the door
 OUTSIDE: Final = "outside"  # the zone code of what lies in no zone: zones + outside = whole
 EVERY: Final = "*"  # lines of every zone level, which must not be added up
 STATUSES: Final = ("computed", "confirmed", "reviewed", "final", "published")  # 初算 部门确认 专家评审 定稿 发布
+WHOLE: Final = ""  # the ecosystem of a zone quantity that is not shared out
 FIRST_STATUS: Final = STATUSES[0]
 
 # Enough for any product of two decimals of this ledger: multiplying and adding never round.

@@ -1,0 +1,168 @@
+"""What a report takes from other accounts where they were made: causes of change, intervals, a product catalogue.
+
+Each is None where nobody made it; the report then says that it was not done, and never fills the place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from gep import dual, statistics
+from gep.errors import Fact, GepError, Problem, raise_all
+from gep.ledger import Ledger, yuan
+from gep.report.facts import COUNTED, Facts, base
+from gep.words import say
+
+_CLOSE = Decimal("1e-8")  # nine digits
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One part of a change between two years, in yuan; the parts add up to the whole."""
+
+    name: str
+    yuan: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the total from one year to another, and what made it."""
+
+    since: str
+    until: str
+    before: Decimal
+    after: Decimal
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """How far a service's value (or the total's, of service "") may lie from what is printed, in yuan."""
+
+    service: str
+    low: Decimal
+    high: Decimal
+    level: str  # such as "90 %"
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """An item of the eco-product catalogue with the ledger lines it is linked to."""
+
+    code: str
+    name: str
+    place: str
+    quantity: str
+    value: Decimal | None
+    lines: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """All of them; `dual` are GEP and GDP side by side."""
+
+    dual: Sequence[dual.DualRow] = ()
+    changes: Sequence[Change] | None = None
+    intervals: Sequence[Interval] | None = None
+    products: Sequence[Product] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """GDP or population of a zone as a run recorded it."""
+
+    zone: str
+    year: str
+    quantity: str
+    value: float
+    source: str
+
+
+def changes(path: Path | None, facts: Facts) -> list[Change] | None:
+    """The parts of a change that `gep change --json` found, of all zones together; None without a file.
+
+    Problems: a file that is not its output, or that ends in another total than the report's.
+    """
+    if path is None:
+        return None
+    data = _read(path, ("from", "to", "totals"))
+    rows = data["totals"]
+    before, after = (_sum(row[f"{end}_yuan"] for row in rows) for end in ("from", "to"))
+    _same(path, facts, data["to"], after)
+    names = dict.fromkeys(name for row in rows for name in row["parts_yuan"])
+    parts = {name: _sum(row["parts_yuan"].get(name) for row in rows) for name in names}
+    causes = tuple(Cause(say(f"change-{name}", facts.lang), part) for name, part in parts.items())
+    return [Change(data["from"], data["to"], before, after, causes)]
+
+
+def intervals(path: Path | None, facts: Facts) -> list[Interval] | None:
+    """The intervals that `gep uncertainty --json` found for the sums of all zones; None without a file.
+
+    Problems: a file that is not its output, or that is of another total than the report's.
+    """
+    if path is None:
+        return None
+    data = _read(path, ("interval", "intervals"))
+    mine = [one for one in data["intervals"] if one["year"] == facts.year and not one["zone"] and not one["item"]]
+    _same(path, facts, facts.year, _sum(one["base"] for one in mine if not one["service"]))
+    level = f"{100 * (data['interval'][1] - data['interval'][0]):.0f} %"
+    known = (one for one in mine if one["low"] is not None and one["status"] == COUNTED)
+    return [Interval(one["service"], Decimal(one["low"]), Decimal(one["high"]), level) for one in known]
+
+
+def _sum(texts: Iterable[str | None]) -> Decimal:
+    return sum((Decimal(text) for text in texts if text), Decimal())
+
+
+def _same(path: Path, facts: Facts, year: str, total: Decimal) -> None:
+    """A problem where a file tells of another year, or of another total than the report's in nine digits."""
+    ours = yuan(sum(e.value_fen or 0 for e in facts.entries if base(e) == COUNTED))
+    if year != facts.year or abs(total - ours) > _CLOSE * abs(ours):
+        said: dict[str, Fact] = {"year": facts.year, "total": f"{ours:,}", "found": f"{year}, {total:,}"}
+        raise GepError([Problem("report-other-run", str(path), said)])
+
+
+def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """A file of another command's `--json`."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise GepError([Problem("report-extra-unread", str(path), {"reason": str(error)})]) from error
+    if not isinstance(data, dict) or not all(key in data for key in keys):
+        raise GepError([Problem("report-extra-unread", str(path), {"reason": ", ".join(keys)})])
+    return data
+
+
+def beside(database: str, facts: Facts, path: Path | None) -> list[dual.DualRow]:
+    """The zones' GEP and GDP: from a table of statistics, else from what the run recorded.
+
+    Problems: those of the table, a file that is not there.
+    """
+    with Ledger.open(database, create=False) as opened:
+        rows = dual.dual(opened, _given(path) if path else list(_recorded(facts)), [facts.year])
+    inside = set(facts.zones)
+    return [row for row in rows if row.run == facts.run.id and row.zone in inside and row.zone_level == facts.level]
+
+
+def _given(path: Path) -> list[statistics.Statistic]:
+    if not path.exists():
+        raise GepError([Problem("statistics-file-missing", str(path))])
+    problems: list[Problem] = []
+    found = list(statistics.Reader(path, problems).read())
+    raise_all(problems)
+    return found
+
+
+def _recorded(facts: Facts) -> Iterable[Figure]:
+    """GDP beside the run; of several years each once."""
+    seen = set()
+    for of_year in facts.run.recorded.get("gdp", {}).values():
+        for zone, found in of_year.items():
+            if (zone, found["year"]) not in seen:
+                seen.add((zone, found["year"]))
+                yield Figure(zone, found["year"], "gdp", float(found["value"]), found["source"])
