@@ -24,6 +24,7 @@ from gep.errors import GepError
 from gep.ledger import Entry, Ledger, Run, fen, run_id
 from gep.opinions import Review
 from gep.prepare import Request
+from gep.statistics import Statistic
 from gep.words import LANGS
 
 YEARS = ("2020", "2022")
@@ -296,7 +297,8 @@ def test_the_closure_sheet_holds_figures_against_a_file(tmp_path: Path) -> None:
     assert (found["area", "02"].verdict, found["area", "02"].published_year) == ("red", "2019")
     assert found["water", "01"].verdict == "holds"
     assert found["retained", "01"].verdict == "red"  # 90 % of the bulletin, above 80 %
-    assert (found["forest", "01"].published, found["forest", "01"].verdict) == (pytest.approx(5.0), "red")
+    assert found["forest", "01"].published == pytest.approx(5.0)
+    assert found["forest", "01"].verdict == "red"
     assert found["forest", "02"].verdict == "unaccounted"
     assert found["electricity", "01"].verdict == "unaccounted"
 
@@ -316,7 +318,10 @@ def test_the_page_sums_and_repeats_what_is_red(reviewed: Review) -> None:
         if row.accounted is not None:
             assert row.accounted == pytest.approx(sum(r.accounted or 0 for r in mine))
         assert (row.published is None) == any(r.published is None for r in mine)
-    assert [r for r in page if r.zone] == [r for r in reviewed.closure if r.verdict == "red"] or sums
+    red = [row for row in reviewed.closure if row.verdict == "red"]
+    assert len([row for row in page if row.zone]) == len(red)
+    assert all(row in page for row in red)
+    assert len(sums) < len(reviewed.closure)
 
 
 def test_yearbook_numbers_are_compared(county: Path, ledger: str) -> None:
@@ -341,7 +346,7 @@ def test_a_run_records_what_was_published(reviewed: Review) -> None:
 
 def test_official_figures_take_the_latest_of_what_is_seldom_published() -> None:
     given_ = [("2018", "official_area", 1.0), ("2021", "official_area", 2.0), ("2018", "water_resources", 3.0)]
-    rows = [panel.Statistic("1", y, q, v, "s") for y, q, v in given_]
+    rows = [Statistic("1", y, q, v, "s") for y, q, v in given_]
     found = plausibility.official(rows, "2020")
     assert found == {"official_area": {"1": ["1.0", "2018", "s"]}}
 
