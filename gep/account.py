@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -661,6 +661,10 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "derived": {one.year: dict(one.prepared.derived) for one in years},
         "nonfinite": {one.year: _nonfinite(one.prepared, one.sums) for one in years},
         "warnings": warnings,
+        "official": {year: plausibility.official(inputs.stack.statistics, year) for year in inputs.years},
+        "closures": {
+            y.year: [asdict(c) for c in gates.closures(inputs, y.prepared.plan, y.year, y.sums)] for y in years
+        },
         "floored": dict(pair for one in years for pair in entries.floored(one)),
         "controls": dict(pair for one in years for pair in entries.controls(one)),
         "zone_totals": dict(pair for one in years for pair in entries.zone_totals(one)),

@@ -109,6 +109,11 @@ def _of_units(run: Run, entries: Iterable[Entry]) -> list[Entry]:
     return [e for e in entries if e.zone != OUTSIDE and e.item and e.zone_level not in run.levels]
 
 
+def behind(run: Run, entry: Entry) -> list[Used]:
+    """The rows that an entry rests on; where the ledger does not tell which of a table it used, all of them."""
+    return [_used(row) for row, _ in _behind(run, entry)]
+
+
 # Rows as the run wrote them down
 
 

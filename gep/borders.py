@@ -6,6 +6,7 @@ One layer a level, with code, names and area; the same zones give the same bytes
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,18 +41,25 @@ def write(path: Path, levels: Sequence[Zones], crs: str) -> Path:
     Raises `GepError` where the file cannot be written; nothing then stands there.
     """
     path.unlink(missing_ok=True)
+    with written(path):
+        for level in levels:
+            _write(path, level, crs)
+    return path
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """A GeoPackage whose bytes do not depend on the hour; `GepError` and no file where it cannot be written."""
     # GDAL writes the time of day into a GeoPackage unless it is told another.
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
     try:
-        for level in levels:
-            _write(path, level, crs)
+        yield
     except (*vectors.UNREADABLE, OSError, RuntimeError) as error:
         path.unlink(missing_ok=True)
         raise GepError([Problem("map-not-written", str(path), {"reason": str(error)})]) from error
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
-    return path
 
 
 def _write(path: Path, level: Zones, crs: str) -> None:

@@ -8,7 +8,7 @@ import os
 
 import click
 
-from gep.commands import changes, evidence, forms, ledgers, looking, publishing, stacks
+from gep.commands import changes, evidence, forms, ledgers, looking, publishing, reviewing, stacks
 from gep.options import Group
 
 
@@ -29,6 +29,6 @@ def _start_lightly() -> None:
     atexit.register(gc.freeze)
 
 
-for _room in (stacks, looking, forms, ledgers, changes, evidence, publishing):
+for _room in (stacks, looking, forms, ledgers, changes, evidence, publishing, reviewing):
     for _command in _room.COMMANDS:
         main.add_command(_command)

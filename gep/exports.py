@@ -83,7 +83,7 @@ def book(pages: Sequence[Page], out: Path | IO[bytes]) -> None:
         _sheet(made.create_sheet(page.name), page)
     with tempfile.TemporaryFile() as dated, beside(out, "xlsx") as target:
         made.save(dated)
-        _undate(dated, target)
+        undate(dated, target)
 
 
 def _sheet(sheet: Any, page: Page) -> None:
@@ -224,7 +224,7 @@ def _xlsx(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: IO[bytes]
         sheet.append([_xlsx_cell(sheet, cell) for cell in row])
     with tempfile.TemporaryFile() as dated:
         book.save(dated)
-        _undate(dated, out)
+        undate(dated, out)
 
 
 def _xlsx_cell(sheet: Any, cell: Cell) -> Any:
@@ -239,7 +239,7 @@ def _xlsx_text(sheet: Any, text: str) -> Any:
     return made
 
 
-def _undate(dated: IO[bytes], out: IO[bytes]) -> None:
+def undate(dated: IO[bytes], out: IO[bytes]) -> None:
     """Copy an XLSX without the hour it was written at."""
     with zipfile.ZipFile(dated) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
         for member in source.infolist():

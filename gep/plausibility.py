@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 from gep import shipped
 from gep.entries import Accounted
@@ -30,6 +31,12 @@ EMITTED = {
     "total_nitrogen_removed": "total_nitrogen_discharge",
     "phosphorus_removed": "phosphorus_discharge",
 }
+
+
+# What of the published statistics an account is held against; those of `SLOW` are not published every year.
+SLOW = ("official_area", "forest_cover", "forest_land_area")
+PUBLISHED = (*SLOW, "water_resources", "electricity_use", *EMITTED.values())
+Official = Mapping[str, Mapping[str, Sequence[str]]]  # by quantity and zone: value, year, source
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,46 @@ def _purified(zone: Zone) -> Iterator[Problem]:
             facts: dict[str, Fact] = {"zone": zone.code, "quantity": item, "emitted": emitted}
             facts |= {"removed": f"{removed:.4g}", "amount": f"{source:.4g}"}
             yield Problem("purified-above-emitted", f"{zone.code} {zone.year}", facts)
+
+
+class Given(Protocol):
+    """A statistic in the vocabulary's unit."""
+
+    @property
+    def zone(self) -> str: ...
+    @property
+    def year(self) -> str: ...
+    @property
+    def quantity(self) -> str: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def source(self) -> str: ...
+
+
+def official(rows: Iterable[Given], year: str) -> dict[str, dict[str, list[str]]]:
+    """The published figures of a year by quantity and zone: value, year, source; of `SLOW` the latest up to then."""
+    known = [row for row in rows if row.quantity in PUBLISHED]
+    found: dict[str, dict[str, list[str]]] = {}
+    for quantity, zone in dict.fromkeys((row.quantity, row.zone) for row in known):
+        mine = [row for row in known if (row.quantity, row.zone) == (quantity, zone)]
+        before = [r.year for r in mine if r.year <= year or not year.isdigit()]  # of a period: the latest
+        when = max(before, default="") if quantity in SLOW else year
+        of_year = [(zone, repr(row.value), row.source) for row in mine if row.year == when]
+        if of_year:
+            found.setdefault(quantity, {}).update(summed(of_year, when))
+    return found
+
+
+def summed(rows: Iterable[tuple[str, str, str]], year: str) -> dict[str, list[str]]:
+    """Figures (zone, value, source), added up where a zone has several."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for zone, value, source in rows:
+        found.setdefault(zone, []).append((value, source))
+    return {
+        zone: [repr(math.fsum(float(v) for v, _ in of)), year, "; ".join(dict.fromkeys(s for _, s in of))]
+        for zone, of in found.items()
+    }
 
 
 def _over(part: float, whole: float) -> float:

@@ -394,14 +394,14 @@ def _warnings(one: Year, lang: Lang) -> str:
     notes = one.run.recorded.get("notes", {})
     lines = []
     for warning in found:
-        lines.append(f"  ! {words.problem(_named(warning, one, lang), lang)}")
+        lines.append(f"  ! {words.problem(named(warning, one, lang), lang)}")
         service = next((e.service for e in one.entries if e.item == warning.facts.get("quantity")), "")
         note = notes.get(service, {}).get(lang)
         lines += [f"    {note}"] if note and f"    {note}" not in lines else []
     return "\n".join([words.say("warnings", lang), *lines]) if lines else ""
 
 
-def _named(warning: Problem, one: Year, lang: Lang) -> Problem:
+def named(warning: Problem, one: Year, lang: Lang) -> Problem:
     """The warning with names for the zone's code and the ids of quantities and services."""
     zone = str(warning.facts.get("zone", ""))
     known = one.zones.get(zone, {}).get(lang, zone)
@@ -479,7 +479,7 @@ def _left_out(one: Year, lang: Lang) -> str:
             wanted.setdefault(titles[entry.service][lang], {}).update(dict.fromkeys(lacking))
         elif found is not None:
             name = f" · {getattr(quantities()[entry.item], lang)}" if entry.item else ""
-            by_reason.setdefault(_reason(found, lang), []).append(titles[entry.service][lang] + name)
+            by_reason.setdefault(reason_text(found, lang), []).append(titles[entry.service][lang] + name)
     for entry in one.of(UNVALUED):
         if entry.reason:
             said = words.say("explain-unvalued", lang, reason=entry.reason)
@@ -503,7 +503,13 @@ def _few(names: Sequence[str], lang: Lang, few: int = _FEW) -> str:
     return shown if len(names) <= few else words.say("and-more", lang, shown=shown, count=len(names))
 
 
-def _reason(found: Any, lang: Lang) -> str:
+def left_reason(text: str, lang: Lang) -> str:
+    """Why a line is left out or does not apply, from its reason as the ledger has it."""
+    return reason_text(json.loads(text), lang) if text else ""
+
+
+def reason_text(found: Any, lang: Lang) -> str:
+    """Why a line has no number, as the ledger keeps it: in both languages, or problems, the first few of them."""
     if isinstance(found, dict):
         return str(found[lang])
     said = [words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found]

@@ -109,7 +109,10 @@ def _status(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option("--note", default="", help="What else is to be kept of this step.")
 @ledger_option
 def review(run: str, status: str, who: str, file: Path | None, note: str, database: str) -> None:
-    """Move a run to the next status: 初算, 部门确认, 专家评审, 定稿, 发布."""
+    """Move a run to the next status: 初算, 部门确认, 专家评审, 定稿, 发布.
+
+    The questions that reviewers ask are answered by `gep review`.
+    """
     from gep import summary
     from gep.ledger import Ledger
 
