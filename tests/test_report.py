@@ -26,7 +26,7 @@ from click.testing import CliRunner
 from docx.oxml.ns import qn
 from docx.shared import Mm, RGBColor
 
-from gep import landscape, words
+from gep import landscape, productlist, words
 from gep.cli import main
 from gep.errors import GepError
 from gep.ledger import OUTSIDE, Ledger
@@ -891,6 +891,19 @@ def test_causes_and_intervals_are_taken_where_they_were_found(database: str, tmp
     texts = {table.key for table in chapters.document(found, beside).tables}
     assert "intervals" in texts
     assert "intervals" not in {table.key for table in chapters.document(found, extras.Extras()).tables}
+
+
+def test_the_catalogue_lists_what_the_ledger_has_of_every_zone(database: str) -> None:
+    found = facts.read(database, YEAR, "en")
+    listed = extras.products(productlist.products(database, "", YEAR), found)
+    assert listed
+    entries = {line.number: line.entry for line in found.main.lines}
+    for one in listed:
+        values = [entries[n].value_fen for n in one.lines if entries[n].value_fen is not None]
+        assert one.value == (Decimal(sum(v for v in values if v is not None)) / 100 if values else None)
+        assert {found.zone_name(entries[n].zone) for n in one.lines} == {one.place}
+    table = _table(chapters.document(found, extras.Extras(products=listed)), "products")
+    assert len(table.rows) == len(listed)
 
 
 @pytest.mark.parametrize(

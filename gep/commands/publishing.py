@@ -37,14 +37,17 @@ def pictures(database: str, maps: Path, out: Path, **asked: Any) -> None:
 @click.option("--statistics", type=STACK, help="A table with GDP and population.")
 @click.option("--change", type=STACK, help="What `gep change … --json` printed: the causes of change.")
 @click.option("--uncertainty", type=STACK, help="What `gep uncertainty … --json` printed: the intervals.")
+@click.option("--catalogue", is_flag=True, help="List every eco-product of every zone in the chapter on products.")
 @click.option("--template", type=click.Path(dir_okay=False, path_type=Path), help="A Word document whose styles hold.")
 @click.option("--review", default="", metavar="NUMBER", help="The maps' review number (审图号), once there is one.")
-def report(database: str, out: Path, **asked: Any) -> None:
+def report(database: str, out: Path, *, catalogue: bool, **asked: Any) -> None:
     """The annual report of a year, from the ledger and its maps alone."""
+    from gep import productlist
     from gep.report import writing
 
+    listed = productlist.products(database, asked["run"] or "", asked["year"]) if catalogue else None
     with progress() as show:
-        writing.write(writing.Asked(database, lang=language(), **asked), out, show)
+        writing.write(writing.Asked(database, lang=language(), products=listed, **asked), out, show)
     click.echo(str(out))
 
 

@@ -223,10 +223,10 @@ class _Writer:
 
     def _catalogue(self) -> Table:
         rows = [
-            Row((one.code, one.name, one.place, one.quantity, self._money(one.value)))
+            Row((one.code, one.name, one.place, one.quantity, NONE if one.value is None else self._money(one.value)))
             for one in self.extras.products or ()
         ]
-        columns = self.m.columns(("code", "name", "place", "quantity", "value"), (16, 40, 40, 24, 20), ("value",))
+        columns = self.m.columns(("code", "name", "place", "quantity", "value"), (58, 44, 22, 36, 20), ("value",))
         return self.m.table("products", self.m.text("t-products"), columns, rows)
 
     def _money(self, yuan: Decimal | None) -> Number:

@@ -6,17 +6,17 @@ Each is None where nobody made it; the report then says that it was not done, an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gep import dual, statistics
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.ledger import Ledger, yuan
 from gep.report.facts import COUNTED, Facts, base
-from gep.words import say
+from gep.words import Lang, say
 
 _CLOSE = Decimal("1e-8")  # nine digits
 
@@ -60,6 +60,31 @@ class Product:
     quantity: str
     value: Decimal | None
     lines: tuple[int, ...]
+
+
+class Listed(Protocol):
+    """A row of the eco-product catalogue, as `gep.productlist` makes it."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def item_name(self) -> Mapping[Lang, str]: ...
+
+    @property
+    def zone(self) -> str: ...
+
+    @property
+    def quantity(self) -> Decimal | None: ...
+
+    @property
+    def unit(self) -> str: ...
+
+    @property
+    def value_fen(self) -> int | None: ...
+
+    @property
+    def lines(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +150,24 @@ def _same(path: Path, facts: Facts, year: str, total: Decimal) -> None:
     if year != facts.year or abs(total - ours) > _CLOSE * abs(ours):
         said: dict[str, Fact] = {"year": facts.year, "total": f"{ours:,}", "found": f"{year}, {total:,}"}
         raise GepError([Problem("report-other-run", str(path), said)])
+
+
+def products(found: Iterable[Listed] | None, facts: Facts) -> list[Product] | None:
+    """The catalogue's rows that have a quantity; None where none was asked for."""
+    if found is None:
+        return None
+    return [
+        Product(
+            one.code,
+            one.item_name[facts.lang],
+            facts.zone_name(one.zone),
+            f"{one.quantity:,f} {one.unit}",
+            None if one.value_fen is None else yuan(one.value_fen),
+            one.lines,
+        )
+        for one in found
+        if one.quantity is not None
+    ]
 
 
 def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:

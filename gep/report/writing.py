@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from gep import paper
 from gep.errors import Problem, raise_all
 from gep.report import chapters, extras, facts, pdf, plates, web, word, workbook
 from gep.report.chapters import Progress
-from gep.report.extras import Extras
+from gep.report.extras import Extras, Listed
 from gep.report.model import Document
 from gep.words import Lang
 
@@ -26,7 +26,7 @@ class Asked:
 
     `maps` is the folder of the account's maps (None: that beside the ledger, if it is there), `statistics` a table
     with GDP and population, `template` a Word document whose styles and pages hold, `review` the maps' review number;
-    `change` and `uncertainty` are what those commands print with `--json`.
+    `change` and `uncertainty` are what those commands print with `--json`, `products` the rows of the catalogue.
     """
 
     ledger: str
@@ -37,6 +37,7 @@ class Asked:
     statistics: Path | None = None
     change: Path | None = None
     uncertainty: Path | None = None
+    products: Sequence[Listed] | None = None
     template: Path | None = None
     review: str = ""
 
@@ -66,6 +67,7 @@ def document_of(asked: Asked, progress: Progress = lambda *_: None) -> Document:
         dual=extras.beside(asked.ledger, found, asked.statistics),
         changes=extras.changes(asked.change, found),
         intervals=extras.intervals(asked.uncertainty, found),
+        products=extras.products(asked.products, found),
     )
     maps = plates.Folder(plates.folder(asked.maps, asked.ledger), asked.review)
     return chapters.document(found, beside, maps, progress)
