@@ -21,7 +21,7 @@ from gep.questions import Answer, Before
 from gep.words import Lang
 
 _FEW: Final = {"answer": 9, "evidence": 4, "red": 5, "ask": 3}  # sentences shown of an answer; the JSON has all
-_SPARE: Final = 5  # empty rows for opinions on what no question asks
+_SPARE: Final = 3  # empty rows for opinions on what no question asks
 _RECOMPUTED: Final = 1000  # rows of the main table in a document
 
 
@@ -294,7 +294,7 @@ def _document(review: Review, out: Path, lang: Lang) -> Path:
     _paper_table(paper, _name("opinion", lang), ("opinion", _OPINION), _opinions_short(review, lang))
     _signed(paper, _signature(lang))
     paper.pages(landscape=True)
-    replies = [(row, False) for row in [*(_reply(a, lang) for a in review.answers), *_spare(len(_REPLY))]]
+    replies = [(_reply(answer, lang), False) for answer in review.answers]
     _paper_table(paper, _name("reply", lang), ("reply", _REPLY), replies)
     _signed(paper, _signature(lang, "reply"))
     paper.pages(landscape=True)
@@ -317,20 +317,23 @@ def _opinions_short(review: Review, lang: Lang) -> list[tuple[list[str], bool]]:
 
 _SHARES: Final = {
     "opinion": (5, 11, 20, 23, 26, 7, 15, 8), "reply": (5, 26, 12, 34, 34, 16, 10, 10),
-    "closing": (9, 7, 11, 17, 15, 15, 5, 9, 20, 10), "main": (6, 9, 14, 18, 16, 7, 11, 11, 16, 16, 7),
+    "closing": (9, 7, 11, 17, 15, 15, 5, 9, 20, 10), "main": (6, 11, 14, 18, 15, 7, 10, 10, 15, 15, 10),
 }  # fmt: skip
+_FIGURES: Final = {"closing": (4, 5, 7), "main": (4, 6, 8, 9, 10)}  # columns whose figures stand on the right
 
 
 def _paper_table(
     paper: Any, caption: str, of: tuple[str, Sequence[str]], rows: Sequence[tuple[list[str], bool]]
 ) -> None:
+    from gep.paper import Grid
     from gep.paper import Row as Line
 
     table, names = of
     prefix = "opinion-column" if table == "opinion" else table
     paper.heading(caption)
     heads = [words.say(f"{prefix}-{name}", paper.lang) for name in names]
-    paper.table(caption, heads, (Line(tuple(cells), marked) for cells, marked in rows), _SHARES[table])
+    grid = Grid(_SHARES[table], right=_FIGURES.get(table, ()))
+    paper.table(caption, heads, (Line(tuple(cells), marked) for cells, marked in rows), grid)
 
 
 def _signed(paper: Any, lines: Sequence[str]) -> None:

@@ -323,8 +323,11 @@ class _Cell:
     span: int = 1
 
 
+_TEXT = '<w:t xml:space="preserve">'
+
+
 def _run(piece: Piece, *, heavy: bool) -> str:
-    """A piece of a cell; a reference stands there as its text."""
+    """A piece of a cell, in lines as it has them; a reference stands there as its text."""
     if not isinstance(piece, str | Small | See):
         return f"<m:oMath>{omml(piece)}</m:oMath>"
     text = piece if isinstance(piece, str) else piece.text if isinstance(piece, Small) else piece.shown
@@ -332,7 +335,8 @@ def _run(piece: Piece, *, heavy: bool) -> str:
     bold = "<w:b/>" if heavy and text.isascii() else ""
     raised = '<w:vertAlign w:val="superscript"/>' if isinstance(piece, Small) else ""
     look = f"<w:rPr>{fonts}{bold}{raised}</w:rPr>" if fonts or raised else ""
-    return f'<w:r>{look}<w:t xml:space="preserve">{escape(text)}</w:t></w:r>' if text else ""
+    said = escape(text).replace("\n", f"</w:t><w:br/>{_TEXT}")
+    return f"<w:r>{look}{_TEXT}{said}</w:t></w:r>" if text else ""
 
 
 def _keep(row: Any) -> None:

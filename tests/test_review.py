@@ -186,6 +186,65 @@ def test_without_faults_those_flags_are_not_raised(tmp_path: Path) -> None:
     assert raised == {(15, "panel-15-unsigned")}
 
 
+LAW = [*PRICE[:-2], "2018", "statutory"]
+WATER = {"zone": "01", "precipitation": 300.0, "evapotranspiration": 100.0}
+MORE: list[tuple[int, str, dict[str, Any]]] = [
+    (
+        9,
+        "panel-9-ratio",
+        {
+            "entries": [
+                entry(service="t", item="tourism_value", cls="cultural", quantity=Decimal(300), price=Decimal(1)),
+                entry(
+                    service="t",
+                    item="tourism_income",
+                    cls="cultural",
+                    status="unvalued",
+                    quantity=Decimal(100),
+                    price=None,
+                ),
+            ]
+        },
+    ),
+    (6, "panel-6-unsourced", {"years": {"2020": year_of(statistics={"population": [["01", "", "5.0", ""]]})}}),
+    (
+        10,
+        "panel-10-row",
+        {
+            "entries": [entry(item="so2_removed", method="so2_capped", quantity=Decimal(5))],
+            "years": {
+                "2020": year_of(statistics={"so2_emission": [["01", "", "3.0", "s"], ["01", "mill", "1.0", "s"]]})
+            },
+        },
+    ),
+    (2, "panel-2-official", {"recorded": {"official": {"2020": {"official_area": {"01": ["10.2", "2019", "s"]}}}}}),
+    (
+        13,
+        "panel-13-water",
+        {
+            "recorded": {
+                "official": {"2020": {"water_resources": {"01": ["150.0", "2020", "s"]}}},
+                "closures": {"2020": [WATER]},
+            }
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("number", "code", "fault"), MORE, ids=[code for _, code, _ in MORE])
+def test_figures_off_what_was_published_raise_their_flag(
+    number: int, code: str, fault: dict[str, Any], tmp_path: Path
+) -> None:
+    found = look(tmp_path, **fault)
+    assert code in codes(found, number)
+    assert found.answers[number - 1].state == "red"
+
+
+def test_a_price_set_by_law_holds_in_other_years(tmp_path: Path) -> None:
+    found = look(tmp_path, [entry(price_year="2018", price_inputs=json.dumps([LAW]))])
+    assert "panel-5-other" not in codes(found, 5)
+
+
 def test_unverified_coefficients_by_share(tmp_path: Path) -> None:
     row = ["carbon_fraction", "", "0.5", "nan", "nan", "1", "1", "", "", "", "", "demo", "", "", ""]
     year = year_of(
@@ -398,7 +457,8 @@ def test_the_workbook_has_a_row_a_question_and_numbers_that_multiply(
     assert not [c for sheet in book for line in sheet.iter_rows() for c in line if c.data_type == "f"]
     tables = docx.Document(str(paper_path)).tables
     assert [len(table.columns) for table in tables] == [8, 8, 10, 11]
-    assert len(tables[0].rows) == 1 + 15 + 5
+    assert len(tables[0].rows) == 1 + 15 + 3
+    assert tables[0].rows[1].cells[2].text.count("\n") >= 2  # sentences stand in lines of their own
 
 
 def test_the_same_review_gives_the_same_bytes(reviewed: Review, tmp_path: Path) -> None:
