@@ -193,13 +193,15 @@ def test_the_project_has_every_map_once_with_its_style_and_its_chinese_name(maps
     sources = sorted(str(one.findtext("datasource")) for one in layers_.values())
     assert sources == sorted([*(f"./{path.name}" for path in maps.glob("*.tif")), "./zones.gpkg|layername=county"])
     assert [leaf.get("id") for leaf in root.iter("layer-tree-layer")] == list(layers_)
-    assert [one.get("id") for one in root.find("layerorder") or ()] == list(layers_)
+    assert [one.get("id") for one in root.findall("layerorder/*")] == list(layers_)
     for one in layers_.values():
         if one.get("type") == "raster":
             style = (maps / str(one.findtext("datasource"))).with_suffix(".qml").read_text("utf-8").partition("\n")[2]
             pipe = ET.fromstring(style).find("pipe")  # noqa: S314
             assert pipe is not None
-            assert ET.tostring(one.find("pipe") or ET.Element("none")) == ET.tostring(pipe)
+            drawn = one.find("pipe")
+            assert drawn is not None
+            assert ET.tostring(drawn) == ET.tostring(pipe)
         assert any("\u4e00" <= letter <= "\u9fff" for letter in str(one.findtext("layername")))
         assert one.findtext("srs/spatialrefsys/authid") == "EPSG:32648"
     assert root.findtext("properties/Paths/Absolute") == "false"
@@ -207,7 +209,7 @@ def test_the_project_has_every_map_once_with_its_style_and_its_chinese_name(maps
 
 def test_the_project_is_in_order(maps: Path) -> None:
     """Borders on top, then the ecosystem types, then the classes, each map by its year."""
-    top = [one.get("name") for one in project(maps).find("layer-tree-group") or () if one.get("name")]
+    top = [one.get("name") for one in project(maps).findall("layer-tree-group/*") if one.get("name")]
     assert top == ["县界", "生态系统类型", "调节服务"]
     names = [str(one.get("name")) for one in project(maps).iter("layer-tree-layer")]
     water = [name for name in names if name.startswith("水源涵养量")]
