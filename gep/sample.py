@@ -320,8 +320,12 @@ def _sample_into(source: Source, rows: Floats, cols: Floats, out: Array) -> None
         return
     block = read_native(source, box)
     size = (source.grid.rows, source.grid.cols)
-    sampled = _bilinear if source.resample == "bilinear" else _nearest
-    sampled(block, (box.row, box.col), rows, cols, size, out.dtype.type(source.outside), out)
+    corner, outside = (box.row, box.col), out.dtype.type(source.outside)
+    if source.resample == "bilinear":
+        framed = _framed(block, corner, size, float(outside))
+        _bilinear(framed, bool(np.isfinite(framed).all()), (corner, size), rows, cols, outside, out)
+    else:
+        _nearest(block, corner, rows, cols, size, outside, out)
 
 
 def _box(grid: Grid, rows: Floats, cols: Floats) -> Window | None:
@@ -352,22 +356,22 @@ def _nearest(
 
 @numba.njit(cache=True, nogil=True)
 def _bilinear(
-    block: Floats,
-    corner: tuple[int, int],
+    framed: Floats,
+    whole: bool,
+    ends: tuple[tuple[int, int], tuple[int, int]],
     rows: Floats,
     cols: Floats,
-    size: tuple[int, int],
     outside: float,
     out: Floats,
 ) -> None:
     """Of the four cell centres around; a neighbour of weight 0 may be missing, any other makes the result missing.
 
-    Places and weights are found once for all steps.
+    Places and weights are found once for all steps. `whole`: nothing in the block is missing;
+    `ends`: the block's first cell in the source, and the source's size.
     """
-    framed = _framed(block, corner, size, outside)
-    steps, wide = block.shape[0], block.shape[2] + 2
+    corner, size = ends
+    steps, wide = framed.shape[0], framed.shape[2]
     lines = framed.reshape(steps, -1)
-    whole = np.isfinite(framed).all()
     place, weight = np.empty(rows.shape[1], np.int64), np.empty((4, rows.shape[1]))
     for i in range(rows.shape[0]):
         beyond = _weigh(rows[i], cols[i], corner, size, wide, place, weight)
@@ -388,7 +392,6 @@ def _bilinear(
                 made[j] = outside if place[j] == 0 else made[j]
 
 
-@numba.njit(cache=True, nogil=True)
 def _framed(block: Floats, corner: tuple[int, int], size: tuple[int, int], outside: float) -> Floats:
     """The block with a frame of one cell: what lies outside the source where that ends, else nothing that weighs."""
     steps, height, width = block.shape

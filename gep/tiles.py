@@ -151,15 +151,18 @@ def _observe(cells: Reals) -> tuple[float, float, int, float, float]:
             value = np.float64(cells[r, c])
             known = value == value  # noqa: PLR0124  (not NaN)
             apart = value - first if known else 0.0
-            least, most = (value, value) if known else (np.inf, -np.inf)
-            low[c] = least if least < low[c] else low[c]  # noqa: FURB136  (min() would branch)
-            high[c] = most if most > high[c] else high[c]  # noqa: FURB136
+            lower, higher = (value, value) if known else (np.inf, -np.inf)
+            low[c] = lower if lower < low[c] else low[c]  # noqa: FURB136  (min() would branch)
+            high[c] = higher if higher > high[c] else high[c]  # noqa: FURB136
             count[c] += 1.0 if known else 0.0
             total[c] += apart
             squares[c] += apart * apart
-    n = count.sum()
-    mean = total.sum() / n if n > 0.0 else 0.0
-    return low.min(), high.max(), int(n), first + mean, max(0.0, squares.sum() - n * mean * mean)
+    least, most, n, moved, spread = np.inf, -np.inf, 0.0, 0.0, 0.0
+    for c in range(cols):
+        least, most = min(least, low[c]), max(most, high[c])
+        n, moved, spread = n + count[c], moved + total[c], spread + squares[c]
+    mean = moved / n if n > 0.0 else 0.0
+    return least, most, int(n), first + mean, max(0.0, spread - n * mean * mean)
 
 
 @numba.njit(cache=True, nogil=True)
