@@ -33,6 +33,7 @@ from gep.response import Response
 from gep.tables import Row
 from gep.uncertainty import Interval, Options, Uncertainty
 from tests.conftest import write_stack
+from tests.test_level_accounts import TOWNS, levelled
 from tests.test_polygon_cover import mixed, polygon_stack
 
 STATISTICS = """\
@@ -695,3 +696,14 @@ def test_nothing_to_draw_is_a_problem(path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_blocks_have_names() -> None:
     assert Block(("a", "b"), (0, 1), None).name == "a + b"
+
+
+# --- zones at several levels
+
+
+def test_townships_change_no_draw(found: Uncertainty, tmp_path: Path) -> None:
+    """The pass is over the accounting units, and the account that is named is the one with townships."""
+    parted = levelled(write(tmp_path / "stack"), TOWNS, None)
+    again = drawing.uncertainty(Request(parted), Options(draws=512, cells=3000, partial=True))
+    assert again.intervals == found.intervals
+    assert again.run == account.plan_id(account.check(Request(parted), partial=True)) != found.run
