@@ -127,5 +127,5 @@ def text(begun: Begun, year: str, lang: Lang) -> str:
     if begun.prices:
         lines.append(words.say("new-year-prices", lang, count=len(begun.prices), folder=str(begun.coefficients)))
         lines += [f"  {row.quantity}  {row.price_year}" for row in begun.prices]
-    lines.append(words.say("new-year-next", lang, year=year, stack=str(begun.stack), folder=f"forms-{year}"))
+    lines.append(words.say("new-year-next", lang, year=year, stack=str(begun.stack), folder=str(begun.forms[0].parent)))
     return "\n".join(lines)
