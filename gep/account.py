@@ -585,7 +585,7 @@ def _asked(request: Request, checked: Checked, options: Options) -> dict[str, An
     return {
         "request": {
             "stack": checked.inputs.stack.path.name,
-            "profile": request.profile,
+            "profile": manifest.profile(request, folder),
             "years": list(checked.inputs.years),
             "methods": dict(request.methods),
             "normal_climate": request.normal_climate,

@@ -24,6 +24,12 @@ def files(request: Request, inputs: Inputs) -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
+def profile(request: Request, folder: Path) -> str | None:
+    """The profile asked for: a standard's id as it is, a file of the user's own as seen from the stack's folder."""
+    own = request.profile and Path(request.profile).is_file()
+    return relative(request.profile, folder) if request.profile and own else request.profile
+
+
 def relative(path: str, folder: Path) -> str:
     """A path as seen from the stack's folder; what is no local file, or on another drive, as it is written."""
     if not Path(path).exists():

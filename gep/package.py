@@ -13,6 +13,7 @@ import io
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from gep.rasters import content_hash
 CHECKSUMS: Final = "checksums.sha256"
 RUN: Final = "run.json"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+_SAMPLED: Final = "sampled:"
 _LARGEST: Final = 1 << 31  # bytes that all members together may unpack to
 _ENVIRONMENT: Final = ("python", "system", "host", "who", "when")
 
@@ -128,7 +130,9 @@ def verify(path: Path, inputs: Path | None = None, progress: Progress = lambda *
     if _numbers(found) != _numbers(entries):
         facts: dict[str, Fact] = {"run": short(run.id), "again": short(other.id)}
         raise GepError([Problem("package-other-numbers", str(path), facts)])
-    return replace(held, files=len(run.recorded["files"]), replayed=True, same_program=other.id == run.id)
+    known = sum(not content.startswith(_SAMPLED) for _, content in run.recorded["files"].values())
+    same = all(other.determined.get(key) == run.determined.get(key) for key in ("program", "libraries"))
+    return replace(held, files=known, replayed=True, same_program=same)
 
 
 def _numbers(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
@@ -143,7 +147,7 @@ def _members(path: Path) -> dict[str, bytes]:
             if sum(info.file_size for info in opened.infolist()) > _LARGEST:
                 raise GepError([Problem("package-too-large", str(path))])
             found = {info.filename: opened.read(info) for info in opened.infolist()}
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise GepError([Problem("package-unreadable", str(path), {"reason": str(error)})]) from error
     raise_all(Problem("package-member-missing", str(path), {"name": n}) for n in (RUN, CHECKSUMS) if n not in found)
     return found
@@ -166,7 +170,7 @@ def _record(path: Path, data: bytes) -> tuple[Run, list[Entry]]:
     """The run and its entries, whose hashes all hold."""
     try:
         return of_record(json.loads(data))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise GepError([Problem("package-run-changed", str(path), {"reason": str(error)})]) from error
 
 
@@ -193,9 +197,11 @@ def _unlike_tables(path: Path, members: Mapping[str, bytes], database: str, run:
 def _unlike_files(run: Run, folder: Path) -> Iterator[Problem]:
     """Input files that are not there, or hold something else."""
     files = run.recorded.get("files", {})
-    if not files:
+    if not files or "request" not in run.recorded:
         yield Problem("package-without-files", str(folder), {"run": short(run.id)})
     for name, (_, content) in files.items():
+        if content.startswith(_SAMPLED):  # it has the file's time, which a copy does not keep: the numbers must tell
+            continue
         path = folder / name
         if not (path.exists() or name.startswith("/vsi") or "://" in name):
             yield Problem("package-file-missing", str(path))
@@ -208,7 +214,10 @@ def _again(run: Run, folder: Path, progress: Progress) -> tuple[Run, list[Entry]
     asked = run.recorded["request"]
     tables = folder / asked["coefficients"] if asked["coefficients"] else None
     years, mean = tuple(asked["years"]), bool(asked.get("normal_climate"))
-    request = Request(folder / asked["stack"], asked["profile"], years, asked["methods"], tables, mean)
+    own = folder / (asked["profile"] or "")  # a profile of the user's own is a file among the inputs
+    profile = str(own) if own.is_file() else asked["profile"]
+    stack = folder / Path(asked["stack"]).name
+    request = Request(stack, profile, years, asked["methods"], tables, mean)
     with tempfile.TemporaryDirectory(prefix="gep-again-") as out:
         options = account.Options(Path(out), maps=False, partial=asked["partial"])
         done = account.account(request, options, progress)

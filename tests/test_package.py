@@ -187,3 +187,41 @@ def test_the_command_line(made: tuple[Path, Path, str], tmp_path: Path, lang: st
     assert json.loads(as_json.output)["chain"] == run.chain
     out.write_bytes(out.read_bytes()[:-100])
     assert CliRunner().invoke(main, ["verify", str(out)]).exit_code == 1
+
+
+def test_files_known_by_samples_are_told_by_the_numbers(tmp_path: Path) -> None:
+    """A copy has another time, so samples say nothing of it; the numbers do."""
+    stack = write_stack(tmp_path / "stack")
+    done = account.account(Request(stack), Options(tmp_path / "out", maps=False, partial=True, fast_hash=True))
+    package.write(done.database, done.run.id, tmp_path / "run.zip")
+    held = package.verify(tmp_path / "run.zip", Path(shutil.copytree(stack.parent, tmp_path / "copy")))
+    assert held.replayed
+    assert held.same_program
+    assert held.files == 0
+
+
+def test_a_profile_of_ones_own_is_among_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = write_stack(tmp_path / "stack")
+    own = stack.parent / "own.toml"
+    text = (Path(account.__file__).parents[1] / "coefficients" / "profiles" / "leshan.toml").read_text("utf-8")
+    own.write_text(text.replace('id = "leshan"', 'id = "own"'), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    asked = Request(stack, "stack/own.toml")
+    done = account.account(asked, Options(tmp_path / "out", maps=False, partial=True))
+    package.write(done.database, done.run.id, tmp_path / "run.zip")
+    copy = Path(shutil.copytree(stack.parent, tmp_path / "copy"))
+    monkeypatch.chdir(copy)
+    assert package.verify(tmp_path / "run.zip", copy).replayed
+
+
+def test_damaged_compression_is_a_problem(made: tuple[Path, Path, str], tmp_path: Path) -> None:
+    data = bytearray(made[1].read_bytes())
+    data[200:260] = bytes(60)
+    (tmp_path / "x.zip").write_bytes(bytes(data))
+    assert codes(tmp_path / "x.zip") == ["package-unreadable"]
+
+
+def test_a_record_that_is_no_record_is_a_problem(made: tuple[Path, Path, str], tmp_path: Path) -> None:
+    found = members(made[1])
+    for text in (b"[]", b"[" * 100_000, b'{"run": {}, "columns": 1}'):
+        assert codes(packed(tmp_path / "x.zip", found | {"run.json": text})) == ["package-run-changed"]
