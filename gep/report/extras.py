@@ -6,7 +6,8 @@ Each is None where nobody made it; the report then says that it was not done, an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 from gep import dual, statistics
 from gep.errors import Fact, GepError, Problem, raise_all
-from gep.ledger import Ledger, yuan
+from gep.ledger import Entry, Ledger, yuan
 from gep.report.facts import COUNTED, Facts, base
 from gep.words import Lang, say
 
@@ -115,14 +116,23 @@ def changes(path: Path | None, facts: Facts) -> list[Change] | None:
     """
     if path is None:
         return None
-    data = _read(path, ("from", "to", "totals"))
+    with _shaped(path):
+        return [_change(path, facts, _read(path, ("from", "to", "totals")))]
+
+
+def _change(path: Path, facts: Facts, data: Mapping[str, Any]) -> Change:
     rows = data["totals"]
     before, after = (_sum(row[f"{end}_yuan"] for row in rows) for end in ("from", "to"))
     _same(path, facts, data["to"], after)
     names = dict.fromkeys(name for row in rows for name in row["parts_yuan"])
     parts = {name: _sum(row["parts_yuan"].get(name) for row in rows) for name in names}
+    earlier = next((one for one in facts.others if one.year == data["from"]), None)
+    if earlier is not None:
+        _alike(path, earlier.year, before, [x.entry for x in earlier.at(facts.level)])
+    if before + sum(parts.values(), Decimal()) != after:
+        raise ValueError("parts_yuan")
     causes = tuple(Cause(say(f"change-{name}", facts.lang), part) for name, part in parts.items())
-    return [Change(data["from"], data["to"], before, after, causes)]
+    return Change(data["from"], data["to"], before, after, causes)
 
 
 def intervals(path: Path | None, facts: Facts) -> list[Interval] | None:
@@ -132,7 +142,11 @@ def intervals(path: Path | None, facts: Facts) -> list[Interval] | None:
     """
     if path is None:
         return None
-    data = _read(path, ("interval", "intervals"))
+    with _shaped(path):
+        return _intervals(path, facts, _read(path, ("interval", "intervals")))
+
+
+def _intervals(path: Path, facts: Facts, data: Mapping[str, Any]) -> list[Interval]:
     mine = [one for one in data["intervals"] if one["year"] == facts.year and not one["zone"] and not one["item"]]
     _same(path, facts, facts.year, _sum(one["base"] for one in mine if not one["service"]))
     level = f"{100 * (data['interval'][1] - data['interval'][0]):.0f} %"
@@ -140,15 +154,36 @@ def intervals(path: Path | None, facts: Facts) -> list[Interval] | None:
     return [Interval(one["service"], Decimal(one["low"]), Decimal(one["high"]), level) for one in known]
 
 
+@contextmanager
+def _shaped(path: Path) -> Iterator[None]:
+    """What is not as those commands print it, as a problem."""
+    try:
+        yield
+    except (TypeError, KeyError, IndexError, AttributeError, ValueError, ArithmeticError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise GepError([Problem("report-extra-unread", str(path), {"reason": reason})]) from error
+
+
 def _sum(texts: Iterable[str | None]) -> Decimal:
-    return sum((Decimal(text) for text in texts if text), Decimal())
+    """What the zones add up to; a zone without a figure adds nothing, as in the report's own sums."""
+    found = [Decimal(text) for text in texts if text is not None]
+    if not all(one.is_finite() for one in found):
+        raise ValueError("NaN")
+    return sum(found, Decimal())
 
 
 def _same(path: Path, facts: Facts, year: str, total: Decimal) -> None:
     """A problem where a file tells of another year, or of another total than the report's in nine digits."""
-    ours = yuan(sum(e.value_fen or 0 for e in facts.entries if base(e) == COUNTED))
-    if year != facts.year or abs(total - ours) > _CLOSE * abs(ours):
-        said: dict[str, Fact] = {"year": facts.year, "total": f"{ours:,}", "found": f"{year}, {total:,}"}
+    if year != facts.year:
+        said: dict[str, Fact] = {"year": facts.year, "total": "", "found": year}
+        raise GepError([Problem("report-other-year", str(path), said)])
+    _alike(path, year, total, facts.entries)
+
+
+def _alike(path: Path, year: str, total: Decimal, entries: Iterable[Entry]) -> None:
+    ours = yuan(sum(e.value_fen or 0 for e in entries if base(e) == COUNTED))
+    if abs(total - ours) > _CLOSE * abs(ours):
+        said: dict[str, Fact] = {"year": year, "total": f"{ours:,}", "found": f"{total:,}"}
         raise GepError([Problem("report-other-run", str(path), said)])
 
 
@@ -174,7 +209,7 @@ def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     """A file of another command's `--json`."""
     try:
         data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise GepError([Problem("report-extra-unread", str(path), {"reason": str(error)})]) from error
     if not isinstance(data, dict) or not all(key in data for key in keys):
         raise GepError([Problem("report-extra-unread", str(path), {"reason": ", ".join(keys)})])

@@ -40,6 +40,7 @@ _HEAD = 3  # rows above a table: its caption, an empty one, the heads
 _COLUMNS = {"year": "C", "level": "D", "zone": "E", "ecosystem": "G", "group": "H", "service": "I", "item": "J",
             "cls": "K", "status": "L", "quantity": "M", "price": "O", "value": "P", "recorded": "Q"}  # fmt: skip
 _WIDEST = 46
+_LONGEST = 8192  # signs that a formula may have
 _WHOLE = "whole-zone"  # stands in the ledger's sheet where there is no ecosystem type: no formula finds an empty text
 
 
@@ -144,6 +145,7 @@ class _Book:
             sheet.write_string(at, column, cell.shown, self._look(weight=row.weight, shaded=row.shaded))
             return
         found = formula(cell, place, self.document.ledger.name)
+        found = "" if len(found) > _LONGEST else found  # a spreadsheet would call the file damaged
         if found:
             sheet.write_formula(at, column, found, look, float(cell.value))
         else:
