@@ -8,6 +8,7 @@ price's or an item's own name, which comes first. The shipped table has what pub
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -155,13 +156,22 @@ def _point(cells: Mapping[str, str], where: str, problems: list[Problem]) -> Poi
     return Point(name, int(year), value, base, cells["source"], where)
 
 
+_DIGITS = 9  # before or behind the point; more is no index
+
+
 def _number(text: str) -> Fraction | None:
-    """A positive number as it is written; None if it is none."""
+    """A positive number as it is written; None if it is none, or none that an index can have.
+
+    >>> _number("1,101.5"), _number("101,5"), _number("1e999999999")
+    (Fraction(2203, 2), None, None)
+    """
+    if "," in text and not re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", text):
+        return None  # a decimal comma is not one of thousands
     try:
         number = Decimal(text.replace(",", ""))
     except InvalidOperation:
         return None
-    return Fraction(number) if number.is_finite() and number > 0 else None
+    return Fraction(number) if number.is_finite() and number > 0 and -_DIGITS < number.adjusted() < _DIGITS else None
 
 
 def _twice(points: Iterable[Point]) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,8 +125,12 @@ def verify(path: Path, inputs: Path | None = None, progress: Progress = lambda *
     held = Verdict(run, len(entries))
     if inputs is None:
         return held
-    raise_all(_unlike_files(run, inputs))
-    other, found = _again(run, inputs, progress)
+    try:
+        raise_all(_unlike_files(run, inputs))
+        request, partial = _request(run, inputs)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise GepError([Problem("package-run-changed", str(path), {"reason": str(error)})]) from error
+    other, found = _again(request, partial, progress)
     if _numbers(found) != _numbers(entries):
         facts: dict[str, Fact] = {"run": short(run.id), "again": short(other.id)}
         raise GepError([Problem("package-other-numbers", str(path), facts)])
@@ -137,7 +141,7 @@ def verify(path: Path, inputs: Path | None = None, progress: Progress = lambda *
 
 def _numbers(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
     """What two computations of a run must agree in."""
-    return [(*e.leaf, e.status, e.quantity, e.price, e.value_fen, e.low_fen, e.high_fen) for e in entries]
+    return [astuple(replace(e, method_hash="")) for e in entries]  # another version may spell a formula otherwise
 
 
 def _members(path: Path) -> dict[str, bytes]:
@@ -190,8 +194,10 @@ def _unlike_tables(path: Path, members: Mapping[str, bytes], database: str, run:
     with Ledger.open(database, create=False) as opened:
         made = _tables(database, opened, run)
     for name, data in made.items():
-        if name in members and members[name] != data and name != "README.txt":
+        if members.get(name) != data:
             yield Problem("package-table-unlike-run", str(path), {"name": name})
+    for name in sorted(members.keys() - made.keys() - {RUN, CHECKSUMS}):
+        yield Problem("package-member-unlisted", str(path), {"name": name})
 
 
 def _unlike_files(run: Run, folder: Path) -> Iterator[Problem]:
@@ -199,28 +205,32 @@ def _unlike_files(run: Run, folder: Path) -> Iterator[Problem]:
     files = run.recorded.get("files", {})
     if not files or "request" not in run.recorded:
         yield Problem("package-without-files", str(folder), {"run": short(run.id)})
+    sampled = run.determined.get("hashing") == "sampled"
     for name, (_, content) in files.items():
-        if content.startswith(_SAMPLED):  # it has the file's time, which a copy does not keep: the numbers must tell
-            continue
         path = folder / name
         if not (path.exists() or name.startswith("/vsi") or "://" in name):
             yield Problem("package-file-missing", str(path))
+        elif sampled and content.startswith(_SAMPLED):
+            continue  # it has the file's time, which a copy does not keep: the numbers must tell
         elif content_hash(str(path) if path.exists() else name) != content:
             yield Problem("package-file-other", str(path))
 
 
-def _again(run: Run, folder: Path, progress: Progress) -> tuple[Run, list[Entry]]:
-    """The run computed again from a folder of inputs, and its entries."""
+def _request(run: Run, folder: Path) -> tuple[Request, bool]:
+    """What was asked for then, of the files in this folder; and whether the account might be partial."""
     asked = run.recorded["request"]
     tables = folder / asked["coefficients"] if asked["coefficients"] else None
-    years, mean = tuple(asked["years"]), bool(asked.get("normal_climate"))
     own = folder / (asked["profile"] or "")  # a profile of the user's own is a file among the inputs
     profile = str(own) if own.is_file() else asked["profile"]
+    years, mean = tuple(map(str, asked["years"])), bool(asked.get("normal_climate"))
     stack = folder / Path(asked["stack"]).name
-    request = Request(stack, profile, years, asked["methods"], tables, mean)
+    return Request(stack, profile, years, dict(asked["methods"]), tables, mean), bool(asked["partial"])
+
+
+def _again(request: Request, partial: bool, progress: Progress) -> tuple[Run, list[Entry]]:
+    """The run computed again, and its entries."""
     with tempfile.TemporaryDirectory(prefix="gep-again-") as out:
-        options = account.Options(Path(out), maps=False, partial=asked["partial"])
-        done = account.account(request, options, progress)
+        done = account.account(request, account.Options(Path(out), maps=False, partial=partial), progress)
         with Ledger.open(done.database, create=False) as opened:
             return done.run, opened.entries(run=done.run.id, level=EVERY)
 

@@ -200,7 +200,7 @@ def opened(asked: Asked) -> Case:
             years=years,
             lines=tuple(one for one in own if one.entry.year in years),
             series=_series(found, run, own, valid),
-            rivals=tuple(one for one in valid if one.id != run.id and set(one.years) & set(years)),
+            rivals=tuple(one for one in valid if one.id != run.id and _alike(one, run) and set(one.years) & set(years)),
             successor=replaced.get(run.id, ""),
             reviews=tuple(found.reviews(run.id)),
             problems=tuple(found.verify()),
@@ -227,12 +227,17 @@ def _years(asked: Asked, run: Run, where: str) -> tuple[str, ...]:
     return (asked.year,) if asked.year else tuple(run.years)
 
 
+def _alike(one: Run, other: Run) -> bool:
+    """Whether two runs account the same zones."""
+    return set(one.recorded.get("zone_names", ())) == set(other.recorded.get("zone_names", ()))
+
+
 def _series(
     opened: Ledger, run: Run, own: Sequence[Line], valid: Sequence[Run]
 ) -> dict[str, tuple[Run, tuple[Line, ...]]]:
     """Every year of the profile, in order: this run's own, else that of the only valid run that has it."""
     found = {year: (run, tuple(x for x in own if x.entry.year == year)) for year in run.years}
-    others = [one for one in valid if one.profile == run.profile and one.id != run.id]
+    others = [one for one in valid if one.profile == run.profile and one.id != run.id and _alike(one, run)]
     counts = [year for one in others for year in one.years]
     for one in others:
         for year in one.years:

@@ -314,10 +314,16 @@ def _content_hash(path: str, _state: str, *, sampled: bool) -> str:
     return f"{'sampled' if sampled else 'sha256'}:{digest.hexdigest()}"
 
 
+_SHAPEFILE = frozenset({".shp", ".shx", ".dbf", ".prj", ".cpg"})
+
+
 def _members(path: str, local: Path) -> list[Path]:
-    """The files of a dataset: all in a folder, a VRT's sources, else the file itself (sidecars hold no values)."""
+    """The files of a dataset: all in a folder, a VRT's sources, a shapefile's own, else the file itself."""
     if local.is_dir():
         return sorted(file for file in local.rglob("*") if file.is_file())
+    if local.suffix.lower() == ".shp":  # codes, names and the CRS stand beside the shapes
+        beside = (file for file in local.parent.iterdir() if file.stem == local.stem)
+        return sorted(file for file in beside if file.suffix.lower() in _SHAPEFILE)
     if local.suffix.lower() != ".vrt":
         return [local]
     with _said_plainly(path):

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gep import account, difference, words
+from gep import profile as profiles
 from gep.account import Options
 from gep.difference import Difference
 from gep.errors import Fact, GepError, Problem
 from gep.ledger import Ledger, Run, short
-from gep.prepare import DEFAULT_PROFILE, Request
+from gep.prepare import DEFAULT_PROFILE, NORMAL_CLIMATE, Request
 from gep.words import Lang
 
 # What holds for every year alike: where one of these moved a number, the other years are accounted again.
@@ -39,7 +40,7 @@ def revise(request: Request, options: Options, year: str, progress: Progress = l
     database = options.ledger or str(options.out / "ledger.sqlite")
     if not (options.reason or "").strip():
         raise GepError([Problem("revise-without-reason", database)])
-    profile = request.profile or DEFAULT_PROFILE
+    profile = profiles.load(request.profile or DEFAULT_PROFILE).id + (NORMAL_CLIMATE if request.normal_climate else "")
     with Ledger.open(database, create=False) as opened:
         valid = _valid(opened, profile)
     old = _of_year(valid, year, profile, database)

@@ -19,7 +19,7 @@ from gep.cli import main
 from gep.errors import GepError
 from gep.ledger import Ledger, run_id
 from gep.ledger.records import STORED, hash_of_hashes, row_hash
-from gep.ledger.rows import chain_of, record_hash
+from gep.ledger.rows import chain_of, record_hash, review_hash
 from gep.prepare import Request
 from tests.conftest import write_stack
 
@@ -144,7 +144,7 @@ def test_a_digit_changed_with_every_hash_breaks_the_arithmetic(made: tuple[Path,
     row["entries_hash"] = hash_of_hashes(row_hash([row["id"], n, *line]) for n, line in lines)
     row["record_hash"] = record_hash(row)
     row["chain"] = chain_of(record["previous"], row)
-    record["reviews"] = []
+    record["reviews"][0]["hash"] = review_hash(row["chain"], {"run": row["id"], **record["reviews"][0]})
     assert record["columns"] == list(STORED)
     assert row["id"] == run_id(json.loads(row["determined"]))
     changed = packed(tmp_path / "x.zip", found | {"run.json": json.dumps(record).encode()})
@@ -225,3 +225,20 @@ def test_a_record_that_is_no_record_is_a_problem(made: tuple[Path, Path, str], t
     found = members(made[1])
     for text in (b"[]", b"[" * 100_000, b'{"run": {}, "columns": 1}'):
         assert codes(packed(tmp_path / "x.zip", found | {"run.json": text})) == ["package-run-changed"]
+
+
+def test_less_or_more_than_the_run_gives_is_found_with_checksums_that_hold(
+    made: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    found = members(made[1])
+    alone = packed(tmp_path / "alone.zip", {"run.json": found["run.json"]})
+    assert set(codes(alone)) == {"package-table-unlike-run"}
+    assert codes(packed(tmp_path / "more.zip", found | {"report.txt": b"x"})) == ["package-member-unlisted"]
+    assert codes(packed(tmp_path / "told.zip", found | {"README.txt": b"x"})) == ["package-table-unlike-run"]
+
+
+def test_a_review_that_was_taken_out_is_missed(made: tuple[Path, Path, str], tmp_path: Path) -> None:
+    found = members(made[1])
+    record = json.loads(found["run.json"]) | {"reviews": []}
+    changed = packed(tmp_path / "x.zip", found | {"run.json": json.dumps(record).encode()})
+    assert codes(changed) == ["package-run-changed"]

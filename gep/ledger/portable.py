@@ -54,4 +54,4 @@ def _reviewed(run: Run, steps: list[Mapping[str, Any]]) -> bool:
         if step["number"] != number or step["hash"] != review_hash(previous, {"run": run.id, **step}):
             return False
         previous = step["hash"]
-    return True
+    return bool(steps)  # every run has its first
