@@ -37,6 +37,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 _BLOCK_CELLS = 1 << 24  # of the source, read at once: 128 MB of float64
+_SHORT = 8  # cells between the same centres: below, each is taken by itself
 _LARGEST = float(np.finfo(np.float64).max)
 _GDAL_RESAMPLING = {"average": Resampling.average, "mode": Resampling.average, "conserve": Resampling.sum}
 
@@ -370,26 +371,65 @@ def _bilinear(
     `ends`: the block's first cell in the source, and the source's size.
     """
     corner, size = ends
-    steps, wide = framed.shape[0], framed.shape[2]
+    steps, wide, count = framed.shape[0], framed.shape[2], rows.shape[1]
     lines = framed.reshape(steps, -1)
-    place, weight = np.empty(rows.shape[1], np.int64), np.empty((4, rows.shape[1]))
+    place, weight = np.empty(count, np.int64), np.empty((4, count))
+    starts = np.empty(count + 1, np.uint64)  # a sign would be looked at for each cell
     for i in range(rows.shape[0]):
         beyond = _weigh(rows[i], cols[i], corner, size, wide, place, weight)
+        runs = _runs(place, starts)
         for step in range(steps):
             line, made = lines[step], out[step, i]
-            for j in range(place.size):
-                p = place[j]
-                if whole:
-                    total = weight[0, j] * line[p] + weight[1, j] * line[p + 1]
-                    total = total + weight[2, j] * line[p + wide] + weight[3, j] * line[p + wide + 1]
-                else:
-                    total = weight[0, j] * line[p] if weight[0, j] > 0 else 0.0
-                    total += weight[1, j] * line[p + 1] if weight[1, j] > 0 else 0.0
-                    total += weight[2, j] * line[p + wide] if weight[2, j] > 0 else 0.0
-                    total += weight[3, j] * line[p + wide + 1] if weight[3, j] > 0 else 0.0
-                made[j] = total
-            for j in range(place.size if beyond else 0):
+            if runs * _SHORT > count:
+                _singly(line, whole, place, wide, weight, made)
+            else:
+                _by_runs(line, place, wide, weight, starts[: runs + 1], made)
+            for j in range(count if beyond else 0):
                 made[j] = outside if place[j] == 0 else made[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _singly(line: Floats, whole: bool, place: NDArray[np.int64], wide: int, weight: Floats, made: Floats) -> None:
+    """Cell by cell."""
+    for j in range(place.size):
+        p = place[j]
+        if whole:
+            total = weight[0, j] * line[p] + weight[1, j] * line[p + 1]
+            total = total + weight[2, j] * line[p + wide] + weight[3, j] * line[p + wide + 1]
+        else:
+            total = weight[0, j] * line[p] if weight[0, j] > 0 else 0.0
+            total += weight[1, j] * line[p + 1] if weight[1, j] > 0 else 0.0
+            total += weight[2, j] * line[p + wide] if weight[2, j] > 0 else 0.0
+            total += weight[3, j] * line[p + wide + 1] if weight[3, j] > 0 else 0.0
+        made[j] = total
+
+
+@numba.njit(cache=True, nogil=True)
+def _by_runs(
+    line: Floats, place: NDArray[np.int64], wide: int, weight: Floats, starts: NDArray[np.uint64], made: Floats
+) -> None:
+    """Runs of cells between the same four centres: several cells at a time."""
+    for k in range(starts.size - 1):
+        p = place[starts[k]]
+        a, b, c, d = line[p], line[p + 1], line[p + wide], line[p + wide + 1]
+        for j in range(starts[k], starts[k + 1]):
+            total = weight[0, j] * a if weight[0, j] > 0 else 0.0
+            total += weight[1, j] * b if weight[1, j] > 0 else 0.0
+            total += weight[2, j] * c if weight[2, j] > 0 else 0.0
+            made[j] = total + (weight[3, j] * d if weight[3, j] > 0 else 0.0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _runs(place: NDArray[np.int64], starts: NDArray[np.uint64]) -> int:
+    """How many runs of equal places there are; their starts, and the end."""
+    runs = 0
+    starts[0] = 0
+    for j in range(1, place.size):
+        if place[j] != place[j - 1]:
+            runs += 1
+            starts[runs] = j
+    starts[runs + 1] = place.size
+    return runs + 1
 
 
 def _framed(block: Floats, corner: tuple[int, int], size: tuple[int, int], outside: float) -> Floats:
