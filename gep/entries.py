@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from gep.resolve import Graph, walk
 from gep.tables import Row
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
 
 PROVISIONAL = 0.05  # a zone with a larger share of its area missing is provisional
 ROUNDING = 1e-12  # of an area: two sums of the same cells may differ by so much, and then nothing has a value
@@ -69,6 +70,22 @@ def output_key(service: Service, quantity: str) -> str:
     return f"{service.id}|{quantity}"
 
 
+def _once(func: Callable[..., T]) -> Callable[..., T]:
+    """What is found of a year, by a service or a line and names, is found once."""
+
+    @wraps(func)
+    def kept(of: Accounted, *args: Service | Line | str) -> T:
+        key = (
+            func,
+            *(arg.key if isinstance(arg, Line) else arg.id if isinstance(arg, Service) else arg for arg in args),
+        )
+        if key not in of.found:
+            of.found[key] = func(of, *args)
+        return cast("T", of.found[key])
+
+    return kept
+
+
 @dataclass(frozen=True)
 class Accounted:
     """One year after its pass: what its entries are made from; `sums` are of the units, `atoms` of what it ran over."""
@@ -88,6 +105,11 @@ class Accounted:
         """A year from the sums of its pass, which are of atoms."""
         units = replace(atoms, parts=inputs.laid.units(atoms.parts)) if inputs.laid.levels else atoms
         return cls(inputs, year, lines, graph, prepared, units, atoms)
+
+    @cached_property
+    def found(self) -> dict[tuple[object, ...], object]:
+        """What was found of the year already."""
+        return {}
 
     @cached_property
     def at(self) -> Mapping[str, int]:
@@ -120,6 +142,7 @@ class Cells:
     missing: Floats
 
 
+@_once
 def cells(of: Accounted, service: Service, quantity: str, level: str = "") -> Cells:
     """The sums of a pixel quantity over a service's scope; ecosystems out of scope have no area.
 
@@ -265,6 +288,7 @@ def _zone_numbers(of: Accounted, line: Line, found: zonal.Given, *, floor: bool)
         yield z, 0.0 if floor and line.floors and total < 0 else total
 
 
+@_once
 def given(of: Accounted, line: Line, level: str = "") -> zonal.Given:
     """What a line's zone formulas see: totals over the service's scope, missing where no cell has a value."""
     totals = {}
@@ -364,7 +388,7 @@ def entry(of: Accounted, line: Line, leaf: Leaf, status: str) -> Entry:
         allocated=leaf.allocated,
         verified=next((v for v in _WORST if any(row.verified == v for row in rows)), ""),
         reason=of.inputs.stack.unvalued.get(line.service.id, ""),
-        method_hash=_method_hash(of.graph, line.quantity),
+        method_hash=_method_hash(of, line.quantity),
     )
 
 
@@ -397,14 +421,13 @@ def evidence(row: Row) -> list[str]:
     return [row.quantity, row.set, *row.keys, *figures, *cited]
 
 
-def _rows_behind(of: Accounted, quantity: str, ecosystem: str) -> Iterator[Row]:
+@_once
+def _rows_behind(of: Accounted, quantity: str, ecosystem: str) -> tuple[Row, ...]:
     """The coefficient rows that a leaf rests on: constants, and those of its ecosystem (of all, if it has none)."""
-    if of.graph.nodes[quantity].level == "zone":
-        yield from zonal.rows(of.inputs, of.graph, quantity)
-        for feed in zonal.feeds(of.graph, quantity):
-            yield from _rows_used(of, feed, ecosystem)
-    else:
-        yield from _rows_used(of, quantity, ecosystem)
+    if of.graph.nodes[quantity].level != "zone":
+        return tuple(_rows_used(of, quantity, ecosystem))
+    fed = (row for feed in zonal.feeds(of.graph, quantity) for row in _rows_used(of, feed, ecosystem))
+    return (*zonal.rows(of.inputs, of.graph, quantity), *fed)
 
 
 def _rows_used(of: Accounted, quantity: str, ecosystem: str) -> Iterator[Row]:
@@ -419,11 +442,12 @@ def _rows_used(of: Accounted, quantity: str, ecosystem: str) -> Iterator[Row]:
             yield from (found.used[i] for i in np.unique(rows[rows >= 0]))
 
 
-def _method_hash(graph: Graph, quantity: str) -> str:
+@_once
+def _method_hash(of: Accounted, quantity: str) -> str:
     """The formulas and wiring of an item, hashed: two entries with one hash were computed the same way."""
     parts = [
         "|".join((n.name, n.via, n.method, *n.args, chosen(n).text if n.via == "formula" else ""))
-        for n in graph.of([quantity]).nodes.values()
+        for n in of.graph.of([quantity]).nodes.values()
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -21,7 +21,7 @@ import os
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -88,11 +88,8 @@ def look_up(table: Any, edges: Any, rows: Any, x: Any, places: tuple[int, int], 
 
 
 @_compiled
-def weigh(x: Any, row: int, weights: int, first: int, last: int) -> Any:
-    """Σ value · weight where there is a value, and Σ weight where there is none, over a run of cells of a chunk.
-
-    In four lanes, which the processor adds side by side; a run is short, and runs are added compensated.
-    """
+def _weigh_known(x: Any, row: int, weights: int, first: int, last: int) -> Any:
+    """The same where some value is missing."""
     s0 = s1 = s2 = s3 = 0.0
     g0 = g1 = g2 = g3 = 0.0
     i = first
@@ -114,6 +111,28 @@ def weigh(x: Any, row: int, weights: int, first: int, last: int) -> Any:
         g0 += 0.0 if y0 == y0 else w0  # noqa: PLR0124
         i += 1
     return (s0 + s1) + (s2 + s3), (g0 + g1) + (g2 + g3)
+
+
+@_compiled
+def weigh(x: Any, row: int, weights: int, first: int, last: int) -> Any:
+    """Σ value · weight where there is a value, and Σ weight where there is none, over a run of cells of a chunk.
+
+    In four lanes, which the processor adds side by side; a run is short, and runs are added compensated. Only a sum
+    that is NaN tells of missing values, which are then looked for.
+    """
+    s0 = s1 = s2 = s3 = 0.0
+    i = first
+    while i + 4 <= last:
+        s0 += x[row + i] * x[weights + i]
+        s1 += x[row + i + 1] * x[weights + i + 1]
+        s2 += x[row + i + 2] * x[weights + i + 2]
+        s3 += x[row + i + 3] * x[weights + i + 3]
+        i += 4
+    while i < last:
+        s0 += x[row + i] * x[weights + i]
+        i += 1
+    total = (s0 + s1) + (s2 + s3)
+    return (total, 0.0) if total == total else _weigh_known(x, row, weights, first, last)  # noqa: PLR0124  (not NaN)
 
 
 @_compiled
@@ -199,8 +218,13 @@ def _branchless(formula: Formula) -> bool:
     )
 
 
-def _code(formula: Formula) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(formula.text))
+def _code(formula: Formula) -> tuple[ast.AST, ...]:
+    return _parts(formula.text)
+
+
+@functools.cache
+def _parts(text: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(text)))
 
 
 def _calls(part: ast.AST, name: str) -> bool:
@@ -267,10 +291,7 @@ class _Writer:
         self.depth = 0
 
     def text(self, wanted: Sequence[Wanted]) -> str:
-        for node in self.nodes:
-            self._node(node)
-        self._flush()
-        self._end_row()
+        self._write()
         weights, extra = self._new_row("weights"), self._new_row("extra")
         outputs = self._outputs(wanted)
         return _TEMPLATE.format(
@@ -336,18 +357,35 @@ class _Writer:
 
     # --- nodes -----------------------------------------------------------------------------------------------------
 
-    def _node(self, node: Node) -> None:
-        """Write a node's year value; nodes with steps gather in a group that becomes one loop over the steps."""
-        if node.name not in (*self.values, *self.tables, *self.formulas):
-            return  # a class, or what only a field needs
-        if node.steps > 1:
-            years = {node_name(arg) for arg in node.args if node_name(arg) != arg}  # those it needs the year's value of
-            if any(g.steps != node.steps or g.name in years for g in self.group):
+    def _write(self) -> None:
+        """Write every node after what it needs; nodes with steps gather in a loop that ends when all else must wait."""
+        written = {*self.values, *self.tables, *self.formulas}  # others are classes, or what only a field needs
+        waiting = {node.name: node for node in self.nodes if node.name in written}
+        while waiting:
+            ready = next((node for node in waiting.values() if self._is_ready(node, waiting)), None)
+            if ready is None:
                 self._flush()
-            self.group.append(node)
-            return
+            else:
+                self._node(waiting.pop(ready.name))
         self._flush()
-        if node.name in self.values:
+        self._end_row()
+
+    def _is_ready(self, node: Node, waiting: Mapping[str, Node]) -> bool:
+        """Whether all that a node needs is written; of the loop being gathered it may need the step's values only."""
+        gathered = {one.name for one in self.group}
+        if node.steps > 1 and any(one.steps != node.steps for one in self.group):
+            return False
+        for arg in node.args:
+            name = node_name(arg)
+            if name in waiting or (name in gathered and (node.steps == 1 or name != arg)):
+                return False
+        return True
+
+    def _node(self, node: Node) -> None:
+        """Write a node's year value, or take it into the loop over the steps."""
+        if node.steps > 1:
+            self.group.append(node)
+        elif node.name in self.values:
             self._new_row(node.name)
             self.first.append(f"{self._at(node.name)} = v{self.values.index(node.name)}[start + i]  # {node.name}")
         elif node.via == "table":

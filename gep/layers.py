@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gep import rasters, remote
+from gep.coverage import transformer
 from gep.declaration import Layer, QcRule, conversion, unit_problems
 from gep.errors import Fact, GepError, Problem
 from gep.grid import Grid, Window
@@ -260,12 +262,11 @@ def _same(a: Grid, b: Grid) -> bool:
 # --- grids and plausibility ----------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=256)
 def bounds_in(grid: Grid, crs: str) -> tuple[float, ...]:
     if same_crs(grid.crs, crs):
         return grid.bounds
-    from pyproj import Transformer
-
-    return tuple(map(float, Transformer.from_crs(grid.crs, crs, always_xy=True).transform_bounds(*grid.bounds, 101)))
+    return tuple(map(float, transformer(grid.crs, crs).transform_bounds(*grid.bounds, 101)))
 
 
 def overlaps(have: Grid, grid: Grid) -> bool:

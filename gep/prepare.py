@@ -41,6 +41,7 @@ from gep.resolve import (
     ways,
 )
 from gep.stack import Source, Stack
+from gep.statistics import Statistic
 from gep.tables import Legend, Lookup, Table
 from gep.tables import Source as Publication
 from gep.words import LANGS, Lang, say
@@ -116,6 +117,14 @@ class Inputs:
             [threat, stack.fingerprint(sources[threat, when]), f"{one.reach:g} m", repr(one.weight), one.decay]
             for threat, one in self.stack.threats.items()
         ]
+
+    @cached_property
+    def figures(self) -> Mapping[tuple[str, str], tuple[Statistic, ...]]:
+        """Statistics by quantity and year."""
+        found: dict[tuple[str, str], list[Statistic]] = {}
+        for one in self.stack.statistics:
+            found.setdefault((one.quantity, one.year), []).append(one)
+        return {key: tuple(rows) for key, rows in found.items()}
 
     @cached_property
     def ecosystems(self) -> tuple[str, ...]:

@@ -64,9 +64,9 @@ class Node:
         return [self.name, self.via, self.method, *self.args]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """Nodes by name, inputs before what uses them."""
+    """Nodes by name, inputs before what uses them. Each is itself alone, so that what is found of it can be kept."""
 
     nodes: Mapping[str, Node]
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from gep import bearing, extent, ledger, readings, words
@@ -34,7 +35,7 @@ _FEW, _FEWER, _FEW_REASONS = 6, 3, 3  # names and reasons shown of a long list
 _LONGEST = 1e9  # a figure above this, in the unit that is shown, is written with a power of ten
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Year:
     """One year of one run, with its entries: those of the accounting units, or of a further level."""
 
@@ -43,7 +44,7 @@ class Year:
     entries: tuple[Entry, ...]
     level: str = ""
 
-    @property
+    @cached_property
     def zones(self) -> dict[str, Mapping[Lang, str]]:
         """Codes and names, in the order of the zones file."""
         names: dict[str, Mapping[Lang, str]] = self.run.recorded["zone_names"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gep.errors import Problem
 from gep.formula import masked
@@ -36,6 +37,7 @@ class Given:
     years_between: float = math.nan
 
 
+@lru_cache(maxsize=1024)
 def feeds(graph: Graph, name: str) -> tuple[str, ...]:
     """The pixel quantities whose totals a zone quantity needs."""
     found: dict[str, None] = {}
@@ -69,6 +71,7 @@ def _held(graph: Graph, name: str) -> Iterator[str]:
         yield from (one for arg in _args(graph, graph.nodes[name]) for one in _held(graph, arg))
 
 
+@lru_cache(maxsize=1024)
 def statistics_used(graph: Graph, name: str) -> tuple[str, ...]:
     """The statistics that a zone quantity rests on."""
     return tuple(node.name for node in _zone_nodes(graph, name) if node.via == "statistic")
@@ -153,10 +156,9 @@ def _by_unit(inputs: Inputs, names: Iterable[str], year: str) -> dict[tuple[str,
     return values
 
 
-def of_year(inputs: Inputs, name: str, year: str) -> Iterator[Statistic]:
+def of_year(inputs: Inputs, name: str, year: str) -> tuple[Statistic, ...]:
     """The rows of a statistic node in an account's year; of the account before for a previous one."""
-    when = inputs.when(name, year)
-    return (row for row in inputs.stack.statistics if row.quantity == bare(name) and row.year == when)
+    return inputs.figures.get((bare(name), inputs.when(name, year)), ())
 
 
 def evaluate(name: str, zone: str, given: Given) -> ByObject:
@@ -194,9 +196,10 @@ def _pixel_total(node: Node, zone: str, given: Given) -> float:
     return given.totals.get((node.name, zone), math.nan)
 
 
-def _zone_nodes(graph: Graph, name: str) -> Iterator[Node]:
+@lru_cache(maxsize=1024)
+def _zone_nodes(graph: Graph, name: str) -> tuple[Node, ...]:
     """The nodes of zone level behind a quantity, itself included, inputs first."""
-    return (node for node in graph.of([name]).nodes.values() if node.level == "zone")
+    return tuple(node for node in graph.of([name]).nodes.values() if node.level == "zone")
 
 
 def _args(graph: Graph, node: Node) -> list[str]:
