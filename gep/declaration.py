@@ -20,6 +20,7 @@ from gep.quantities import Quantity, quantities
 from gep.sample import Resample
 from gep.units import UnitError, convert
 from gep.words import LANGS, Lang, texts
+from gep.years import is_year
 
 _LAYER_KINDS = ("pixel", "class", "coefficient", "field")
 _BY_THREAT = ("threat_presence", "threat_influence", "habitat_sensitivity")  # one raster or column each, not one layer
@@ -386,7 +387,7 @@ def _years(stack: _Keys) -> tuple[tuple[str, ...], bool]:
     if period:
         return (period,), True
     found = [str(year) for year in years] if isinstance(years, list) else []
-    if not found or len(set(found)) < len(found) or not all(re.fullmatch(r"\d{4}", year) for year in found):
+    if not found or len(set(found)) < len(found) or not all(is_year(year) for year in found):
         stack.wrong("years", "[2020, 2022]")
     return tuple(sorted(found)), False
 
@@ -526,7 +527,7 @@ def _statistics(top: _Keys, folder: Path) -> tuple[StatisticsFile, ...]:
 def _statistics_file(keys: _Keys, path: Path) -> StatisticsFile:
     keys.asked |= {"year", "words"}
     year = str(keys.table.get("year", ""))
-    if year and not re.fullmatch(r"\d{4}", year):
+    if year and not is_year(year):
         keys.wrong("year", "2022")
     words = keys.table.get("words", {})
     if not isinstance(words, dict) or not all(isinstance(meaning, str) for meaning in words.values()):

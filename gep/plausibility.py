@@ -18,6 +18,7 @@ from gep.entries import Accounted
 from gep.errors import Fact, Problem
 from gep.ledger import Entry
 from gep.units import factor
+from gep.years import is_year
 
 KM2 = 1e6
 _WHOLE = {"provisioning", "regulating"}  # without both it is not the total that the ranges are of
@@ -161,7 +162,7 @@ def official(rows: Iterable[Given], year: str) -> dict[str, dict[str, list[str]]
     found: dict[str, dict[str, list[str]]] = {}
     for quantity, zone in dict.fromkeys((row.quantity, row.zone) for row in known):
         mine = [row for row in known if (row.quantity, row.zone) == (quantity, zone)]
-        before = [r.year for r in mine if r.year <= year or not year.isdigit()]  # of a period: the latest
+        before = [r.year for r in mine if r.year <= year or not is_year(year)]  # of a period: the latest
         when = max(before, default="") if quantity in SLOW else year
         of_year = [(zone, repr(row.value), row.source) for row in mine if row.year == when]
         if of_year:

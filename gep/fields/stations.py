@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -214,7 +215,7 @@ class _Reading:
 
     def _month(self, number: int, line: dict[str, str]) -> int | None:
         text = line[self.columns.month]
-        if text.isdecimal() and 1 <= int(text) <= 12:
+        if re.fullmatch("0?[1-9]|1[0-2]", text):
             return int(text) - 1
         self.wrong("stations-month", number, value=text, column=self.columns.month)
         return None
