@@ -79,6 +79,8 @@ def plain(text: str) -> str:
 def read(path: Path, problems: list[Problem], only: str = "") -> list[Sheet]:
     """The visible sheets of a file, or the one named; what cannot be read is noted."""
     found = _read(path, problems, only)
+    if found and not any(sheet.rows for sheet in found):
+        problems.append(Problem("file-empty", str(path)))
     for sheet in found:
         odd = [(row, col) for row, texts in enumerate(sheet.rows) for col, t in enumerate(texts) if t != printable(t)]
         if odd:
@@ -94,7 +96,7 @@ def _read(path: Path, problems: list[Problem], only: str) -> list[Sheet]:
         problems.append(Problem("statistics-file-missing", str(path)))
         return []
     if len(content) > _UNPACKED:
-        problems.append(Problem("table-large", str(path), {"most": _UNPACKED >> 20}))
+        problems.append(Problem("file-large", str(path), {"most": _UNPACKED >> 20}))
         return []
     if path.suffix.lower() in _OTHER_WORKBOOKS:
         problems.append(Problem("statistics-workbook-other", str(path), {"suffix": path.suffix}))
@@ -157,7 +159,7 @@ def _unpacked(path: Path, content: bytes) -> IO[bytes]:
                 data = part.read(left + 1)
             left -= len(data)
             if left < 0 or data.count(b"<") > _TAGS:
-                raise GepError([Problem("table-large", str(path), {"most": _UNPACKED >> 20})])
+                raise GepError([Problem("file-large", str(path), {"most": _UNPACKED >> 20})])
             if b"<!DOCTYPE" in (data.replace(b"\0", b"") if b"\0" in data[:4] else data):
                 raise GepError([Problem("workbook-doctype", str(path), {"part": name})])
             plainly.writestr(name, data)

@@ -88,9 +88,9 @@ def test_what_unpacks_to_more_than_is_allowed_is_refused(tmp_path: Path, monkeyp
     assert path.stat().st_size < 20_000
     assert read(path)[1] == []
     monkeypatch.setattr(sheets, "_UNPACKED", 1_000_000)
-    assert read(path) == ([], ["table-large"])
+    assert read(path) == ([], ["file-large"])
     (tmp_path / "a.csv").write_bytes(b"a,b\n" * 300_000)
-    assert read(tmp_path / "a.csv") == ([], ["table-large"])
+    assert read(tmp_path / "a.csv") == ([], ["file-large"])
     monkeypatch.setattr(sheets, "_CELLS", 100_000)
     (tmp_path / "a.csv").write_bytes(b"," * 100_001)
     assert read(tmp_path / "a.csv") == ([], ["sheet-cells"])
@@ -117,7 +117,7 @@ def test_a_part_of_millions_of_tags_is_refused(tmp_path: Path, monkeypatch: pyte
     many = workbook(
         tmp_path / "a.xlsx", lambda xml: xml.replace(b"<fills", b"<xf/>" * 10_001 + b"<fills"), "xl/styles.xml"
     )
-    assert read(many) == ([], ["table-large"])
+    assert read(many) == ([], ["file-large"])
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le"])
