@@ -26,6 +26,7 @@ from gep import shipped
 from gep.errors import GepError, Problem, raise_all
 from gep.quantities import Quantity, quantities
 from gep.units import UnitError, convert
+from gep.words import printable
 
 Verified = Literal["quoted", "derived", "secondhand", "unverified", "demo"]
 
@@ -294,6 +295,9 @@ def _sheet(path: Path, required: Sequence[str], problems: list[Problem]) -> _She
     except csv.Error as error:
         problems.append(Problem("table-csv", name, {"error": str(error)}))
         return None
+    odd = [line for line, cells in records if any(cell != printable(cell) for cell in cells)]
+    if odd:
+        problems.append(Problem("text-control", f"{name}:{odd[0]}", {"count": len(odd)}))
     return _columns(name, records, required, problems)
 
 
@@ -469,7 +473,7 @@ def _code(text: str, column: str, where: str, problems: list[Problem]) -> str | 
 def _class_text(text: str) -> str | None:
     """A class code as it is compared: 三调's 0101 is 101, 0201k is 201K; None if it is no code."""
     plain = text.strip().translate(_FULL_WIDTH).upper()
-    if re.fullmatch(r"-?\d+(\.0*)?", plain, re.ASCII):
+    if re.fullmatch(r"-?\d{1,18}(\.0*)?", plain, re.ASCII):  # int64 holds any of them
         return str(int(plain.partition(".")[0]))
     return plain.lstrip("0") if re.fullmatch(r"\d+[A-Z][0-9A-Z]*", plain, re.ASCII) else None
 

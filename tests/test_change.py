@@ -678,11 +678,8 @@ def test_command_from_a_ledger_alone(book: tuple[Path, str], tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("args", "code"),
     [
-        ((), "change-nothing-given"),
         (("--ledger", "{ledger}", "--out", "change.pdf"), "change-format"),
         (("--ledger", "{ledger}", "--zone", "77"), "change-zone-unknown"),
-        (("--ledger", "{ledger}", "--normal-climate"), "change-option-idle"),
-        (("{ledger}", "--from-run", "12"), "change-option-idle"),
     ],
 )
 def test_command_in_vain(book: tuple[Path, str], args: tuple[str, ...], code: str) -> None:

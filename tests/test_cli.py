@@ -23,7 +23,7 @@ from affine import Affine
 from click.testing import CliRunner, Result
 from pyproj import Transformer
 
-from gep import profile
+from gep import profile, words
 from gep.cli import main
 from gep.ledger import STATUSES, Ledger
 from tests.conftest import CELL, CRS, LEFT, TOP, layers, polygons, write_raster, write_stack, write_zones
@@ -330,6 +330,58 @@ def test_wrong_usage_is_two() -> None:
     assert gep("account").exit_code == 2
     assert gep("explain", "water_conservation", "--at", "x").exit_code in (0, 2)
     assert gep("nonsense").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "idle", "wanted"),
+    [
+        ("explain gep --ledger l --zone 01 --year 2020 --at 1,2 --code", "--at, --code", "--ledger"),
+        ("explain gep stack.toml --ledger l --zone 01 --year 2020", "STACK", "--ledger"),
+        (
+            "explain gep --ledger l --zone 01 --year 2020 --profile leshan --method a=b",
+            "--profile, --method",
+            "--ledger",
+        ),
+        ("explain gep --ledger l --zone 01 --year 2020 --coefficients d", "--coefficients", "--ledger"),
+        ("explain gep --ledger l --zone 01", "--ledger", "--year"),
+        ("explain gep --at 1,2 --year 2020 --zone 01", "--at, --year, --zone", "STACK"),
+        ("explain gep --code", "--code", "STACK"),
+        ("explain gep stack.toml --code --zone 01", "--zone", "--code"),
+        ("explain gep stack.toml --at x", "--at LON,LAT", "--zone CODE"),
+        ("coefficients --format csv --out a.csv --ledger l", "--ledger, --format, --out", "--used"),
+        ("coefficients runoff_ratio --region x --used RUN", "NAME, --region", "--used"),
+        ("coefficients --used RUN --format xlsx", "--format xlsx", "--out"),
+        ("account stack.toml --reason because", "--reason", "--supersede"),
+        ("account stack.toml --scheduler tcp://x --workers 2 --no-maps", "--workers", "--scheduler"),
+        ("seea --ledger l --year 2020 --flows end", "--flows", "--discount"),
+        ("report --ledger l --year 2020 --out r.xlsx --maps m --review 1", "--maps, --review", "--out r.xlsx"),
+        ("change --from 2020 --to 2022", "STACK", "--ledger"),
+        (
+            "change --from 2020 --to 2022 --ledger l --normal-climate --workers 2",
+            "--normal-climate, --workers",
+            "STACK",
+        ),
+        ("change --from 2020 --to 2022 stack.toml --from-run 12", "--from-run", "--ledger"),
+        ("revise stack.toml --reason x", "--year", "YEAR"),
+    ],
+)
+def test_options_that_would_do_nothing_are_wrong_usage(command: str, idle: str, wanted: str) -> None:
+    said = {lang: gep(*command.split(), "--lang", lang) for lang in words.LANGS}
+    for result in said.values():
+        assert result.exit_code == 2, result.output
+        assert wanted in result.stderr
+    assert idle in said["en"].stderr
+    assert idle.replace(", ", "、") in said["zh"].stderr or idle in said["zh"].stderr
+    assert "请" in said["zh"].stderr
+
+
+@pytest.mark.parametrize("text", ["\x01", "a\x1b[2Jb", "\udcff"])
+def test_control_characters_of_the_command_line_are_wrong_usage(text: str) -> None:
+    result = gep("ledger", "review", "run", "--ledger", "l.sqlite", "--status", "published", "--who", text)
+    assert result.exit_code == 2
+    assert "--who" in result.stderr
+    assert text not in result.stderr
+    assert gep("check", f"{text}.toml", "--year", "2020").exit_code == 2
 
 
 def test_a_flipped_layer_changes_nothing(out: Path, tmp_path: Path, rows_of: Any) -> None:
