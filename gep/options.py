@@ -17,6 +17,7 @@ from gep import words
 from gep.errors import GepError, Problem
 from gep.words import LANGS, Lang
 
+_FILES = ("database", "ledger", "profile")  # of the options that are texts
 F = TypeVar("F", bound=Callable[..., Any])
 
 STACK = click.Path(path_type=Path)
@@ -55,11 +56,11 @@ class Language(click.Command):
 
 
 def _refuse_control(ctx: click.Context) -> None:
-    """Usage error for texts that no ledger, workbook or terminal should get."""
+    """Usage error for texts that no ledger, workbook or terminal should get; names of files may be anything."""
     for param in ctx.command.params:
         value = ctx.params.get(param.name or "")
-        texts = [str(one) for one in (value if isinstance(value, tuple) else (value,))]
-        if any(text != words.printable(text) for text in texts):
+        texts = value if isinstance(value, tuple) else (value,)
+        if param.name not in _FILES and any(isinstance(t, str) and t != words.printable(t) for t in texts):
             raise usage("option-text", options=_said(param))
 
 

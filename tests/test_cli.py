@@ -381,7 +381,7 @@ def test_control_characters_of_the_command_line_are_wrong_usage(text: str) -> No
     assert result.exit_code == 2
     assert "--who" in result.stderr
     assert text not in result.stderr
-    assert gep("check", f"{text}.toml", "--year", "2020").exit_code == 2
+    assert gep("check", f"{text}.toml").exit_code == 1, "a file may be called anything"
 
 
 def test_a_flipped_layer_changes_nothing(out: Path, tmp_path: Path, rows_of: Any) -> None:
