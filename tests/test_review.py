@@ -147,6 +147,21 @@ RECORDED: dict[str, Any] = {
 }  # fmt: skip
 
 
+def test_runs_of_other_zones_are_neither_rivals_nor_part_of_the_series(tmp_path: Path) -> None:
+    """A ledger may keep several counties: a run is compared with those of its own zones."""
+    book = make(tmp_path / "l.sqlite", [entry()])
+    for zones, years in ((("01", "02"), ("2018", "2020")), (("03",), ("2019", "2020"))):
+        names = {"zone_names": {zone: {"zh": zone, "en": zone} for zone in zones}}
+        lines = [entry(year=year, zone=zones[0]) for year in years]
+        make(Path(book), lines, names, {year: year_of(inputs={zones[0]: ["bb", []]}) for year in years})
+    with Ledger.open(book, create=False) as opened:
+        first, same, other = opened.runs()
+    case = panel.opened(panel.Asked(book, run=first.id))
+    assert [run.id for run in case.rivals] == [same.id]
+    assert {year: run.id for year, (run, _) in case.series.items()} == {"2018": same.id, "2020": first.id}
+    assert panel.opened(panel.Asked(book, run=other.id)).rivals == ()
+
+
 def make(
     path: Path, entries: list[Entry], recorded: Mapping[str, Any] | None = None, years: Mapping[str, Any] | None = None
 ) -> str:
