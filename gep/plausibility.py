@@ -89,6 +89,20 @@ def warnings(of: Accounted, entries: Iterable[Entry], *, complete: bool) -> Iter
             if not math.isnan(value) and not allowed.low <= value <= allowed.high:
                 yield _problem(gate, zone, value, facts)
         yield from _purified(zone)
+    yield from _blank(of, found)
+
+
+def _blank(of: Accounted, entries: Iterable[Entry]) -> Iterator[Problem]:
+    """Items without any value in a zone, though it has room for them: a layer may be all missing there."""
+    places: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        places.setdefault((entry.zone, entry.item), []).append(entry)
+    codes = [zone.code for zone in of.inputs.zones.zones]
+    for (zone, item), mine in places.items():
+        missing = math.fsum(float(entry.missing_area_km2) for entry in mine)
+        if item and zone in codes and missing > 0 and all(entry.quantity is None for entry in mine):
+            facts: dict[str, Fact] = {"zone": zone, "quantity": item, "km2": f"{missing:.4g}"}
+            yield Problem("item-blank", f"{zone} {of.year}", facts)
 
 
 def _zones(of: Accounted, entries: list[Entry]) -> Iterator[Zone]:

@@ -164,7 +164,8 @@ def load(folders: Sequence[Path], region: str | None) -> dict[str, Table]:
 
     A row replaces the one of the same set and keys; bins that are complete by themselves replace all bins of their
     class; a row without `set` in an overriding folder replaces that row of every set. Rows of `region` come before
-    national ones (blank region) of the same folder; those of other regions are left out.
+    national ones (blank region) of the same folder; those of other regions are left out. A region that no row is of
+    is a problem: it may be misspelt.
 
     Raises GepError with every problem of every file.
     """
@@ -174,10 +175,15 @@ def load(folders: Sequence[Path], region: str | None) -> dict[str, Table]:
     cited = _sources(places, problems)
     ecosystems = _types(ours, problems)
     tables: dict[str, Table] = {}
+    regions: set[str] = set()
     for folder in places:
         desk = _Desk(folder == ours, ecosystems, cited, problems)
         for table in _folder(folder, tables, desk):
+            regions |= {row.region for row in table.rows}
             tables[table.quantity] = _merge(tables.get(table.quantity), table, region, desk)
+    if region and region not in regions:
+        facts = {"region": region, "near": _near(region, regions - {""})}
+        problems.append(Problem("table-region-unknown", region, facts))
     raise_all(problems)
     return {name: table for name, table in tables.items() if table.rows}
 
