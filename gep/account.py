@@ -644,6 +644,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "who": _who(),
         "host": platform.node(),
         "stack": str(inputs.stack.path),
+        "region": inputs.stack.region or "",
         "notice": dict(inputs.stack.notice or {}),
         "notes": {service: dict(pair) for service, pair in inputs.stack.notes.items()},
         "partial": bool(checked.left_out),

@@ -126,9 +126,14 @@ def fens(total: int, quantities: Sequence[Decimal], price: Decimal) -> list[int]
 
 
 def _rounded(total: int, exact: Sequence[Fraction]) -> list[int]:
-    """Whole numbers near exact ones, with this sum: those with the largest remainders are rounded up."""
+    """Whole numbers near exact ones, with this sum: those with the largest remainders are rounded up.
+
+    ValueError where there is something to share and nobody to have it: every unit is made of its parts.
+    """
+    if not exact and total:
+        raise ValueError(f"{total} of the last digit, and no part to have it")
     parts = [math.floor(x) for x in exact]
-    each, more = divmod(total - sum(parts), len(parts))
+    each, more = divmod(total - sum(parts), max(len(parts), 1))
     order = sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))
     upward = set(order[:more])
     return [part + each + (i in upward) for i, part in enumerate(parts)]

@@ -70,6 +70,14 @@ def used(run: Run, years: Iterable[str], entries: Iterable[Entry], status: str =
     return rows
 
 
+def regions(run: Run, year: str) -> dict[str, tuple[str, ...]]:
+    """The coefficients and prices that a year used, by the region of their rows; "" for the nation's and everyone's."""
+    found: dict[str, dict[str, None]] = {}
+    for row in _evidence(run.determined["years"][year]):
+        found.setdefault(_used(row).region, {})[row[0]] = None
+    return {region: tuple(sorted(names)) for region, names in found.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Unsure:
     """Rows of one quantity and mark (demo, unverified, secondhand), the share of the value on them, and the items."""

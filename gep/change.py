@@ -188,8 +188,12 @@ def waterfall(change: Change, zone: str, lang: Lang) -> list[dict[str, Any]]:
     """The steps from one year's GEP of a zone to the other's, for a chart: label, kind, fen, and where the bar stands.
 
     The first row is the earlier year, the last the later one; every step between begins where the one before ended.
+    A zone that has satellites alone has no GEP, and no rows. A problem if there is no such zone.
     """
-    total = next(row for row in by_zone(change) if row.zone == zone)
+    totals = by_zone(of_zone(change, zone))
+    if not totals:
+        return []
+    total = totals[0]
     at = total.before or 0
     rows = [_bar(change.before, "start", at, 0, at)]
     for part in shown_parts([total]):

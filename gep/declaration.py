@@ -13,13 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
-from gep import daily, shipped
+from gep import daily, shipped, tomlfile
 from gep.daily import How
-from gep.errors import Fact, GepError, Problem
+from gep.errors import Fact, GepError, Problem, raise_all
 from gep.quantities import Quantity, quantities
 from gep.sample import Resample
 from gep.units import UnitError, convert
 from gep.words import LANGS, Lang, texts
+from gep.years import is_year
 
 _LAYER_KINDS = ("pixel", "class", "coefficient", "field")
 _BY_THREAT = ("threat_presence", "threat_influence", "habitat_sensitivity")  # one raster or column each, not one layer
@@ -281,14 +282,17 @@ class _Keys:
         return tuple(float(n) for n in found)
 
     def number(self, key: str, example: str = "0.1") -> float | None:
-        """A number; None if it is not there."""
+        """A finite number; None if it is not there."""
         found = self.numbers(key, (1,), example)
+        if found and not math.isfinite(found[0]):
+            self.wrong(key, example)
+            return None
         return found[0] if found else None
 
     def pair(self, key: str, example: str = "[0, 100]") -> tuple[float, float] | None:
         """Two numbers, the lower first; None if they are not there."""
         found = self.numbers(key, (2,), example)
-        if found and found[0] > found[1]:
+        if found and not found[0] <= found[1]:
             self.wrong(key, example)
             return None
         return (found[0], found[1]) if found else None
@@ -296,7 +300,7 @@ class _Keys:
     def counts(self, key: str, example: str = "1", lowest: int = 1) -> tuple[int, ...]:
         """Whole numbers of at least `lowest`; () if they are not there."""
         found = self.numbers(key, (), example) or ()
-        if any(n != int(n) or n < lowest for n in found):
+        if not all(lowest <= n < math.inf and n == int(n) for n in found):
             self.wrong(key, example)
             return ()
         return tuple(int(n) for n in found)
@@ -368,11 +372,13 @@ def declare(path: Path) -> tuple[Declaration, list[Problem]]:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        found = tomlfile.read(path)
     except FileNotFoundError as error:
         raise GepError([Problem("stack-file-missing", str(path))]) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise GepError([Problem("stack-file-unreadable", str(path), {"reason": str(error)})]) from error
+    raise_all(tomlfile.unfit(found, str(path)))
+    return found
 
 
 def _years(stack: _Keys) -> tuple[tuple[str, ...], bool]:
@@ -386,7 +392,7 @@ def _years(stack: _Keys) -> tuple[tuple[str, ...], bool]:
     if period:
         return (period,), True
     found = [str(year) for year in years] if isinstance(years, list) else []
-    if not found or len(set(found)) < len(found) or not all(re.fullmatch(r"\d{4}", year) for year in found):
+    if not found or len(set(found)) < len(found) or not all(is_year(year) for year in found):
         stack.wrong("years", "[2020, 2022]")
     return tuple(sorted(found)), False
 
@@ -419,10 +425,10 @@ def _grid(stack: _Keys) -> GridSource:
     crs = keys.text("crs", needed='"EPSG:4513"')
     size = keys.numbers("resolution", (1, 2), "30")
     bounds = keys.numbers("bounds", (4,), "[west, south, east, north]")
-    if not size or min(size) <= 0:
+    if not size or not all(0 < n < math.inf for n in size):
         keys.wrong("resolution", "30")
         size = (1.0,)
-    if bounds and not (bounds[0] < bounds[2] and bounds[1] < bounds[3]):
+    if bounds and not (all(map(math.isfinite, bounds)) and bounds[0] < bounds[2] and bounds[1] < bounds[3]):
         keys.wrong("bounds", "[west, south, east, north]")
         bounds = None
     keys.done()
@@ -526,7 +532,7 @@ def _statistics(top: _Keys, folder: Path) -> tuple[StatisticsFile, ...]:
 def _statistics_file(keys: _Keys, path: Path) -> StatisticsFile:
     keys.asked |= {"year", "words"}
     year = str(keys.table.get("year", ""))
-    if year and not re.fullmatch(r"\d{4}", year):
+    if year and not is_year(year):
         keys.wrong("year", "2022")
     words = keys.table.get("words", {})
     if not isinstance(words, dict) or not all(isinstance(meaning, str) for meaning in words.values()):
@@ -745,7 +751,7 @@ def _station_layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | Non
         values=values,
         only=keys.texts("only", '{ product = "…" }'),
         missing=keys.numbers("missing", (), "[32766]"),
-        power=keys.number("power", "2") or 2.0,
+        power=_power(keys),
         **_lapse(keys, quantity),
         **{name: text for name, text in columns.items() if text},  # type: ignore[arg-type]
     )
@@ -789,11 +795,18 @@ def _daily_layer(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:
     )
     wrong = list(daily.wrong(keys.where, quantity.name, how, threshold=threshold is not None))
     keys.problems += wrong
-    power = keys.number("power", "2") or 2.0
-    found = Stations(path=located(path, folder), power=power, daily=how, **_lapse(keys, quantity))
+    found = Stations(path=located(path, folder), power=_power(keys), daily=how, **_lapse(keys, quantity))
     if unit:
         keys.problems += unit_problems(unit, quantity, keys.where)
     return None if wrong else Layer(quantity.name, path, unit=unit, stations=found)
+
+
+def _power(keys: _Keys) -> float:
+    """The power of distance by which nearer stations weigh more."""
+    power = keys.number("power", "2")
+    if power is not None and not power > 0:
+        keys.wrong("power", "2")
+    return power or 2.0
 
 
 def _lapse(keys: _Keys, quantity: Quantity) -> dict[str, Any]:
@@ -802,7 +815,7 @@ def _lapse(keys: _Keys, quantity: Quantity) -> dict[str, Any]:
     value = keys.table.get("lapse", 0.0)
     if value == "fit":
         return {"lapse": "fit"}
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return {"lapse": float(value)}
     if all(lapse_rate(str(value), quantity, steps) is None for steps in (1, 12)):
         keys.wrong("lapse", '"-6.5 degC/km"')

@@ -20,6 +20,7 @@ from gep import statistics as tables
 from gep.errors import Problem, raise_all
 from gep.ledger import Ledger, Run, Total, decimal_text, door, short, yuan
 from gep.words import Lang
+from gep.years import is_year
 
 Reason = Literal["", "nothing-valued", "partial", "zone-incomplete", "period", "no-gdp"]
 
@@ -245,16 +246,16 @@ def _reason(run: Run, year: str, totals: Sequence[Total], gdp: Figure | None) ->
         return "partial"
     if due - _valued(totals):
         return "zone-incomplete"
-    if not year.isdigit():
+    if not is_year(year):
         return "period"
     return "" if gdp is not None and gdp.value > 0 else "no-gdp"
 
 
 def _figure(known: Mapping[str, Figure], year: str) -> Figure | None:
     """The year's figure; for an account of a period the latest, which keeps its own year."""
-    if year.isdigit():
+    if is_year(year):
         return known.get(year)
-    dated = [figure for figure in known.values() if figure.year.isdigit()]
+    dated = [figure for figure in known.values() if is_year(figure.year)]
     return max(dated, key=lambda figure: int(figure.year), default=None)
 
 

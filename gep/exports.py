@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, Unpack, cast
 
 from gep.errors import GepError, Problem
 from gep.ledger import Ledger, Line, Pick, yuan
-from gep.words import width
+from gep.words import printable, width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,13 +228,15 @@ def _xlsx(columns: Sequence[str], rows: Iterable[Sequence[Cell]], out: IO[bytes]
 
 
 def _xlsx_cell(sheet: Any, cell: Cell) -> Any:
-    return _xlsx_text(sheet, cell) if isinstance(cell, str) and cell.startswith(("=", "#")) else cell
+    if not isinstance(cell, str):
+        return cell
+    return _xlsx_text(sheet, cell) if cell.startswith(("=", "#")) else printable(cell)
 
 
 def _xlsx_text(sheet: Any, text: str) -> Any:
     from openpyxl.cell import WriteOnlyCell
 
-    made = WriteOnlyCell(sheet, text)
+    made = WriteOnlyCell(sheet, printable(text))
     made.data_type = "s"  # or it would be a formula, or an error
     return made
 

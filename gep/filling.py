@@ -62,21 +62,26 @@ def write(tables: Sequence[Table], out: Path) -> Path:
 def _sheet(sheet: Any, table: Table) -> None:
     from openpyxl.styles import Alignment, Font
 
-    sheet.append([table.title])
+    sheet.append([_text(table.title)])
     sheet["A1"].font, sheet["A1"].data_type = Font(size=14, bold=True, color=_HEAD), "s"
     sheet.append([column.head for column in table.columns])
     _heads(sheet, table.columns)
     for number, row in enumerate(table.rows):
-        sheet.append(list(row))
+        sheet.append([_text(cell) for cell in row])
         _row(sheet, table, marked=number in table.marked)
     last = sheet.max_row
     for line in table.below:
-        sheet.append([line])
+        sheet.append([_text(line)])
         sheet.cell(sheet.max_row, 1).data_type = "s"
         sheet.cell(sheet.max_row, 1).alignment = Alignment(vertical="center")
         sheet.row_dimensions[sheet.max_row].height = 22
     _choices(sheet, table.columns, last)
     _page(sheet, table.columns, last)
+
+
+def _text(cell: Cell) -> Cell:
+    """A cell; a ledger of an older program may have texts that no workbook can."""
+    return words.printable(cell) if isinstance(cell, str) else cell
 
 
 def _heads(sheet: Any, columns: Sequence[Column]) -> None:

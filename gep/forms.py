@@ -22,6 +22,7 @@ from gep.quantities import quantities
 from gep.statistics import Reader, Statistic, conversion, implausible, mixed, twice, zone_names, zone_words
 from gep.words import LANGS, Lang
 from gep.yearbook import Given
+from gep.years import is_year
 
 _MOST = 1e300  # what a spreadsheet's check takes for no limit
 _SPARE = 4  # empty rows for the objects of a zone
@@ -184,7 +185,7 @@ def _data(sheet: Any, what: Asked, asked: Sequence[Need], year: str, lang: Lang)
 
 def _year(text: str) -> int | str:
     """A year as a number; the label of a reference period as it is."""
-    return int(text) if text.isdigit() else text
+    return int(text) if is_year(text) else text
 
 
 def _row(need: Need, code: str, names: Mapping[Lang, str], year: str, lang: Lang) -> dict[str, str]:

@@ -24,6 +24,7 @@ from gep.indices import Indices
 from gep.ledger import EVERY, Ledger, decimal_text
 from gep.readings import Reading
 from gep.words import Lang
+from gep.years import is_year
 
 State = Literal[
     "strong-decoupling", "weak-decoupling", "expansive-coupling", "expansive-negative",
@@ -93,7 +94,7 @@ def growth(
     base: str | None = None,
 ) -> Grown:
     """Growth between each zone's consecutive years among the rows of `dual`; `base` is the first of them by default."""
-    years = sorted({row.year for row in rows if row.year.isdigit()}, key=int)
+    years = sorted({row.year for row in rows if is_year(row.year)}, key=int)
     if len(years) < 2:
         return Grown((), ())
     base = base or years[0]
@@ -134,7 +135,7 @@ def _pairs(rows: Iterable[DualRow]) -> Iterator[tuple[list[DualRow], list[DualRo
     """A zone's rows of each year and of the next; several in a year are rival runs."""
     of_zones: dict[tuple[str, str, str], dict[int, list[DualRow]]] = {}
     for row in rows:
-        if row.year.isdigit():
+        if is_year(row.year):
             years = of_zones.setdefault((row.profile, row.zone_level, row.zone), {})
             years.setdefault(int(row.year), []).append(row)
     for years in of_zones.values():

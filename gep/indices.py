@@ -21,6 +21,7 @@ from gep.errors import Fact, Problem, raise_all
 from gep.headings import folded
 from gep.quantities import quantities
 from gep.sheets import Sheet
+from gep.years import is_year
 
 PREVIOUS: Final = "previous"
 _COLUMNS: Final = ("index", "year", "value", "base", "source")
@@ -148,10 +149,12 @@ def _point(cells: Mapping[str, str], where: str, problems: list[Problem]) -> Poi
         return None
     year, base = cells["year"].removesuffix("年"), folded(cells["base"]).removesuffix("=100").removesuffix("年")
     base = PREVIOUS if folded(cells["base"]) in _PREVIOUS_WORDS or base in _PREVIOUS_WORDS else base
-    value = _number(cells["value"])
-    if value is None or not year.isdigit() or not (base == PREVIOUS or base.isdigit()):
-        problems.append(Problem("index-figure", where, {name: cells[name] for name in ("value", "year", "base")}))
+    value, facts = _number(cells["value"]), {name: cells[name] for name in ("value", "year", "base")}
+    if value is None or not is_year(year) or not (base == PREVIOUS or is_year(base)):
+        problems.append(Problem("index-figure", where, facts))
         return None
+    if year == base and value != 100:
+        problems.append(Problem("index-base-value", where, facts))
     name = NAMES.get(folded(cells["index"]), cells["index"])
     return Point(name, int(year), value, base, cells["source"], where)
 

@@ -24,6 +24,7 @@ from gep.quantities import quantities
 from gep.rasters import Band, Raster
 from gep.sample import Qc, Resample, Source, read_native
 from gep.units import parse
+from gep.years import is_year
 
 _FEW = 10  # cells of one implausible value: an undeclared nodata value rather than an odd measurement
 _FINER = 2.0  # a source whose cells are this many times smaller than the grid's is averaged unless told otherwise
@@ -153,7 +154,7 @@ class Opening:
     def _of_year(self, file: Raster) -> tuple[int, ...]:
         """All bands of a file, or those that its time axis puts in the year."""
         everything = tuple(range(1, file.count + 1))
-        if not file.months or "{year}" in self.layer.path or not self.year.isdigit():
+        if not file.months or "{year}" in self.layer.path or not is_year(self.year):
             return everything
         order = sorted(everything, key=lambda band: file.months[band - 1])
         return tuple(band for band in order if file.months[band - 1][0] == int(self.year))
@@ -163,7 +164,7 @@ class Opening:
         steps = self.quantity.steps
         wanted = {1, steps}
         if steps == 365:
-            leap = self.year.isdigit() and calendar.isleap(int(self.year))
+            leap = is_year(self.year) and calendar.isleap(int(self.year))
             wanted = {1, 366} if leap else {1, 365}
         if count not in wanted:
             facts: dict[str, Fact] = {

@@ -14,6 +14,7 @@ from gep.errors import GepError, Problem, raise_all
 from gep.layers import filled
 from gep.prepare import Request
 from gep.words import Lang
+from gep.years import is_year
 
 _YEARS = re.compile(r"^(?P<key>\s*years\s*=\s*)\[[^\]]*\]", re.MULTILINE)
 
@@ -72,7 +73,7 @@ def _unfit(declared: Declaration, year: str) -> Iterator[Problem]:
     facts = {"year": year, "years": ", ".join(declared.years)}
     if declared.period:
         yield Problem("new-year-period", str(declared.path), facts)
-    elif not re.fullmatch(r"\d{4}", year) or year <= max(declared.years):
+    elif not is_year(year) or year <= max(declared.years):
         yield Problem("new-year-not-next", str(declared.path), facts)
 
 

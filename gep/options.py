@@ -8,14 +8,16 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from gep import words
 from gep.errors import GepError, Problem
 from gep.words import LANGS, Lang
 
+_FILES = ("database", "ledger", "profile")  # of the options that are texts
 F = TypeVar("F", bound=Callable[..., Any])
 
 STACK = click.Path(path_type=Path)
@@ -41,6 +43,7 @@ class Language(click.Command):
         self.params.append(_lang_option())
 
     def invoke(self, ctx: click.Context) -> Any:
+        _refuse_control(ctx)
         try:
             return super().invoke(ctx)
         except GepError as error:
@@ -50,6 +53,15 @@ class Language(click.Command):
             found = GepError([Problem("system-error", str(error.filename or ""), facts)])
             _list_problems(found, as_json=bool(ctx.params.get("as_json")))
         return ctx.exit(1)
+
+
+def _refuse_control(ctx: click.Context) -> None:
+    """Usage error for texts that no ledger, workbook or terminal should get; names of files may be anything."""
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        texts = value if isinstance(value, tuple) else (value,)
+        if param.name not in _FILES and any(isinstance(t, str) and t != words.printable(t) for t in texts):
+            raise usage("option-text", options=_said(param))
 
 
 class Group(click.Group):
@@ -67,6 +79,25 @@ def language() -> Lang:
     """The language asked for, else the environment's."""
     found: Lang = click.get_current_context().find_root().obj or words.default_lang()
     return found
+
+
+def usage(word: str, **facts: str) -> click.UsageError:
+    """Wrong usage, said in the user's language; to be raised."""
+    return click.UsageError(words.say(word, language(), **facts))
+
+
+def idle(word: Literal["needs", "beside"], wanted: str, *names: str) -> None:
+    """Usage error if any of these parameters was given: without what is wanted, or beside it, they do nothing."""
+    ctx = click.get_current_context()
+    params = [param for param in ctx.command.params if param.name in names]
+    given = [_said(p) for p in params if ctx.get_parameter_source(p.name or "") is ParameterSource.COMMANDLINE]
+    if given:
+        raise usage(f"option-{word}", options=words.listed(given, language()), wanted=wanted)
+
+
+def _said(param: click.Parameter) -> str:
+    """A parameter as it is typed."""
+    return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
 
 
 def _list_problems(error: GepError, *, as_json: bool) -> None:

@@ -28,10 +28,11 @@ from docx.section import Section
 from docx.shared import Emu, Mm, Pt, RGBColor
 from docx.styles.style import ParagraphStyle
 from docx.text.paragraph import Paragraph
+from docx.text.run import Run
 
 from gep.errors import GepError, Problem
 from gep.mathematics import Node, omml, rows
-from gep.words import Lang, say
+from gep.words import Lang, printable, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Paper:
         if head:
             line = section.header.paragraphs[0]
             line.style = "Header"
-            line.text = head
+            line.text = printable(head)
             line.alignment = WD_ALIGN_PARAGRAPH.RIGHT
         _page_numbers(section, numbers, restart)
 
@@ -135,7 +136,7 @@ class Paper:
         """A heading of level 1 to 3, listed in the contents."""
         mark = f"_Toc{len(self._headings) + 1:08d}"
         line = self._line(f"Heading {level}")
-        line.add_run(text)
+        _said(line, text)
         self._bookmark(line, mark)
         self._headings.append((level, text, mark))
 
@@ -163,7 +164,7 @@ class Paper:
         line = self._word.add_paragraph()
         line.alignment = WD_ALIGN_PARAGRAPH.CENTER
         line.paragraph_format.space_before = Pt(before)
-        run = line.add_run(text)
+        run = _said(line, text)
         run.font.size = Pt(size)
         run.font.bold = heavy and self.lang == "en"
         _fonts(run._element.get_or_add_rPr(), HEI if heavy else SONG)  # noqa: SLF001
@@ -183,9 +184,9 @@ class Paper:
         left.vertical_alignment = right.vertical_alignment = WD_CELL_VERTICAL_ALIGNMENT.CENTER
         number = right.paragraphs[0]
         number.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-        number.add_run("(")
+        _said(number, "(")
         _simple_field(number, "SEQ Equation", str(self._counts["equation"]))
-        number.add_run(")")
+        _said(number, ")")
         if mark:
             self._bookmark(number, mark)
         _keep(table.rows[0])
@@ -214,11 +215,11 @@ class Paper:
     def _caption(self, kind: Literal["table", "figure"], caption: str, mark: str) -> int:
         self._counts[kind] += 1
         line = self._line("Caption" if kind == "table" else "Figure Caption")
-        line.add_run(f"{say(f'paper-{kind}', self.lang)} ")
+        _said(line, f"{say(f'paper-{kind}', self.lang)} ")
         _simple_field(line, f"SEQ {kind.capitalize()}", str(self._counts[kind]))
         if mark:
             self._bookmark(line, mark)
-        line.add_run(f"  {caption}")
+        _said(line, f"  {caption}")
         return self._counts[kind]
 
     def _width(self) -> int:
@@ -255,13 +256,18 @@ def _math(node: Node) -> str:
     return f"<m:oMath>{omml(node)}</m:oMath>"
 
 
+def _said(line: Paragraph, text: str) -> Run:
+    """Words in a paragraph. A ledger of an older program may have what no document can."""
+    return line.add_run(printable(text))
+
+
 def _fill(line: Paragraph, pieces: Iterable[Piece]) -> None:
     """Words as runs, mathematics in line."""
     for piece in pieces:
         if isinstance(piece, str):
-            line.add_run(piece)
+            _said(line, piece)
         elif isinstance(piece, Small):
-            line.add_run(piece.text).font.superscript = True
+            _said(line, piece.text).font.superscript = True
         elif isinstance(piece, See):
             _simple_field(line, f"REF {piece.mark} \\h", piece.shown)
         else:
@@ -335,7 +341,7 @@ def _run(piece: Piece, *, heavy: bool) -> str:
     bold = "<w:b/>" if heavy and text.isascii() else ""
     raised = '<w:vertAlign w:val="superscript"/>' if isinstance(piece, Small) else ""
     look = f"<w:rPr>{fonts}{bold}{raised}</w:rPr>" if fonts or raised else ""
-    said = escape(text).replace("\n", f"</w:t><w:br/>{_TEXT}")
+    said = escape(printable(text)).replace("\n", f"</w:t><w:br/>{_TEXT}")
     return f"<w:r>{look}{_TEXT}{said}</w:t></w:r>" if text else ""
 
 
@@ -374,7 +380,7 @@ def _field(line: Paragraph, kind: Literal["begin", "end"], code: str = "") -> No
 
 def _simple_field(line: Paragraph, code: str, shown: str) -> None:
     _field(line, "begin", code)
-    line.add_run(shown)
+    _said(line, shown)
     _field(line, "end")
 
 
@@ -395,7 +401,7 @@ def _highest_mark(word: Document) -> int:
 
 def _reference(line: Paragraph, text: str, mark: str) -> None:
     """An entry of the contents: the heading, leaders, its page."""
-    line.add_run(f"{text}\t")
+    _said(line, f"{text}\t")
     _simple_field(line, f"PAGEREF {mark} \\h", "…")
 
 
@@ -573,7 +579,7 @@ _OURS = ("Table Text", "Figure Caption", "Picture", "Note", "Warning", "Where", 
 def _properties(word: Document, title: str, lang: Lang) -> None:
     """What the file says of itself, and that Word should bring its fields up to date."""
     core = word.core_properties
-    core.title, core.author, core.last_modified_by, core.comments = title, "gep", "gep", ""
+    core.title, core.author, core.last_modified_by, core.comments = printable(title)[:255], "gep", "gep", ""
     core.created = core.modified = _ANYTIME
     core.revision, core.language = 1, "zh-CN" if lang == "zh" else "en-GB"
     for old in word.settings.element.findall(qn("w:updateFields")):

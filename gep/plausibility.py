@@ -18,6 +18,7 @@ from gep.entries import Accounted
 from gep.errors import Fact, Problem
 from gep.ledger import Entry
 from gep.units import factor
+from gep.years import is_year
 
 KM2 = 1e6
 _WHOLE = {"provisioning", "regulating"}  # without both it is not the total that the ranges are of
@@ -88,6 +89,20 @@ def warnings(of: Accounted, entries: Iterable[Entry], *, complete: bool) -> Iter
             if not math.isnan(value) and not allowed.low <= value <= allowed.high:
                 yield _problem(gate, zone, value, facts)
         yield from _purified(zone)
+    yield from _blank(of, found)
+
+
+def _blank(of: Accounted, entries: Iterable[Entry]) -> Iterator[Problem]:
+    """Items without any value in a zone, though it has room for them: a layer may be all missing there."""
+    places: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        places.setdefault((entry.zone, entry.item), []).append(entry)
+    codes = [zone.code for zone in of.inputs.zones.zones]
+    for (zone, item), mine in places.items():
+        missing = math.fsum(float(entry.missing_area_km2) for entry in mine)
+        if item and zone in codes and missing > 0 and all(entry.quantity is None for entry in mine):
+            facts: dict[str, Fact] = {"zone": zone, "quantity": item, "km2": f"{missing:.4g}"}
+            yield Problem("item-blank", f"{zone} {of.year}", facts)
 
 
 def _zones(of: Accounted, entries: list[Entry]) -> Iterator[Zone]:
@@ -161,7 +176,7 @@ def official(rows: Iterable[Given], year: str) -> dict[str, dict[str, list[str]]
     found: dict[str, dict[str, list[str]]] = {}
     for quantity, zone in dict.fromkeys((row.quantity, row.zone) for row in known):
         mine = [row for row in known if (row.quantity, row.zone) == (quantity, zone)]
-        before = [r.year for r in mine if r.year <= year or not year.isdigit()]  # of a period: the latest
+        before = [r.year for r in mine if r.year <= year or not is_year(year)]  # of a period: the latest
         when = max(before, default="") if quantity in SLOW else year
         of_year = [(zone, repr(row.value), row.source) for row in mine if row.year == when]
         if of_year:

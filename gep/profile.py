@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
-from gep import shipped
+from gep import shipped, tomlfile
 from gep.errors import Problem, raise_all
 from gep.quantities import quantities
 from gep.units import UnitError, factor
@@ -150,12 +149,16 @@ def _document(name: str, path: Path, where: str, problems: list[Problem]) -> dic
         problems.append(Problem("profile-missing", where, {"profile": name, "near": near}))
         return None
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.append(Problem("profile-toml", path.name, {"error": str(error)}))
+        found = tomlfile.read(path)
     except OSError as error:
         problems.append(Problem("profile-unreadable", path.name, {"error": str(error)}))
-    return None
+        return None
+    except ValueError as error:
+        problems.append(Problem("profile-toml", path.name, {"error": str(error)}))
+        return None
+    unfit = list(tomlfile.unfit(found, path.name))
+    problems += unfit
+    return None if unfit else found
 
 
 def _check_document(path: Path, document: dict[str, Any]) -> list[Problem]:

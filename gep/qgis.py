@@ -20,7 +20,7 @@ from rasterio.errors import RasterioError
 
 from gep import borders, maps, vectors
 from gep.errors import GepError, Problem
-from gep.words import say
+from gep.words import printable, say
 
 FILE = "gep.qgs"
 # Of QGIS with long-term support; newer ones read its projects.
@@ -57,7 +57,7 @@ class _Layer:
 def write(folder: Path) -> Path:
     """Write the project of all maps in a folder. Raises `GepError` where a map cannot be read or the disk is full."""
     layers = [*_zones(folder / borders.FILE), *_rasters(folder)]
-    text = ET.tostring(_project(layers), encoding="unicode")
+    text = printable(ET.tostring(_project(layers), encoding="unicode"))
     own, path = folder / f".{FILE}.{os.getpid()}", folder / FILE
     try:
         own.write_text(f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n", "utf-8", newline="\n")

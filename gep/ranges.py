@@ -7,7 +7,6 @@ stack's file of assumptions declares rank correlations: decisions/0068.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gep.errors import GepError, Problem, raise_all
+from gep import headings, sheets
+from gep.errors import Fact, GepError, Problem, raise_all
 from gep.quantities import quantities
 from gep.tables import Row
 
@@ -56,59 +56,69 @@ class Assumptions:
 def assumptions(path: Path) -> Assumptions:
     """Read a file of assumptions; GepError with all its problems.
 
-    A CSV with `quantity` and one or both of `correlation` (with the quantity in `with`, or among the rows of its own
+    A table with `quantity` and one or both of `correlation` (with the quantity in `with`, or among the rows of its own
     table where that is empty) and `distribution`; `source` and `note` are for its readers.
     """
     problems: list[Problem] = []
-    found = Assumptions({}, {}, {})
-    for line, cells in _lines(path):
-        _take(cells, f"{path.name}:{line}", found, problems)
+    found, first = Assumptions({}, {}, {}), _Once(problems)
+    for where, cells in _lines(path, problems):
+        _take(cells, where, found, first)
     raise_all(problems)
     return found
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise GepError([Problem("uncertainty-file", str(path), {"reason": str(error)})]) from error
-    reader = csv.DictReader(text.splitlines(), restval="")
-    names = tuple(reader.fieldnames or ())
-    if "quantity" not in names or any(name not in COLUMNS for name in names):
-        raise GepError([Problem("uncertainty-columns", path.name, {"columns": ", ".join(COLUMNS)})])
-    for row in reader:
-        if None in row:
-            raise GepError([Problem("uncertainty-columns", path.name, {"columns": ", ".join(COLUMNS)})])
-        yield reader.line_num, {name: str(row.get(name, "")).strip() for name in COLUMNS}
+def _lines(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The lines of a file with their places."""
+    for sheet in (one for one in sheets.read(path, problems) if one.rows):
+        names = [text for text in sheet.rows[0] if text]
+        at = {name: names.index(name) for name in COLUMNS if name in names}
+        if "quantity" not in at or len(at) < len(names) or any(any(row[len(names) :]) for row in sheet.rows):
+            problems.append(Problem("uncertainty-columns", sheet.where(0), {"columns": ", ".join(COLUMNS)}))
+            continue
+        for number in range(1, len(sheet.rows)):
+            yield sheet.where(number), {n: sheet.cell(number, at[n]) if n in at else "" for n in COLUMNS}
 
 
-def _take(cells: Mapping[str, str], where: str, found: Assumptions, problems: list[Problem]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Once:
+    """Where something was declared first; a second time is a problem."""
+
+    problems: list[Problem]
+    places: dict[object, str] = field(default_factory=dict)
+
+    def new(self, what: str, names: Iterable[str], where: str) -> bool:
+        """Whether it was not declared before."""
+        first = self.places.setdefault((what, frozenset(names)), where)
+        if first != where:
+            facts: dict[str, Fact] = {"quantities": ", ".join(sorted(names)), "first": first}
+            self.problems.append(Problem(f"uncertainty-twice-{what}", where, facts))
+        return first == where
+
+
+def _take(cells: Mapping[str, str], where: str, found: Assumptions, first: _Once) -> None:
     """Note what one line declares, or what is wrong with it."""
     quantity, other = cells["quantity"], cells["with"] or cells["quantity"]
     unknown = [name for name in dict.fromkeys((quantity, other)) if name not in quantities()]
-    problems += [Problem("uncertainty-quantity", where, {"quantity": name}) for name in unknown]
+    first.problems.extend(Problem("uncertainty-quantity", where, {"quantity": name}) for name in unknown)
     if cells["correlation"]:
-        _correlate(cells["correlation"], frozenset((quantity, other)), where, found, problems)
+        _correlate(cells["correlation"], frozenset((quantity, other)), where, found, first)
     if cells["distribution"] in DISTRIBUTIONS:
-        found.distributions[quantity] = cells["distribution"]  # type: ignore[index]  # being filled
+        if first.new("distribution", [quantity], where):
+            found.distributions[quantity] = cells["distribution"]  # type: ignore[index]  # being filled
     elif cells["distribution"] or not cells["correlation"]:
-        facts = {"text": cells["distribution"], "known": ", ".join(DISTRIBUTIONS)}
-        problems.append(Problem("uncertainty-distribution", where, facts))
+        facts: dict[str, Fact] = {"text": cells["distribution"], "known": ", ".join(DISTRIBUTIONS)}
+        first.problems.append(Problem("uncertainty-distribution", where, facts))
 
 
-def _correlate(text: str, pair: frozenset[str], where: str, found: Assumptions, problems: list[Problem]) -> None:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not -1.0 <= value <= 1.0:
-        problems.append(Problem("uncertainty-correlation", where, {"text": text}))
-    elif pair in found.between or (len(pair) == 1 and next(iter(pair)) in found.within):
-        problems.append(Problem("uncertainty-twice", where, {"quantities": ", ".join(sorted(pair))}))
-    elif len(pair) == 1:
-        found.within[next(iter(pair))] = value  # type: ignore[index]
-    else:
-        found.between[pair] = value  # type: ignore[index]
+def _correlate(text: str, pair: frozenset[str], where: str, found: Assumptions, first: _Once) -> None:
+    value = headings.number(text)
+    if value is None or not -1.0 <= value <= 1.0:
+        first.problems.append(Problem("uncertainty-correlation", where, {"text": text}))
+    elif first.new("correlation", pair, where):
+        if len(pair) == 1:
+            found.within[next(iter(pair))] = value  # type: ignore[index]
+        else:
+            found.between[pair] = value  # type: ignore[index]
 
 
 # Distributions

@@ -24,6 +24,7 @@ from gep.indices import UNMOVED, Indices, moves
 from gep.ledger import DIGITS, Entry, Ledger, Line, Pick, decimal_text, fen
 from gep.quantities import quantities
 from gep.words import Lang
+from gep.years import is_year
 
 CURRENT: Final = "current"  # as a price year: that of the account
 STATUTORY: Final = "statutory"  # a rate that a law sets holds until the law changes
@@ -113,7 +114,7 @@ class Reading(Ledger):
     def _price(self, one: _Priced, problems: list[Problem]) -> Decimal:
         """An item's price in the wanted year."""
         origin = self._origin(one, problems)
-        until = int(self.base or one.year) if (self.base or one.year).isdigit() else None
+        until = int(self.base or one.year) if is_year(self.base or one.year) else None
         if until is None:
             problems.append(self._problem("reading-period", one, {}))
             return origin.price
@@ -204,7 +205,7 @@ def _inputs(one: _Priced) -> list[_Input]:
 
 def _year(one: _Priced, price_year: str) -> int | None:
     year = one.year if price_year == CURRENT else price_year
-    return int(year) if year.isdigit() else None
+    return int(year) if is_year(year) else None
 
 
 def _rounded(price: Fraction) -> Decimal:

@@ -113,7 +113,10 @@ def _asked(address: str) -> Answer:
                 facts = {"path": address, "reason": str(error)}
                 raise GepError([Problem("layer-unreadable", address, facts)]) from error
     length = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length") or "0"
-    return Answer(headers.get("ETag") or headers.get("Last-Modified") or "", int(length) if length.isdigit() else 0)
+    return Answer(
+        headers.get("ETag") or headers.get("Last-Modified") or "",
+        int(length) if re.fullmatch("[0-9]{1,18}", length) else 0,
+    )
 
 
 class Store:

@@ -21,6 +21,7 @@ from gep.errors import Fact, GepError, Problem
 from gep.indices import Indices
 from gep.ledger import OUTSIDE, Entry, Ledger, Run, short
 from gep.readings import Reading
+from gep.years import is_year
 
 Timing = Literal["start", "end"]
 NET: Final = "net"  # the cause of changes of which only the balance is known
@@ -269,8 +270,8 @@ def _before(opened: Ledger, place: Place, wanted: Wanted) -> Place | None:
     replaced = opened.superseded()
     runs = [r for r in opened.runs() if r.id not in replaced and r.profile == place.run.profile]
     compared = place.stocks.get("changes", {}).get("from")
-    earlier = sorted((y for r in runs for y in r.years if y.isdigit() and y < place.year), key=int)
-    since = wanted.since or compared or (earlier[-1] if earlier and place.year.isdigit() else None)
+    earlier = sorted((y for r in runs for y in r.years if is_year(y) and y < place.year), key=int)
+    since = wanted.since or compared or (earlier[-1] if earlier and is_year(place.year) else None)
     if since is None:
         return None
     found = [r for r in runs if since in r.years]
@@ -306,7 +307,7 @@ def _at_opening_prices(
     The ledger as it stands mixes price years, and has no answer; at constant prices nothing was revalued.
     """
     place, before = years
-    if before is None or not before.year.isdigit() or wanted.prices is None or wanted.worth is None:
+    if before is None or not is_year(before.year) or wanted.prices is None or wanted.worth is None:
         return None
     try:
         return _entries(Reading(opened, series, wanted.prices.base or before.year, counted=True), place, wanted)

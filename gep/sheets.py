@@ -9,16 +9,22 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
+from xml.etree import ElementTree as ET
 
-from gep.errors import Problem
+from gep.errors import GepError, Problem
+from gep.words import printable
 
 _WORKBOOKS = (".xlsx", ".xlsm")
 _OTHER_WORKBOOKS = (".xls", ".et", ".ods", ".numbers")
+_UNPACKED: Final = 128 << 20  # bytes of a table, or of a workbook's parts together
+_TAGS: Final = 2_000_000  # of a workbook's part: each becomes an object many times its size
+_CELLS: Final = 2_000_000  # of a sheet, up to its last text
 _BLANKS = " \t\r\u00a0\u3000\u200b\ufeff"  # a line break parts two languages in a heading
 
 # Full-width letters, digits and signs, which Chinese input methods type. Not NFKC: that makes "12①" "121".
@@ -72,10 +78,25 @@ def plain(text: str) -> str:
 
 def read(path: Path, problems: list[Problem], only: str = "") -> list[Sheet]:
     """The visible sheets of a file, or the one named; what cannot be read is noted."""
+    found = _read(path, problems, only)
+    if found and not any(sheet.rows for sheet in found):
+        problems.append(Problem("file-empty", str(path)))
+    for sheet in found:
+        odd = [(row, col) for row, texts in enumerate(sheet.rows) for col, t in enumerate(texts) if t != printable(t)]
+        if odd:
+            problems.append(Problem("text-control", sheet.where(*odd[0]), {"count": len(odd)}))
+    return found
+
+
+def _read(path: Path, problems: list[Problem], only: str) -> list[Sheet]:
     try:
-        content = path.read_bytes()
-    except OSError:
+        with path.open("rb") as file:
+            content = file.read(_UNPACKED + 1)
+    except (OSError, ValueError):  # a name with NUL in it is a ValueError
         problems.append(Problem("statistics-file-missing", str(path)))
+        return []
+    if len(content) > _UNPACKED:
+        problems.append(Problem("file-large", str(path), {"most": _UNPACKED >> 20}))
         return []
     if path.suffix.lower() in _OTHER_WORKBOOKS:
         problems.append(Problem("statistics-workbook-other", str(path), {"suffix": path.suffix}))
@@ -91,9 +112,14 @@ def _text(path: Path, content: bytes, problems: list[Problem]) -> list[Sheet]:
         problems.append(Problem("statistics-unreadable", str(path), {"reason": "UTF-8, GB18030"}))
         return []
     head = text.partition("\n")[0]
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in head and "," not in head else ",")
+    mark = "\t" if "\t" in head and "," not in head else ","
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
     try:
+        _bounded(text.count(mark), str(path))
         rows = [(lines.line_num, tuple(plain(cell) for cell in row)) for row in lines]
+    except GepError as error:
+        problems += error.problems
+        return []
     except csv.Error as error:
         problems.append(Problem("statistics-unreadable", str(path), {"reason": str(error)}))
         return []
@@ -113,38 +139,100 @@ def _decoded(content: bytes) -> str | None:
 
 
 def _workbook(path: Path, content: bytes, only: str, problems: list[Problem]) -> list[Sheet]:
-    import openpyxl
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and checks that openpyxl does not know
-            values = openpyxl.load_workbook(io.BytesIO(content), data_only=True)
-            formulas = openpyxl.load_workbook(io.BytesIO(content))
+            return list(_sheets(path, _unpacked(path, content), only, problems))
+    except GepError as error:
+        problems += error.problems
     except Exception as error:  # openpyxl raises whatever its parts raise: zip, XML and key errors
         problems.append(Problem("statistics-unreadable", str(path), {"reason": f"{type(error).__name__}: {error}"}))
-        return []
+    return []
+
+
+def _unpacked(path: Path, content: bytes) -> IO[bytes]:
+    """A workbook's parts as they are once unpacked, so that nothing that reads them can unpack more."""
+    made, left = io.BytesIO(), _UNPACKED
+    with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(made, "w") as plainly:
+        for name in dict.fromkeys(packed.namelist()):
+            with packed.open(name) as part:
+                data = part.read(left + 1)
+            left -= len(data)
+            if left < 0 or data.count(b"<") > _TAGS:
+                raise GepError([Problem("file-large", str(path), {"most": _UNPACKED >> 20})])
+            if b"<!DOCTYPE" in (data.replace(b"\0", b"") if b"\0" in data[:4] else data):
+                raise GepError([Problem("workbook-doctype", str(path), {"part": name})])
+            plainly.writestr(name, data)
+    return made
+
+
+def _sheets(path: Path, parts: IO[bytes], only: str, problems: list[Problem]) -> Iterator[Sheet]:
+    """The visible sheets of a workbook, cell by cell as they come: its own claims of size are not believed."""
+    import openpyxl
+
+    values, formulas = (openpyxl.load_workbook(parts, read_only=True, data_only=known) for known in (True, False))
     visible = [sheet for sheet in values.worksheets if sheet.sheet_state == "visible"]
     if only and only not in [sheet.title for sheet in visible]:
         facts = {"sheet": only, "known": ", ".join(sheet.title for sheet in visible)}
         problems.append(Problem("statistics-sheet-missing", str(path), facts))
-    chosen = [sheet for sheet in visible if only in ("", sheet.title)]
-    return [_sheet(path, sheet, formulas[sheet.title], problems) for sheet in chosen]
+    for sheet in visible:
+        if only in ("", sheet.title):
+            with zipfile.ZipFile(parts) as packed, packed.open(sheet._worksheet_path) as part:  # noqa: SLF001
+                merged = list(_merged(part))
+            yield _sheet(path, sheet, formulas[sheet.title], merged, problems)
 
 
-def _sheet(path: Path, values: Any, formulas: Any, problems: list[Problem]) -> Sheet:
-    merged = {cell: found for one in values.merged_cells.ranges for found in [_range(one)] for cell in _cells(found)}
-    grid = [[_shown(cell) for cell in row] for row in values.iter_rows()]
-    for (row, col), (top, left, _, _) in merged.items():
+def _merged(part: IO[bytes]) -> Iterator[Range]:
+    """The merged ranges of a sheet, which openpyxl does not give where it reads cell by cell."""
+    from openpyxl.worksheet.cell_range import CellRange
+
+    for _, element in ET.iterparse(part):  # noqa: S314  (a part has no DTD)
+        if element.tag.endswith("}mergeCell"):
+            found = CellRange(element.get("ref"))
+            yield found.min_row - 1, found.min_col - 1, found.max_row - 1, found.max_col - 1
+        element.clear()
+
+
+def _sheet(path: Path, values: Any, formulas: Any, merged: Sequence[Range], problems: list[Problem]) -> Sheet:
+    rows, blank = _rows(path, values, formulas)
+    width = max(map(len, rows), default=0)
+    inside = [(top, left, min(bottom, len(rows) - 1), min(right, width - 1)) for top, left, bottom, right in merged]
+    _bounded(len(rows) * width + sum(map(_size, inside)), f"{path} {values.title}")
+    grid = [row + [""] * (width - len(row)) for row in rows]
+    ranges = {cell: found for found, part in zip(merged, inside, strict=True) for cell in _cells(part)}
+    for (row, col), (top, left, _, _) in ranges.items():
         grid[row][col] = grid[top][left]
-    made = Sheet(path, values.title, tuple(map(tuple, grid)), tuple(range(1, len(grid) + 1)), merged)
-    written = (cell for row in formulas.iter_rows() for cell in row if cell.data_type == "f")
-    blank = (cell for cell in written if values.cell(cell.row, cell.column).value is None)
-    problems += [Problem("statistics-formula", made.where(cell.row - 1, cell.column - 1)) for cell in blank]
+    made = Sheet(path, values.title, tuple(map(tuple, grid)), tuple(range(1, len(grid) + 1)), ranges)
+    problems += [Problem("statistics-formula", made.where(row, col)) for row, col in blank]
     return made
 
 
-def _range(found: Any) -> Range:
-    return found.min_row - 1, found.min_col - 1, found.max_row - 1, found.max_col - 1
+def _rows(path: Path, values: Any, formulas: Any) -> tuple[list[list[str]], list[tuple[int, int]]]:
+    """The texts of a sheet to the last of each row and column, and the places of formulas without a value."""
+    rows: list[list[str]] = []
+    blank, seen = [], 0
+    for sheet in (values, formulas):
+        sheet.reset_dimensions()
+    for number, (known, written) in enumerate(zip(values.iter_rows(), formulas.iter_rows(), strict=True)):
+        if not known:  # up to a million of them
+            rows.append([])
+            continue
+        _bounded(seen := seen + len(known), f"{path} {values.title}")
+        texts = [_shown(cell) for cell in known]
+        lost = [col for col, cell in enumerate(written) if cell.data_type == "f" and known[col].value is None]
+        rows.append(texts[: 1 + max([*lost, *(col for col, text in enumerate(texts) if text)], default=-1)])
+        blank += [(number, col) for col in lost]
+    return rows[: max((row for row, texts in enumerate(rows, 1) if texts), default=0)], blank
+
+
+def _bounded(cells: int, where: str) -> None:
+    if cells > _CELLS:
+        raise GepError([Problem("sheet-cells", where, {"most": _CELLS})])
+
+
+def _size(found: Range) -> int:
+    top, left, bottom, right = found
+    return max(0, bottom - top + 1) * max(0, right - left + 1)
 
 
 def _cells(found: Range) -> Iterator[tuple[int, int]]:

@@ -195,6 +195,8 @@ def _dict(one: Year) -> dict[str, Any]:
         "satellite_yuan": {z: _text(_money(one, z, SATELLITE)) for z in one.zones},
         "warnings": one.run.recorded["warnings"][one.year],
         "unverified": [_unsure_dict(one, status) for status in (COUNTED, SATELLITE, UNVALUED)],
+        "region": one.run.recorded.get("region", ""),
+        "rows_by_region": {name: list(found) for name, found in bearing.regions(one.run, one.year).items()},
         "left_out": one.run.recorded["left_out"],
         "extent": one.run.recorded.get("extent", {}).get(one.year, {}),
     }
@@ -259,7 +261,7 @@ def _money(one: Year, zone: str, status: str, cls: str = "") -> Decimal | None:
 def _year(one: Year, lang: Lang) -> str:
     """Everything a reader should see of one year, in order of importance."""
     blocks = [_head(one, lang), _table(one, lang), _levels(one, lang), _gdp(one, lang), _coverage(one, lang)]
-    blocks += [_warnings(one, lang), _unverified(one, lang), _left_out(one, lang)]
+    blocks += [_warnings(one, lang), _unverified(one, lang), _region(one, lang), _left_out(one, lang)]
     blocks.append(_extent(one.run.recorded.get("extent", {}).get(one.year, {}), one.zones, lang))
     return "\n\n".join(block for block in blocks if block)
 
@@ -453,6 +455,18 @@ def _unverified(one: Year, lang: Lang) -> str:
             shown = words.listed(list(dict.fromkeys(names)), lang)
             blocks.append("  " + words.say("unverified-physical", lang, names=shown))
     return "\n".join([words.say("unverified", lang), *blocks]) if blocks else ""
+
+
+def _region(one: Year, lang: Lang) -> str:
+    """Which coefficients and prices are the region's own: where it has none, the nation's were taken."""
+    wanted = one.run.recorded.get("region")
+    if not wanted:
+        return ""
+    known = bearing.regions(one.run, one.year)
+    own = [getattr(quantities()[name], lang) for name in known.get(wanted, ())]
+    count = len(set(known.get("", ())) - set(known.get(wanted, ())))
+    word = "region-rows" if own else "region-none"
+    return words.say(word, lang, region=wanted, names=words.listed(own, lang), count=count)
 
 
 def _unsure_row(row: bearing.Unsure, lang: Lang) -> Row:

@@ -26,6 +26,7 @@ from gep import shipped
 from gep.errors import GepError, Problem, raise_all
 from gep.quantities import Quantity, quantities
 from gep.units import UnitError, convert
+from gep.words import printable
 
 Verified = Literal["quoted", "derived", "secondhand", "unverified", "demo"]
 
@@ -163,7 +164,8 @@ def load(folders: Sequence[Path], region: str | None) -> dict[str, Table]:
 
     A row replaces the one of the same set and keys; bins that are complete by themselves replace all bins of their
     class; a row without `set` in an overriding folder replaces that row of every set. Rows of `region` come before
-    national ones (blank region) of the same folder; those of other regions are left out.
+    national ones (blank region) of the same folder; those of other regions are left out. A region that no row is of
+    is a problem: it may be misspelt.
 
     Raises GepError with every problem of every file.
     """
@@ -173,10 +175,15 @@ def load(folders: Sequence[Path], region: str | None) -> dict[str, Table]:
     cited = _sources(places, problems)
     ecosystems = _types(ours, problems)
     tables: dict[str, Table] = {}
+    regions: set[str] = set()
     for folder in places:
         desk = _Desk(folder == ours, ecosystems, cited, problems)
         for table in _folder(folder, tables, desk):
+            regions |= {row.region for row in table.rows}
             tables[table.quantity] = _merge(tables.get(table.quantity), table, region, desk)
+    if region and region not in regions:
+        facts = {"region": region, "near": _near(region, regions - {""})}
+        problems.append(Problem("table-region-unknown", region, facts))
     raise_all(problems)
     return {name: table for name, table in tables.items() if table.rows}
 
@@ -294,6 +301,9 @@ def _sheet(path: Path, required: Sequence[str], problems: list[Problem]) -> _She
     except csv.Error as error:
         problems.append(Problem("table-csv", name, {"error": str(error)}))
         return None
+    odd = [line for line, cells in records if any(cell != printable(cell) for cell in cells)]
+    if odd:
+        problems.append(Problem("text-control", f"{name}:{odd[0]}", {"count": len(odd)}))
     return _columns(name, records, required, problems)
 
 
@@ -469,7 +479,7 @@ def _code(text: str, column: str, where: str, problems: list[Problem]) -> str | 
 def _class_text(text: str) -> str | None:
     """A class code as it is compared: 三调's 0101 is 101, 0201k is 201K; None if it is no code."""
     plain = text.strip().translate(_FULL_WIDTH).upper()
-    if re.fullmatch(r"-?\d+(\.0*)?", plain, re.ASCII):
+    if re.fullmatch(r"-?\d{1,18}(\.0*)?", plain, re.ASCII):  # int64 holds any of them
         return str(int(plain.partition(".")[0]))
     return plain.lstrip("0") if re.fullmatch(r"\d+[A-Z][0-9A-Z]*", plain, re.ASCII) else None
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import locale
 import os
+import re
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
-from typing import Literal
+from typing import Final, Literal
 
 from gep.errors import Fact, Problem
 
@@ -58,7 +59,20 @@ def listed(names: Iterable[str], lang: Lang) -> str:
 
 def problem(found: Problem, lang: Lang) -> str:
     """One problem as a sentence: the place, what is wrong, and what to do."""
-    return f"{found.where}: {texts('problem')[found.code][lang].format(**found.facts)}"
+    return printable(f"{found.where}: {texts('problem')[found.code][lang].format(**found.facts)}")
+
+
+# What no workbook and no document can hold (XML 1.0), and what would move a terminal's cursor.
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    r"""A text with � for each control character or half of a pair, which are refused where texts are read.
+
+    >>> printable("林\x01\n草")
+    '林�\n草'
+    """
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def default_lang() -> Lang:

@@ -38,7 +38,7 @@ from gep.coverage import (
 from gep.declaration import LevelSource
 from gep.errors import GepError, Problem, raise_all
 from gep.grid import Grid, Window
-from gep.words import LANGS, Lang, texts
+from gep.words import LANGS, Lang, printable, texts
 
 # The part of the (smaller) zone that two zones may share, and that may lie outside the grid: a sliver.
 SLIVER = 1e-6
@@ -276,6 +276,9 @@ def _name_problems(where: str, features: Sequence[_Feature]) -> Iterator[Problem
             yield Problem("zone-code-duplicate", where, f.facts | _others(seen[f.code]))
         if not any(f.name.values()):
             yield Problem("zone-name-missing", where, f.facts)
+        odd = sum(c != printable(c) for text in (f.code, *f.name.values()) for c in text)
+        if odd:
+            yield Problem("text-control", f"{where} {f.code}", {"count": odd})
         seen.setdefault(f.code, f)
 
 

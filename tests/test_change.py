@@ -638,6 +638,16 @@ def test_a_waterfall_goes_from_one_year_to_the_other(book: tuple[Path, str]) -> 
         assert sum(bar["fen"] for bar in bars[1:-1]) == total.change
 
 
+def test_a_zone_of_satellites_alone_has_no_waterfall(book: tuple[Path, str]) -> None:
+    found = split(book[0])
+    rows = [replace(row, status="satellite") if row.zone == "02" else row for row in found.rows]
+    found = replace(found, rows=tuple(rows))
+    assert change.waterfall(found, "02", "zh") == []
+    assert change.waterfall(found, "01", "zh")
+    with pytest.raises(GepError, match="change-zone-unknown"):
+        change.waterfall(found, "77", "zh")
+
+
 def cli(*args: object) -> Any:
     return CliRunner().invoke(main, ["change", *map(str, args)])
 
@@ -678,11 +688,8 @@ def test_command_from_a_ledger_alone(book: tuple[Path, str], tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("args", "code"),
     [
-        ((), "change-nothing-given"),
         (("--ledger", "{ledger}", "--out", "change.pdf"), "change-format"),
         (("--ledger", "{ledger}", "--zone", "77"), "change-zone-unknown"),
-        (("--ledger", "{ledger}", "--normal-climate"), "change-option-idle"),
-        (("{ledger}", "--from-run", "12"), "change-option-idle"),
     ],
 )
 def test_command_in_vain(book: tuple[Path, str], args: tuple[str, ...], code: str) -> None:

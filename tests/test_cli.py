@@ -23,7 +23,7 @@ from affine import Affine
 from click.testing import CliRunner, Result
 from pyproj import Transformer
 
-from gep import profile
+from gep import profile, words
 from gep.cli import main
 from gep.ledger import STATUSES, Ledger
 from tests.conftest import CELL, CRS, LEFT, TOP, layers, polygons, write_raster, write_stack, write_zones
@@ -326,10 +326,104 @@ def test_an_unresolvable_quantity_lists_the_ways(tmp_path: Path) -> None:
     assert "[layers.precipitation]" in result.stderr
 
 
+def test_a_layer_that_is_all_missing_is_a_warning_that_names_the_item(tmp_path: Path) -> None:
+    """In one zone the rain is missing everywhere, in the others it is there."""
+    stack, lost = write_stack(tmp_path / "stack"), "西"
+    path = stack.with_name("precipitation.tif")
+    with rasterio.open(path, "r+") as file:
+        rain = file.read(1)
+        rain[:, : file.width // 2] = np.nan
+        file.write(rain, 1)
+    said = {lang: gep("account", stack, "--partial", "--no-maps", "--out", tmp_path / "out", "--lang", lang)
+            for lang in words.LANGS}  # fmt: skip
+    assert said["en"].exit_code == 0, said["en"].output
+    assert f"{lost} 2020: water retention has no value here at all" in said["en"].stdout
+    assert f"{lost} 2020: 「水源涵养量」在此没有任何数值" in said["zh"].stdout
+    with Ledger.open(tmp_path / "out" / "ledger.sqlite", create=False) as ledger:
+        (run,) = ledger.runs()
+        blank = [w for w in run.recorded["warnings"]["2020"] if w["code"] == "item-blank"]
+        items = {w["facts"]["quantity"] for w in blank}
+        known = {e.item for e in ledger.entries() if e.zone == "01" and e.quantity is not None}
+    assert "water_conservation" in items
+    assert not items & known
+    assert {w["facts"]["zone"] for w in blank} == {"01"}
+
+
+def test_which_rows_are_the_regions_own_is_said_and_an_unknown_region_refused(tmp_path: Path) -> None:
+    stack = write_stack(tmp_path / "stack")
+    said = gep("account", stack, "--partial", "--no-maps", "--out", tmp_path / "out", "--lang", "en")
+    assert "Region sichuan: rows of its own for nitrogen treatment cost" in said.stdout
+    assert "the national rows were taken" in said.stdout
+    shown = gep("ledger", "show", "--ledger", tmp_path / "out" / "ledger.sqlite", "--lang", "zh")
+    assert "地区 sichuan：采用本地区行的有" in shown.stdout
+    stack.write_text(stack.read_text("utf-8").replace('"sichuan"', '"sichaun"'), "utf-8")
+    for lang, near in (("zh", "有：sichuan"), ("en", "There are: sichuan")):
+        refused = gep("check", stack, "--partial", "--lang", lang)
+        assert refused.exit_code == 1
+        assert "[table-region-unknown] sichaun" in refused.stderr
+        assert near in refused.stderr
+    own = stack.parent / "coefficients" / "sequestration_ratio.csv"
+    own.write_text("value,unit,source,verified,region\n0.2,1,,demo,sichaun\n", "utf-8")
+    assert "table-region-unknown" not in gep("check", stack, "--partial").output
+    assert gep("coefficients", "--region", "nowhere").exit_code == 1
+
+
 def test_wrong_usage_is_two() -> None:
     assert gep("account").exit_code == 2
     assert gep("explain", "water_conservation", "--at", "x").exit_code in (0, 2)
     assert gep("nonsense").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "idle", "wanted"),
+    [
+        ("explain gep --ledger l --zone 01 --year 2020 --at 1,2 --code", "--at, --code", "--ledger"),
+        ("explain gep stack.toml --ledger l --zone 01 --year 2020", "STACK", "--ledger"),
+        (
+            "explain gep --ledger l --zone 01 --year 2020 --profile leshan --method a=b",
+            "--profile, --method",
+            "--ledger",
+        ),
+        ("explain gep --ledger l --zone 01 --year 2020 --coefficients d", "--coefficients", "--ledger"),
+        ("explain gep --ledger l --zone 01", "--ledger", "--year"),
+        ("explain gep --at 1,2 --year 2020 --zone 01", "--at, --year, --zone", "STACK"),
+        ("explain gep --code", "--code", "STACK"),
+        ("explain gep stack.toml --code --zone 01", "--zone", "--code"),
+        ("explain gep stack.toml --at x", "--at LON,LAT", "--zone CODE"),
+        ("coefficients --format csv --out a.csv --ledger l", "--ledger, --format, --out", "--used"),
+        ("coefficients runoff_ratio --region x --used RUN", "NAME, --region", "--used"),
+        ("coefficients --used RUN --format xlsx", "--format xlsx", "--out"),
+        ("account stack.toml --reason because", "--reason", "--supersede"),
+        ("account stack.toml --scheduler tcp://x --workers 2 --no-maps", "--workers", "--scheduler"),
+        ("seea --ledger l --year 2020 --flows end", "--flows", "--discount"),
+        ("report --ledger l --year 2020 --out r.xlsx --maps m --review 1", "--maps, --review", "--out r.xlsx"),
+        ("change --from 2020 --to 2022", "STACK", "--ledger"),
+        (
+            "change --from 2020 --to 2022 --ledger l --normal-climate --workers 2",
+            "--normal-climate, --workers",
+            "STACK",
+        ),
+        ("change --from 2020 --to 2022 stack.toml --from-run 12", "--from-run", "--ledger"),
+        ("revise stack.toml --reason x", "--year", "YEAR"),
+    ],
+)
+def test_options_that_would_do_nothing_are_wrong_usage(command: str, idle: str, wanted: str) -> None:
+    said = {lang: gep(*command.split(), "--lang", lang) for lang in words.LANGS}
+    for result in said.values():
+        assert result.exit_code == 2, result.output
+        assert wanted in result.stderr
+    assert idle in said["en"].stderr
+    assert idle.replace(", ", "、") in said["zh"].stderr or idle in said["zh"].stderr
+    assert "请" in said["zh"].stderr
+
+
+@pytest.mark.parametrize("text", ["\x01", "a\x1b[2Jb", "\udcff"])
+def test_control_characters_of_the_command_line_are_wrong_usage(text: str) -> None:
+    result = gep("ledger", "review", "run", "--ledger", "l.sqlite", "--status", "published", "--who", text)
+    assert result.exit_code == 2
+    assert "--who" in result.stderr
+    assert text not in result.stderr
+    assert gep("check", f"{text}.toml").exit_code == 1, "a file may be called anything"
 
 
 def test_a_flipped_layer_changes_nothing(out: Path, tmp_path: Path, rows_of: Any) -> None:

@@ -216,6 +216,12 @@ def test_parts_of_both_signs_that_nearly_cancel_are_exact() -> None:
     assert float(made[0]) == pytest.approx(123456.789, abs=1e-9)
 
 
+def test_nothing_is_shared_among_nobody_and_something_is_an_error() -> None:
+    assert allocation.apportion(Decimal(0), []) == allocation.fens(0, [], Decimal(2)) == []
+    with pytest.raises(ValueError, match="no part to have it"):
+        allocation.fens(1, [], Decimal(2))
+
+
 # ---- linear or allocated
 
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gep import exports, indices, readings
+from gep import exports, indices, readings, words
 from gep.cli import main
 from gep.errors import GepError
 from gep.indices import Indices, Point, moves
@@ -105,6 +105,12 @@ def test_excel_and_chinese_headings(tmp_path: Path) -> None:
         ("a,2021,0,previous,s\n", "index-figure"),
         ("a,21世纪,100,previous,s\n", "index-figure"),
         ("a,2021,100,那年,s\n", "index-figure"),
+        ("a,²,100,previous,s\n", "index-figure"),
+        ("a,٢٠٢١,100,previous,s\n", "index-figure"),
+        ("a,2021,100,²,s\n", "index-figure"),
+        (f"a,{'2' * 5000},100,previous,s\n", "index-figure"),
+        (f"a,2021,100,{'2' * 5000},s\n", "index-figure"),
+        ("a,2021,110,2020,s\na,2020,102.5,2020年=100,s\n", "index-base-value"),
         ("a,2021,100,previous,\n", "index-cell-empty"),
         ("a,2021,100,2020,s\na,2022,100,previous,s\n", "index-bases"),
         ("a,2021,100,2020,s\na,2021,101,2020,s\n", "index-twice"),
@@ -113,6 +119,17 @@ def test_excel_and_chinese_headings(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_table_of_indices_is_said(tmp_path: Path, text: str, code: str) -> None:
     with pytest.raises(GepError, match=code):
         series(text, tmp_path)
+
+
+def test_a_base_year_may_give_its_own_100(tmp_path: Path) -> None:
+    found = series("a,2020,100.0,2020年,s\na,2022,110,２０２０＝100,s\n", tmp_path)
+    assert found.factor("a", 2020, 2022) == Fraction(11, 10)
+    with pytest.raises(GepError) as raised:
+        series("a,2022,110,2020,s\na,2020,101,2020,s\n", tmp_path)
+    (problem,) = raised.value.problems
+    assert problem.where.endswith("指数.csv:3")
+    assert "101" in words.problem(problem, "zh")
+    assert "must be 100" in words.problem(problem, "en")
 
 
 def test_a_table_of_other_columns_and_a_line_without_a_figure(tmp_path: Path) -> None:

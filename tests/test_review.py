@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -55,6 +56,59 @@ def codes(review: Review, number: int, kind: questions.Kind = "red") -> list[str
     return [said.key for said in review.answers[number - 1].of(kind)]
 
 
+# --- a ledger of an older program ------------------------------------------------------------------------------------
+
+
+def old(ledger: str, tmp_path: Path) -> str:
+    """The ledger as one that let control characters in would have it."""
+    book = tmp_path / "old.sqlite"
+    book.write_bytes(Path(ledger).read_bytes())
+    with sqlite3.connect(book) as other:
+        for (name,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            other.execute(f"DROP TRIGGER {name}")
+        other.execute("UPDATE runs SET title = char(1) || title || char(11)")
+        other.execute("UPDATE entries SET zone_name = zone_name || char(31)")
+        recorded = other.execute("SELECT recorded FROM runs").fetchone()[0]
+        names = {code: {"zh": "县\x02", "en": "County\x03"} for code in json.loads(recorded)["zone_names"]}
+        other.execute("UPDATE runs SET recorded = ?", [json.dumps(json.loads(recorded) | {"zone_names": names})])
+    other.close()
+    return str(book)
+
+
+def test_control_characters_of_an_older_ledger_do_not_keep_it_from_being_written(
+    county: Path, ledger: str, tmp_path: Path
+) -> None:
+    book = old(ledger, tmp_path)
+    for command in (
+        ["review", "--ledger", book, "--out", tmp_path / "review"],
+        ["catalogue", county / "stack.toml", "--ledger", book, "--out", tmp_path / "catalogue"],
+        ["ledger", "export", "--ledger", book, "--format", "xlsx", "--out", tmp_path / "lines.xlsx"],
+        ["seea", "--ledger", book, "--year", "2022", "--out", tmp_path / "seea.xlsx"],
+    ):
+        result = CliRunner().invoke(main, [str(arg) for arg in command])
+        assert result.exit_code == 0, result.output
+    for path in (*tmp_path.glob("*/*.xlsx"), *tmp_path.glob("*.xlsx")):
+        openpyxl.load_workbook(path)
+    (opinion, *_) = tmp_path.glob("review/*.docx")
+    docx.Document(str(opinion))
+    (made,) = openpyxl.load_workbook(next(tmp_path.glob("catalogue/*.xlsx"))).worksheets[:1]
+    assert any("�" in str(cell.value) for row in made.iter_rows() for cell in row)
+
+
+def test_a_title_with_control_characters_is_refused_where_it_is_read_and_where_it_is_kept(
+    county: Path, ledger: str, tmp_path: Path
+) -> None:
+    stack = tmp_path / "stack.toml"
+    text = (county / "stack.toml").read_text("utf-8")
+    stack.write_text(re.sub(r'^title = "', r"\g<0>\\u0001", text, flags=re.MULTILINE), "utf-8")
+    result = CliRunner().invoke(main, ["check", str(stack), "--lang", "en"])
+    assert result.exit_code == 1
+    assert "[text-control]" in result.stderr
+    assert "stack.title" in result.stderr
+    with Ledger.open(ledger, create=False) as opened, pytest.raises(GepError, match="ledger-text"):
+        opened.append(Run(run_id({}), "leshan", "a\x01", ("2020",), {}, {}), [])
+
+
 # --- a ledger made by hand -------------------------------------------------------------------------------------------
 
 PRICE = ["carbon_price", "", "80", "nan", "nan", "CNY/t", "CNY/t", "s", "", "", "", "quoted", "", "2020", "market"]
@@ -91,6 +145,21 @@ RECORDED: dict[str, Any] = {
     "services": {"carbon_sequestration": {"zh": "固碳", "en": "carbon"}},
     "warnings": {},
 }  # fmt: skip
+
+
+def test_runs_of_other_zones_are_neither_rivals_nor_part_of_the_series(tmp_path: Path) -> None:
+    """A ledger may keep several counties: a run is compared with those of its own zones."""
+    book = make(tmp_path / "l.sqlite", [entry()])
+    for zones, years in ((("01", "02"), ("2018", "2020")), (("03",), ("2019", "2020"))):
+        names = {"zone_names": {zone: {"zh": zone, "en": zone} for zone in zones}}
+        lines = [entry(year=year, zone=zones[0]) for year in years]
+        make(Path(book), lines, names, {year: year_of(inputs={zones[0]: ["bb", []]}) for year in years})
+    with Ledger.open(book, create=False) as opened:
+        first, same, other = opened.runs()
+    case = panel.opened(panel.Asked(book, run=first.id))
+    assert [run.id for run in case.rivals] == [same.id]
+    assert {year: run.id for year, (run, _) in case.series.items()} == {"2018": same.id, "2020": first.id}
+    assert panel.opened(panel.Asked(book, run=other.id)).rivals == ()
 
 
 def make(

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio.raw
 import pytest
 import rasterio
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -468,6 +470,24 @@ def test_fingerprint_is_of_contents(tmp_path: Path) -> None:
         file.seek(-1, 2)
         file.write(b"\x01")
     assert fingerprint(source(copy, DEGREES)) != fingerprint(found)
+
+
+@pytest.mark.parametrize("suffix", [".shp", ".shx", ".dbf", ".prj", ".cpg"])
+def test_a_shapefile_is_known_by_all_of_its_files(tmp_path: Path, suffix: str) -> None:
+    """Codes and names stand in the .dbf, their encoding in the .cpg, the CRS in the .prj."""
+    shapes, codes = np.array([shapely.box(0, 0, 1, 1).wkb], object), np.array(["沐川"], object)
+    path = tmp_path / "县.shp"
+    pyogrio.raw.write(path, shapes, [codes], ["code"], geometry_type="Polygon", crs="EPSG:4490", encoding="UTF-8")
+    before = content_hash(str(path))
+    (tmp_path / "县.txt").write_text("beside", "utf-8")
+    (tmp_path / "乡.dbf").write_bytes(b"another's")
+    assert content_hash(str(path)) == before
+    other = path.with_suffix(suffix)
+    other.write_bytes(other.read_bytes() + b" ")
+    assert content_hash(str(path)) != before
+    changed = content_hash(str(path))
+    path.with_suffix(".cpg").unlink()
+    assert content_hash(str(path)) not in (before, changed)
 
 
 def test_folders_and_virtual_rasters_are_hashed_whole(tmp_path: Path) -> None:

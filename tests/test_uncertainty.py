@@ -490,8 +490,16 @@ def test_contradictions_are_refused() -> None:
         ("quantity,correlation\nrunoff_ratio,0,0,0\n", ["uncertainty-columns"]),
         (
             "quantity,with,correlation\ncarbon_price,discount_rate,0.1\ndiscount_rate,carbon_price,0.2\n",
-            ["uncertainty-twice"],
+            ["uncertainty-twice-correlation"],
         ),
+        ("quantity,correlation\nrunoff_ratio,0\nrunoff_ratio,0.5\n", ["uncertainty-twice-correlation"]),
+        (
+            "quantity,distribution\nrunoff_ratio,uniform\nrunoff_ratio,triangular\n",
+            ["uncertainty-twice-distribution"],
+        ),
+        ("quantity,correlation\nrunoff_ratio,٠\n", ["uncertainty-correlation"]),
+        (f"quantity,correlation\nrunoff_ratio,0{'0' * 140_000}\n", ["statistics-unreadable"]),
+        ("", ["file-empty"]),
         ("quantity,correlation\nrunoff_ratio,2\nx,0\n", ["uncertainty-correlation", "uncertainty-quantity"]),
     ],
 )
@@ -525,6 +533,15 @@ def test_a_file_of_assumptions_is_read(tmp_path: Path) -> None:
     assert ranges.ranges(ROWS, said).distributions["discount_rate"] == "uniform"
     with pytest.raises(GepError):
         ranges.assumptions(tmp_path / "none.csv")
+
+
+def test_both_lines_of_a_second_declaration_are_named(tmp_path: Path) -> None:
+    lines = ("quantity,distribution,note,correlation", "runoff_ratio,uniform,,0.5", "", "runoff_ratio,triangular,,")
+    (tmp_path / "how.csv").write_text("\r\n".join(lines), "gbk")
+    with pytest.raises(GepError) as caught:
+        ranges.assumptions(tmp_path / "how.csv")
+    (problem,) = caught.value.problems
+    assert (problem.where[-9:], str(problem.facts["first"])[-9:]) == ("how.csv:4", "how.csv:2")
 
 
 # --- shares --------------------------------------------------------------------------------------------------------

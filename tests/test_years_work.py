@@ -6,7 +6,8 @@ import csv
 import shutil
 import tomllib
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import rasterio
@@ -16,8 +17,8 @@ from gep import account, landscape, newyear, revision
 from gep.account import Options
 from gep.cli import main
 from gep.errors import GepError
-from gep.ledger import Ledger
-from gep.prepare import Request
+from gep.ledger import Ledger, Run
+from gep.prepare import NORMAL_CLIMATE, Request
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +198,25 @@ def test_what_cannot_be_revised_says_why(series: tuple[Path, Options], change: d
     with pytest.raises(GepError) as caught:
         revision.revise(Request(stack, change.get("profile")), asked, change.get("year", "2022"))
     assert codes(caught) == [code]
+
+
+def test_a_run_is_known_by_its_profiles_id_and_by_its_climate(series: tuple[Path, Options], tmp_path: Path) -> None:
+    """A profile of one's own is given by its file and kept by its id; mean weather is a reading apart."""
+    stack, options = series
+    own = tmp_path / "own.toml"
+    own.write_text('id = "own"\nextends = "leshan"\n', "utf-8")
+    for request, known in (
+        (Request(stack, str(own)), "own"),
+        (Request(stack, normal_climate=True), f"leshan{NORMAL_CLIMATE}"),
+        (Request(stack, str(own), normal_climate=True), f"own{NORMAL_CLIMATE}"),
+    ):
+        with pytest.raises(GepError) as caught:
+            revision.revise(request, options, "2022")
+        assert [(p.code, p.facts["profile"]) for p in caught.value.problems] == [("revise-nothing", known)]
+    runs = [Run("r", f"own{NORMAL_CLIMATE}", "t", ("2022",), {}, {}), Run("s", "own", "t", ("2022",), {}, {})]
+    for one in runs:
+        found = revision._valid(cast("Ledger", SimpleNamespace(runs=lambda: runs, superseded=dict)), one.profile)
+        assert found == [one]
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

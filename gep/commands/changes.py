@@ -14,11 +14,13 @@ from gep.options import (
     STACK,
     Language,
     coefficients_option,
+    idle,
     language,
     method_option,
     normal_climate_option,
     print_json,
     progress,
+    usage,
 )
 
 
@@ -66,13 +68,6 @@ def _form(out: Path | None) -> Any:
 _OF_STACK = ("methods", "coefficients", "normal_climate", "from_stack", "from_coefficients", "workers")
 
 
-def _idle(asked: dict[str, Any], names: tuple[str, ...], wanted: str) -> list[Problem]:
-    """Options that would do nothing, because what they belong to was not given."""
-    given = [name for name in names if asked[name]]
-    flags = {"methods": "--method"}
-    return [Problem("change-option-idle", flags.get(n, f"--{n.replace('_', '-')}"), {"wanted": wanted}) for n in given]
-
-
 def _change(
     *, stack: Path | None, before: str, after: str, database: str | None, profile: str | None, **asked: Any
 ) -> Any:
@@ -82,11 +77,12 @@ def _change(
     from gep.prepare import Request
 
     runs = (asked["from_run"], asked["to_run"])
-    idle = _idle(asked, ("from_run", "to_run"), "--ledger") if database is None else []
-    idle += _idle(asked, _OF_STACK, "STACK") if stack is None else []
-    idle += [Problem("change-nothing-given", "gep change")] if stack is None and database is None else []
-    if idle:
-        raise GepError(idle)
+    if database is None:
+        idle("needs", "--ledger", "from_run", "to_run")
+    if stack is None:
+        idle("needs", "STACK", *_OF_STACK)
+    if stack is None and database is None:
+        raise usage("change-nothing-given")
     if stack is None:
         assert database is not None  # noqa: S101  (else a problem was raised)
         return changes.of_ledger(database, Asked(before, after, profile, *runs))

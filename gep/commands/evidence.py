@@ -19,6 +19,7 @@ from gep.options import (
     method_option,
     print_json,
     progress,
+    usage,
 )
 
 
@@ -76,7 +77,7 @@ def revise(request: Any, *, reason: str, as_json: bool, **options: Any) -> None:
     from gep.account import Options
 
     if len(request.years) != 1:
-        raise click.UsageError("--year Y, once")
+        raise usage("one-year")
     with progress() as show:
         found = revision.revise(request, Options(reason=reason, **options), request.years[0], show)
     if as_json:

@@ -9,7 +9,7 @@ import click
 
 from gep import words
 from gep.errors import GepError
-from gep.options import STACK, Group, Language, language, ledger_option, options, print_json
+from gep.options import STACK, Group, Language, idle, language, ledger_option, options, print_json
 
 index_option = click.option(
     "--index", "indices", multiple=True, type=STACK, help="Price indices: index, year, value, base, source."
@@ -163,6 +163,8 @@ def seea(database: str, out: Path | None, **how: Any) -> None:
     from gep import seea as accounts
     from gep import seeatables
 
+    if how["discount"] is None:
+        idle("needs", "--discount", "flows")
     found = accounts.of_file(database, **how)
     files = seeatables.write(found, out, language()) if out else []
     click.echo("\n\n".join([seeatables.text(found, language()), "\n".join(map(str, files))]).rstrip())

@@ -8,7 +8,18 @@ from typing import Any
 
 import click
 
-from gep.options import STACK, Group, Language, coefficients_option, language, method_option, print_json, progress
+from gep.options import (
+    STACK,
+    Group,
+    Language,
+    coefficients_option,
+    idle,
+    language,
+    method_option,
+    print_json,
+    progress,
+    usage,
+)
 
 
 @click.command(cls=Language)
@@ -28,17 +39,21 @@ def explain(name: str, stack: Path | None, *, code: bool, **options: Any) -> Non
     from gep.prepare import Request
 
     if options["database"]:
+        idle("beside", "--ledger", "stack", "at", "profile", "methods", "coefficients", "code")
         if not options["zone"] or not options["year"]:
-            raise click.UsageError("--ledger needs --zone and --year")
+            raise usage("explain-ledger")
         click.echo(explaining.in_ledger(options["database"], name, options["zone"], options["year"], language()))
     elif stack is None:
+        idle("needs", "STACK", "at", "year", "profile", "methods", "coefficients", "zone", "code")
         click.echo(explaining.in_general(name, language()))
     else:
         years = (options["year"],) if options["year"] else ()
         request = Request(stack, options["profile"], years, options["methods"], options["coefficients"])
-        click.echo(
-            explaining.code(request, name) if code else _explained(request, name, options["at"], options["zone"])
-        )
+        if code:
+            idle("beside", "--code", "at", "zone")
+            return click.echo(explaining.code(request, name))
+        click.echo(_explained(request, name, options["at"], options["zone"]))
+    return None
 
 
 def _explained(request: Any, name: str, at: str | None, zone: str | None) -> str:
@@ -46,7 +61,7 @@ def _explained(request: Any, name: str, at: str | None, zone: str | None) -> str
     from gep import explain as explaining
 
     if (at is None) == (zone is None):
-        raise click.UsageError("--at LON,LAT or --zone CODE")
+        raise usage("explain-place")
     with progress() as show:
         if zone is not None:
             return explaining.in_zone(request, name, zone, language(), show)
@@ -58,7 +73,7 @@ def _point(text: str | None) -> tuple[float, float]:
     try:
         lon, lat = (float(part) for part in (text or "").split(","))
     except ValueError:
-        raise click.UsageError("--at LON,LAT") from None
+        raise usage("explain-place") from None
     return lon, lat
 
 
@@ -128,9 +143,9 @@ def coefficients(name: str | None, region: str | None, used: str | None, **optio
     from gep import catalogue
 
     if used is None:
+        idle("needs", "--used", "database", "form", "out")
         return click.echo(catalogue.coefficients(name, region, language()))
-    if name or region:
-        raise click.UsageError("--used takes neither NAME nor --region")
+    idle("beside", "--used", "name", "region")
     return _dossier(used, **options)
 
 
@@ -140,7 +155,7 @@ def _dossier(run: str, database: str, form: Any, out: Path | None) -> None:
 
     form = form or (out and ("xlsx" if out.suffix.lower() == ".xlsx" else "csv"))
     if form == "xlsx" and out is None:
-        raise click.UsageError("--format xlsx needs --out")
+        raise usage("option-needs", options="--format xlsx", wanted="--out")
     found = dossier.of_run(database, run)
     if form is None:
         return click.echo(dossier.text(found, language()))

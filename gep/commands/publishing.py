@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gep.options import FOLDER, STACK, Language, asked_year, language, ledger_option, progress
+from gep.options import FOLDER, STACK, Language, asked_year, idle, language, ledger_option, progress
 
 
 @click.command(cls=Language)
@@ -45,6 +45,8 @@ def report(database: str, out: Path, *, catalogue: bool, **asked: Any) -> None:
     from gep import productlist
     from gep.report import writing
 
+    if out.suffix.lower() == ".xlsx":
+        idle("beside", f"--out {out.name}", "maps", "review")  # a workbook has no maps
     listed = productlist.products(database, asked["run"] or "", asked["year"]) if catalogue else None
     with progress() as show:
         writing.write(writing.Asked(database, lang=language(), products=listed, **asked), out, show)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gep.options import FOLDER, STACK, Language, choices, language, print_json, progress, running
+from gep.options import FOLDER, STACK, Language, choices, idle, language, print_json, progress, running
 
 
 @click.command(cls=Language)
@@ -32,6 +32,10 @@ def check(request: Any, *, closure: bool, partial: bool, as_json: bool) -> None:
 @choices
 def account_command(request: Any, **options: Any) -> None:
     """From a stack to a ledger of physical quantities and yuan."""
+    if not options["supersede"]:
+        idle("needs", "--supersede", "reason")
+    if options["scheduler"] and not options["maps"]:  # what is left for threads are the maps
+        idle("beside", "--scheduler --no-maps", "workers")
     _account(request, **options)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -214,7 +216,7 @@ class _Reading:
 
     def _month(self, number: int, line: dict[str, str]) -> int | None:
         text = line[self.columns.month]
-        if text.isdecimal() and 1 <= int(text) <= 12:
+        if re.fullmatch("0?[1-9]|1[0-2]", text):
             return int(text) - 1
         self.wrong("stations-month", number, value=text, column=self.columns.month)
         return None
@@ -260,13 +262,14 @@ class _Reading:
 def _lines(path: Path, encoding: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header, and the numbered lines that are not blank, without the spaces around their texts."""
     try:
-        text = path.read_text(encoding)
+        rows = csv.reader(io.StringIO(path.read_bytes().decode(encoding), newline=""))
+        lines = [(rows.line_num, [text.strip() for text in row]) for row in rows]
     except OSError as error:
         raise GepError([Problem("stations-file-missing", path.name, {"path": str(path)})]) from error
-    except UnicodeDecodeError as error:
+    except (ValueError, LookupError) as error:  # of other bytes, or of no encoding
         raise GepError([Problem("stations-encoding", path.name, {"encoding": encoding})]) from error
-    rows = csv.reader(text.splitlines(keepends=True))
-    lines = [(rows.line_num, [text.strip() for text in row]) for row in rows]
+    except csv.Error as error:
+        raise GepError([Problem("table-csv", path.name, {"error": str(error)})]) from error
     header, *rest = [line for line in lines if any(line[1])] or [(1, [])]
     return header[1], rest
 

@@ -19,6 +19,7 @@ from gep.ledger.records import CONTROL, FIRST_STATUS, STATUSES, TEXTS, Entry, Re
 from gep.ledger.rows import chain_of, record_hash, review_chain, review_hash, run_of
 from gep.ledger.schema import ENTRIES, REVIEWS, RUNS
 from gep.ledger.wholes import Wholes
+from gep.words import printable
 
 _BATCH: Final = 500  # lines
 
@@ -110,6 +111,8 @@ def refused(where: str, run: Run, entries: Sequence[Entry]) -> Iterator[Problem]
     if run.id != run_id(run.determined):
         raise ValueError("a run's id is run_id(determined)")
     Wholes.of_run(run.determined, run.recorded)
+    if run.title != printable(run.title):
+        yield Problem("ledger-text", where, {"field": "title"})
     if CONTROL.search(run.reason or ""):
         yield Problem("ledger-text", where, {"field": "reason"})
     seen: set[tuple[str, ...]] = set()

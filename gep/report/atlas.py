@@ -26,6 +26,7 @@ from gep.report.picture import Picture
 from gep.report.surfaces import Surface
 from gep.tables import ecosystem_types
 from gep.words import Lang, say
+from gep.years import is_year
 
 COUNTED = "counted"
 _ECOSYSTEM = "ecosystem"
@@ -240,7 +241,7 @@ class Atlas:
         crs, zones = self._borders
         unit = money((told or {}).values(), self.lang)
         shown = {code: unit.show(value, self.lang) for code, value in (told or {}).items()}
-        key = "atlas-title-year" if self.year.isdecimal() else "atlas-title-period"
+        key = "atlas-title-year" if is_year(self.year) else "atlas-title-period"
         return Sheet(
             title=_capital(say(key, self.lang, name=name, year=self.year)),
             lang=self.lang,

@@ -34,6 +34,7 @@ from gep.report.model import (
 from gep.report.plates import Folder, Plates
 from gep.report.reading import Reading
 from gep.words import say, texts
+from gep.years import is_year
 
 Progress = Callable[[str, int, int], None]
 _NO_MAPS = Folder()
@@ -124,7 +125,7 @@ class _Writer:
         yield self._text("general-purpose", region=facts.region)
         label = run.recorded.get("label", {}).get(facts.lang, "")
         yield self._text("general-basis", profile=run.profile, label=label or self.m.text("label-none"))
-        period = "general-period" if facts.year.isdigit() else "general-reference"
+        period = "general-period" if is_year(facts.year) else "general-reference"
         yield self._text(period, year=facts.year, count=len(facts.zones), region=facts.region)
         yield self._text("general-money", unit=self.m.money.unit, year=facts.year)
         yield self._text("general-rounding", unit=self.m.money.unit)

@@ -13,6 +13,7 @@ from gep.errors import GepError, Problem
 from gep.ledger import OUTSIDE, WHOLE, Entry, Ledger, Line, Run, fen, short, yuan
 from gep.report.model import Picked, Range, joined
 from gep.words import Lang, say
+from gep.years import is_year
 
 COUNTED, SATELLITE, UNVALUED = "counted", "satellite", "unvalued"
 CLASSES = ("provisioning", "regulating", "cultural", "deduction")
@@ -328,7 +329,7 @@ def _beside(runs: Sequence[Run], chosen: Run, year: str) -> list[tuple[Run, str]
         if one.profile == chosen.profile and one.title == chosen.title:
             for label in one.years:
                 found.setdefault(label, one)
-    dated = {label: run for label, run in found.items() if label.isdigit() or label == year}
+    dated = {label: run for label, run in found.items() if is_year(label) or label == year}
     return sorted(((run, label) for label, run in dated.items()), key=lambda pair: pair[1])
 
 

@@ -18,6 +18,7 @@ from gep.report.facts import COUNTED, SATELLITE, Facts, Sum, base, ecosystem_nam
 from gep.report.model import Column, Divided, How, Number, Picked, Range, Row, Table, There
 from gep.report.numbers import Scale
 from gep.words import listed, say, texts
+from gep.years import is_year
 
 NONE = "—"
 UPRIGHT = 185  # of the columns' shares, about millimetres, that fit an upright page
@@ -48,7 +49,7 @@ class Making:
     def when(self) -> str:
         """The year, as a year is said, or the period by its name."""
         year = self.facts.year
-        return self.text("year", year=year) if year.isdigit() else year
+        return self.text("year", year=year) if is_year(year) else year
 
     def cls(self, cls: str) -> str:
         """A class's name."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gep.report.money import Row, Unit, Value, total
 from gep.report.picture import INK, PALE
 from gep.words import Lang, say, width
+from gep.years import is_year
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,7 +148,7 @@ def lines(
 
 def _places(labels: Sequence[str]) -> list[float]:
     """Where years stand: by their numbers if all are numbers and rise, else side by side."""
-    if all(label.isdecimal() for label in labels) and sorted({int(x) for x in labels}) == [int(x) for x in labels]:
+    if all(is_year(label) for label in labels) and sorted({int(x) for x in labels}) == [int(x) for x in labels]:
         return [float(label) for label in labels]
     return [float(i) for i in range(len(labels))]
 

@@ -27,7 +27,7 @@ from gep.report.model import (
     Text,
 )
 from gep.report.word import label
-from gep.words import say
+from gep.words import printable, say
 
 # The page may run its own script and show its own pictures, and ask nobody for anything.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -36,7 +36,7 @@ _LANGS = {"zh": "zh-CN", "en": "en-GB"}
 
 def write(document: Document, out: Path) -> None:
     """Write the document; the same document gives the same bytes."""
-    out.write_text("".join(_Page(document).parts()), "utf-8", newline="\n")
+    out.write_text(printable("".join(_Page(document).parts())), "utf-8", newline="\n")
 
 
 class _Page:
