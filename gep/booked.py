@@ -106,13 +106,11 @@ def open_pair(opened: Ledger, asked: Asked) -> Pair:
 
 def _run(opened: Ledger, year: str, reference: str | None, profile: str | None, problems: list[Problem]) -> Run | None:
     """The run of a year: the one named, else the only valid one."""
-    replaced = opened.superseded()
-    found = [opened.find(reference)] if reference else [run for run in opened.runs() if run.id not in replaced]
+    found = [opened.find(reference)] if reference else opened.valid(year, profile)
     found = [run for run in found if year in run.years and profile in (None, run.profile)]
-    if not reference and profile is None:  # a reading at mean weather is meant by those who name it
-        found = [run for run in found if not run.determined.get("climate")] or found
     if not found:
         problems.append(Problem("change-year-missing", opened.where, {"year": year, "profile": profile or "–"}))
+        problems += opened.aside(year)
     elif len(found) > 1:
         listed = ", ".join(f"{short(run.id)} ({run.profile})" for run in found)
         problems.append(Problem("change-runs-several", opened.where, {"year": year, "runs": listed}))

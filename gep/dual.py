@@ -95,20 +95,25 @@ class DualRow:
 
 
 def dual(
-    ledger: Ledger, statistics: Sequence[StatisticLike], years: Sequence[str] | None = None, level: str | None = None
+    ledger: Ledger,
+    statistics: Sequence[StatisticLike],
+    years: Sequence[str] | None = None,
+    level: str | None = None,
+    profile: str | None = None,
 ) -> list[DualRow]:
     """Every zone and year that valid runs account, in the ledger's order; `years` picks among the ledger's.
 
     Zones are the accounting units, or those of another `level`. Runs are never merged: where two account the same zone
-    and year, each has its row. Problems: a year that no run accounts, two figures for one zone, year and quantity.
+    and year, each has its row. A reading at mean weather has none, unless its `profile` is asked for: GDP is of the
+    year's own weather. Problems: a year that no run accounts, two figures for one zone, year and quantity.
     """
     figures = _figures(statistics, ledger.where)
-    runs = {run.id: run for run in ledger.runs()}
-    totals = ledger.totals(by=("zone", "zone_name", "service", "cls"), level=level)
+    runs = {run.id: run for run in ledger.valid(profile=profile)}
+    totals = [t for t in ledger.totals(by=("zone", "zone_name", "service", "cls"), level=level) if t.run in runs]
     overlaps = _overlaps(ledger, level)
     wanted = set(years or ())
     missing = wanted - {total.year for total in totals}
-    raise_all(Problem("dual-year-missing", ledger.where, {"year": year}) for year in sorted(missing))
+    raise_all(p for year in sorted(missing) for p in _year_missing(ledger, year))
     rows = []
     for (run, *place), group in groupby(sorted(totals, key=_order(totals)), key=_place):
         year, of_level, zone = place
@@ -116,6 +121,10 @@ def dual(
             row = _row(runs[run], (year, of_level, zone), list(group), figures)
             rows.append(replace(row, **overlaps.get((run, year, of_level, zone), {})))
     return rows
+
+
+def _year_missing(ledger: Ledger, year: str) -> list[Problem]:
+    return [Problem("dual-year-missing", ledger.where, {"year": year}), *ledger.aside(year)]
 
 
 def _overlaps(ledger: Ledger, level: str | None) -> dict[tuple[str, str, str, str], dict[str, Any]]:

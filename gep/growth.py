@@ -10,7 +10,7 @@ worst here. Double growth 双提升: both rise. What cannot be told is missing, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -59,10 +59,11 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """All growth, and the prices that could not be moved, for want of which it is missing."""
+    """All growth, the prices that could not be moved, for want of which it is missing, and runs that were set aside."""
 
     rows: tuple[Growth, ...]
     problems: tuple[Problem, ...]
+    aside: tuple[Problem, ...] = ()
 
 
 def tapio(gep: Fraction, gdp: Fraction) -> tuple[Fraction, State] | None:
@@ -121,7 +122,7 @@ def of_file(database: str, path: Path, wanted: Wanted) -> tuple[list[DualRow], G
         at = Reading(opened, series) if wanted.current else opened
         rows = dual.dual(at, statistics, wanted.years, wanted.level)
         base = None if wanted.constant is None else str(wanted.constant)
-        return rows, growth(opened, rows, statistics, series, base)
+        return rows, replace(growth(opened, rows, statistics, series, base), aside=tuple(opened.aside()))
 
 
 def joined(rows: Sequence[DualRow], grown: Grown) -> list[dict[str, Any]]:
@@ -255,4 +256,4 @@ def notes(grown: Grown, lang: Lang) -> list[str]:
     zones = [f"{r.name.get(lang, r.zone)} {r.since}–{r.year}" for r in lacking]
     facts: dict[str, Fact] = {"zones": words.say("dual-comma", lang).join(zones)}
     lines += [words.say("growth-no-gdp", lang, **facts)] if lacking else []
-    return lines + [f"  ! {words.problem(p, lang)}" for p in grown.problems]
+    return lines + [f"  ! {words.problem(p, lang)}" for p in (*grown.problems, *grown.aside)]
