@@ -20,7 +20,7 @@ from gep.shapley import Coalition, shares, whole
 from gep.swap import AFTER, BEFORE, NOTHING, Passes, same_method
 from gep.words import Lang
 
-Booked = Mapping[tuple[str, str, str], int | None]  # fen by zone, service and item
+Booked = Mapping[tuple[str, ...], int | None]  # fen by zone, service, item and status
 _SAME_AREA = 1e-9  # two sums of one area differ by less, and less than this of an area is no missing area
 
 
@@ -77,27 +77,44 @@ def _of_line(
     found: Passes, lines: tuple[Line | None, Line | None], booked: tuple[Booked, Booked] | None
 ) -> Iterator[Row]:
     values = [_values(of, line) if line and line.price else {} for of, line in zip(found.own, lines, strict=True)]
-    line = lines[AFTER] or lines[BEFORE]
-    assert line is not None  # noqa: S101  (one of the years has it)
+    line = next(line for line in reversed(lines) if line and line.price)
     split, both = _Split(found, lines), all(one and one.price for one in lines)
     alike = split.valued
     for z, zone in enumerate(found.own[AFTER].inputs.zones.zones, 1):
-        before, after = values[BEFORE].get(z, _absent(lines[BEFORE])), values[AFTER].get(z, _absent(lines[AFTER]))
+        ends = [of.get(z, _absent(one)) for of, one in zip(values, lines, strict=True)]
+        if booked:
+            ends = [
+                of.get((zone.code, line.service.id, line.quantity, one.status), end) if one else end
+                for of, one, end in zip(booked, lines, ends, strict=True)
+            ]
+        before, after = ends
         if before is None and after is None:
             continue
-        if booked:
-            place = (zone.code, line.service.id, line.quantity)
-            before, after = booked[BEFORE].get(place, before), booked[AFTER].get(place, after)
         row = Row(
             found.own[AFTER].inputs.zones.level, zone.code, zone.name, line.service.id, line.quantity,
             line.service.cls, line.status, before, after, {},
         )  # fmt: skip
-        if before is None or after is None or not both:
+        if both and not same_status(lines):
+            yield from _moved(row, lines)
+        elif before is None or after is None or not both:
             yield row.plus(COVERAGE, row.change, (before, after))
         elif not alike:
             yield row.plus(REVISION, row.change, (before, after))
         else:
             yield split.row(row, z)
+
+
+def same_status(lines: tuple[Line | None, Line | None]) -> bool:
+    """Whether a line is in the same total in both years."""
+    return len({line.status for line in lines if line}) == 1
+
+
+def _moved(row: Row, lines: tuple[Line | None, Line | None]) -> Iterator[Row]:
+    """An item whose status is another in the later year: what left the one total, and what entered the other."""
+    for line, ends in zip(lines, ((row.before, 0), (0, row.after)), strict=True):
+        if line is not None:
+            of_status = replace(row, status=line.status, before=ends[0], after=ends[1])
+            yield of_status.plus(COVERAGE if None in ends else REVISION, of_status.change, ends)
 
 
 def _absent(line: Line | None) -> int | None:
@@ -155,9 +172,9 @@ class _Split:
 
     @property
     def valued(self) -> bool:
-        """Whether both years value it, by one method."""
+        """Whether both years value it, under one status and by one method."""
         both = all(line is not None and line.price for line in self.lines)
-        return both and same_method(self.found.pair.ends, self.line.key)
+        return both and same_status(self.lines) and same_method(self.found.pair.ends, self.line.key)
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -274,11 +273,10 @@ def table(change: Change, lang: Lang) -> list[list[str]]:
     named = [words.say(f"change-{name}", lang) for name in ("zone_name", "service")]
     heads = [*named, change.before, change.after, words.say("change-change_yuan-short", lang)]
     lines = [[*heads, *(words.say(f"change-{name}", lang) for name in parts)]]
-    for place, found in groupby(rows, lambda row: (row.level, row.zone)):
-        of_zone = list(found)
+    for of_zone in _grouped(rows, lambda row: (row.level, row.zone)):
         counted = [row for row in of_zone if row.status == COUNTED]
         lines += [_line(row, parts, change, lang) for row in counted]
-        lines += [_line(totals[place], parts, change, lang)] if counted else []
+        lines += [_line(totals[of_zone[0].level, of_zone[0].zone], parts, change, lang)] if counted else []
         lines += [_line(row, parts, change, lang) for row in of_zone if row.status != COUNTED]
     return lines
 
