@@ -17,6 +17,7 @@ from gep import shipped
 
 USERS: Final = ("agriculture", "industry", "services", "households", "government")
 MANAGED, UNKNOWN = "managed", "unknown"
+UNCLASSIFIED: Final = "unclassified"  # cells of no known type
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,13 @@ def _causes() -> frozenset[tuple[str, str]]:
 
 
 def cause(before: str, now: str) -> str:
-    """What made one type into another, as far as the types themselves say.
+    """What made one type into another, as far as the types themselves say; of a cell without a type they say nothing.
 
-    >>> cause("forest.mixed", "town.residential"), cause("grassland", "forest.mixed")
-    ('managed', 'unknown')
+    >>> cause("forest.mixed", "town.residential"), cause("grassland", "forest.mixed"), cause("unclassified", "town")
+    ('managed', 'unknown', 'unknown')
     """
+    if UNCLASSIFIED in (before, now):
+        return UNKNOWN
     known = [("from", name) for name in _lineage(before)] + [("to", name) for name in _lineage(now)]
     return MANAGED if _causes().intersection(known) else UNKNOWN
 

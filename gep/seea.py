@@ -220,8 +220,7 @@ def accounts(opened: Ledger, wanted: Wanted, series: Indices) -> Accounts:
     years = _Years.of((place, before), (now, old, volume), _entries(opened, place, wanted))
     codes = _zones(place, now, wanted)
     if not codes:
-        facts: dict[str, Fact] = {"level": wanted.level or "–", "levels": ", ".join(opened.levels())}
-        raise GepError([Problem("ledger-level-unknown", opened.where, facts)])
+        raise GepError([opened.level_unknown(wanted.level)])
     groups = [[code] for code in codes] + ([codes] if len(codes) > 1 else [])
     zones = [years.zone(group, wanted.worth) for group in groups]
     unused = dict.fromkeys(e.service for e in now if economy.use(e.service, e.item) is None)

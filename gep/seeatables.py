@@ -18,7 +18,6 @@ from gep.tables import ecosystem_types
 from gep.words import Lang
 
 _CAUSES: Final = (economy.MANAGED, economy.UNKNOWN, NET)
-_UNCLASSIFIED: Final = "unclassified"
 _KM2: Final = Decimal(10**6)
 _WAN: Final = Decimal(10**6)  # fen in 万元: an exact decimal of six places
 
@@ -71,7 +70,7 @@ def _say(key: str, lang: Lang, **facts: Any) -> str:
 def _type(ecosystem: str, lang: Lang) -> str:
     """An ecosystem type as people name it; what is of none."""
     known = ecosystem_types().get(ecosystem)
-    return getattr(known, lang) if known else _say("no-class" if ecosystem == _UNCLASSIFIED else "no-type", lang)
+    return getattr(known, lang) if known else _say("no-class" if ecosystem == economy.UNCLASSIFIED else "no-type", lang)
 
 
 def _zone(found: Accounts, code: str, lang: Lang) -> str:

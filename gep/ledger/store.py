@@ -171,11 +171,12 @@ class Ledger:
         listed = [f"{short(run.id)} ({run.profile})" for run in found if year in (None, *run.years)]
         return [Problem("ledger-normal-climate", self.where, {"runs": ", ".join(listed)})] if listed else []
 
-    def levels(self) -> list[str]:
-        """The zone levels that its lines are of, the accounting units' and further ones."""
+    def level_unknown(self, level: str | None) -> Problem:
+        """That it has no lines of a zone level, with those that it has: the accounting units' and further ones."""
         query = sa.select(ENTRIES.c.zone_level).distinct().where(ENTRIES.c.zone_level != "")
         with self._reading() as connection:
-            return sorted(connection.execute(query).scalars())
+            known = sorted(connection.execute(query).scalars())
+        return Problem("ledger-level-unknown", self.where, {"level": level or "–", "levels": ", ".join(known)})
 
     def reviews(self, run: str) -> list[Review]:
         """The steps of a run's review, first to last."""
