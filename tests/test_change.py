@@ -402,6 +402,76 @@ def test_another_method_is_no_change_of_nature(tmp_path: Path) -> None:
     assert set(found["01", "water"].parts) == {"climate"}
 
 
+# --- methods that differ, and can be had of both years ---
+
+CLOSED = {"water_conservation": "closed_water_balance"}
+
+
+def closable(stack: Path) -> Path:
+    """The tables have what the closed water balance needs."""
+    for at in (0, 1):
+        (stack.parent / f"tables{at}" / "balance_closure.csv").write_text("value,unit,verified\n0.93,1,demo\n", "utf-8")
+    return stack
+
+
+def by_methods(stack: Path, **more: Any) -> Change:
+    return change.of_stack(request(stack, "2020"), replace(request(stack, "2022"), methods=CLOSED), **more)
+
+
+def test_a_method_that_both_years_have_the_inputs_of_is_a_factor_among_the_others(tmp_path: Path) -> None:
+    """Against accounts of both years' weather by both methods, all four of them."""
+    water: dict[tuple[bool, bool], dict[str, int]] = {}
+    for wet, closed in ((False, False), (True, False), (False, True), (True, True)):
+        stack = closable(World(frozenset(["climate"] if wet else [])).write(tmp_path / f"{wet}{closed}"))
+        asked = replace(request(stack, "2022"), methods=CLOSED if closed else {})
+        done = account.account(asked, Options(tmp_path / f"out{wet}{closed}", maps=False))
+        with Ledger.open(done.database, create=False) as ledger:
+            found = ledger.totals(by=("zone", "service"))
+        water[wet, closed] = {t.key[0]: t.value_fen or 0 for t in found if t.key[1] == "water"}
+    made = by_methods(closable(World(frozenset(["climate"])).write(tmp_path / "stack")))
+    adds_up(made)
+    corners = ((False, False), (True, False), (False, True), (True, True))
+    for zone in ("01", "02", "03"):
+        none, weather, method, both = (water[at][zone] for at in corners)
+        row = parts(made)[zone, "water"]
+        assert (row.before, row.after) == (none, both)
+        assert abs(row.parts["climate"] - Fraction(weather - none + both - method, 2)) < 1
+        assert abs(row.parts["revision"] - Fraction(method - none + both - weather, 2)) < 1
+        assert row.parts["revision"]
+    assert made.crossed == ("water",)
+    assert made.inputs["climate"] == ["evapotranspiration", "precipitation"]
+    for lang in words.LANGS:
+        assert words.say("change-crossed", lang, services={"zh": "水", "en": "water"}[lang]) in change.notes(made, lang)
+
+
+def test_a_method_of_statistics_by_hand(tmp_path: Path) -> None:
+    """1000 → 1300 visits at 270 yuan, or 320 with a surplus: activity ½·300·(270 + 320), method ½·50·(1000 + 1300)."""
+    stack = World(frozenset()).write(tmp_path / "stack")
+    text = (stack.parent / "statistics.csv").read_text("utf-8")
+    for zone in ("01", "02", "03"):
+        text = text.replace(f"{zone},2022,nature_visits,,1000.0", f"{zone},2022,nature_visits,,1300.0")
+        years = YEARS if zone != "03" else ("2022",)  # 03 has no surplus of 2020: what would that year be by it?
+        text += "".join(f"\n{zone},{year},consumer_surplus,,50,CNY/visit,test" for year in years)
+    (stack.parent / "statistics.csv").write_text(text, "utf-8")
+    later = replace(request(stack, "2022"), methods={"tourism_value": "travel_cost_with_surplus"})
+    found = parts(change.of_stack(request(stack, "2020"), later))
+    for zone in ("01", "02"):
+        assert dict(found[zone, "visits"].parts) == {"activity": 8_850_000, "revision": 5_750_000}
+    assert dict(found["03", "visits"].parts) == {"revision": 14_600_000}
+
+
+def test_a_zone_that_is_not_wholly_known_by_both_methods_is_revision(tmp_path: Path) -> None:
+    rain = RASTER_VALUES["precipitation"]
+    hole = np.zeros(rain[0].shape, bool)
+    hole[5:20, 62:75] = True
+    world = World(frozenset(["climate"]), {"precipitation": (rain[0], holed(rain[1], hole))})
+    found = by_methods(closable(world.write(tmp_path / "stack")))
+    adds_up(found)
+    touched = parts(found)["02", "water"]
+    assert dict(touched.parts) == {"revision": touched.change}
+    assert set(parts(found)["01", "water"].parts) == {"climate", "revision"}
+
+
 # --- polygons ---
 
 
