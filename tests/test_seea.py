@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gep import economy, indices, profile, readings, seea, seeatables, stocks, words
+from gep import economy, indices, profile, readings, seea, seeatables, shipped, stocks, tables, words
 from gep.cli import main
 from gep.errors import GepError
 from gep.ledger import Entry, Ledger, Run, fen, run_id
@@ -283,6 +283,27 @@ def test_every_service_of_every_profile_has_users() -> None:
                     assert economy.use(service.id, item.quantity), (service.id, item.quantity)
                     products = service.cls in ("provisioning", "deduction")
                     assert not products or economy.use(service.id, item.quantity).in_gdp  # type: ignore[union-attr]
+
+
+def test_users_are_data_with_a_source_and_how_far_it_was_checked() -> None:
+    with (shipped.folder() / "accounts" / "users.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    known = tables.sources(())
+    for row in rows:
+        assert row["verified"] in ("quoted", "derived", "secondhand", "unverified"), row
+        assert row["source"] in known or row["source"] == "decision_0061", row
+    for use in economy.uses().values():
+        assert sum(use.shares.values()) == 1
+
+
+def test_a_service_of_several_users_balances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = {"households": Fraction(1, 3), "industry": Fraction(1, 3), "government": Fraction(1, 3)}
+    split = {("carbon_sequestration", ""): economy.Use(shares, in_gdp=False)}
+    monkeypatch.setattr(economy, "uses", lambda: split)
+    with made(tmp_path, [entry()]) as ledger:
+        (flow,) = of(ledger).zones[0].flows
+    assert sum(flow.use.values()) == sum(flow.supply.values()) == 1000
+    assert flow.use_fen == {"households": 333_333, "industry": 333_333, "government": 333_334}
 
 
 # ---------------------------------------------------------------- assets
