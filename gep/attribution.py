@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from gep import entries, zonal
 from gep.entries import Accounted, Leaf, Line, output_key
@@ -20,7 +21,7 @@ from gep.shapley import Coalition, shares, whole
 from gep.swap import AFTER, BEFORE, NOTHING, Passes, same_method
 from gep.words import Lang
 
-Booked = Mapping[tuple[str, str, str], int | None]  # fen by zone, service and item
+Booked = Mapping[tuple[str, ...], int | None]  # fen by zone, service, item and status
 _SAME_AREA = 1e-9  # two sums of one area differ by less, and less than this of an area is no missing area
 
 
@@ -61,7 +62,22 @@ def ordered(parts: Mapping[str, int]) -> dict[str, int]:
     return {name: parts[name] for name in PARTS if parts.get(name)}
 
 
-def attribute(found: Passes, booked: tuple[Booked, Booked] | None = None) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """Both years by the earlier year's methods, and both by the later's, of the lines whose methods differ."""
+
+    sides: tuple[Passes, Passes]
+    keys: tuple[str, ...]
+
+    def splits(self, key: str) -> tuple[_Split, _Split]:
+        """A line by either year's method."""
+        by = (_Split(one, (one.pair.ends[BEFORE].lines[key], one.pair.ends[AFTER].lines[key])) for one in self.sides)
+        return next(by), next(by)
+
+
+def attribute(
+    found: Passes, booked: tuple[Booked, Booked] | None = None, crossed: Crossed | None = None
+) -> Iterator[Row]:
     """Every valued line of every zone, in the order of the later year's profile.
 
     `booked` are both years' values where a ledger has them: another machine's ninth digit may be another.
@@ -70,34 +86,80 @@ def attribute(found: Passes, booked: tuple[Booked, Booked] | None = None) -> Ite
     for key in dict.fromkeys([*ends[AFTER].lines, *ends[BEFORE].lines]):
         lines = (ends[BEFORE].lines.get(key), ends[AFTER].lines.get(key))
         if any(line and line.price for line in lines):
-            yield from _of_line(found, lines, booked)
+            by = crossed.splits(key) if crossed and key in crossed.keys else None
+            yield from _of_line(found, lines, booked, by)
+
+
+def unlike(found: Passes) -> list[str]:
+    """The lines that both years value under one status and by two methods."""
+    before, after = (end.lines for end in found.pair.ends)
+    both = [key for key in after if key in before and before[key].price and after[key].price]
+    alike = [key for key in both if same_method(found.pair.ends, key)]
+    return [key for key in both if key not in alike and same_status((before[key], after[key]))]
 
 
 def _of_line(
-    found: Passes, lines: tuple[Line | None, Line | None], booked: tuple[Booked, Booked] | None
+    found: Passes,
+    lines: tuple[Line | None, Line | None],
+    booked: tuple[Booked, Booked] | None,
+    by_methods: tuple[_Split, _Split] | None,
 ) -> Iterator[Row]:
     values = [_values(of, line) if line and line.price else {} for of, line in zip(found.own, lines, strict=True)]
-    line = lines[AFTER] or lines[BEFORE]
-    assert line is not None  # noqa: S101  (one of the years has it)
+    line = next(line for line in reversed(lines) if line and line.price)
     split, both = _Split(found, lines), all(one and one.price for one in lines)
     alike = split.valued
     for z, zone in enumerate(found.own[AFTER].inputs.zones.zones, 1):
-        before, after = values[BEFORE].get(z, _absent(lines[BEFORE])), values[AFTER].get(z, _absent(lines[AFTER]))
+        ends = [of.get(z, _absent(one)) for of, one in zip(values, lines, strict=True)]
+        if booked:
+            ends = [
+                of.get((zone.code, line.service.id, line.quantity, one.status), end) if one else end
+                for of, one, end in zip(booked, lines, ends, strict=True)
+            ]
+        before, after = ends
         if before is None and after is None:
             continue
-        if booked:
-            place = (zone.code, line.service.id, line.quantity)
-            before, after = booked[BEFORE].get(place, before), booked[AFTER].get(place, after)
         row = Row(
             found.own[AFTER].inputs.zones.level, zone.code, zone.name, line.service.id, line.quantity,
             line.service.cls, line.status, before, after, {},
         )  # fmt: skip
-        if before is None or after is None or not both:
+        if both and not same_status(lines):
+            yield from _moved(row, lines)
+        elif before is None or after is None or not both:
             yield row.plus(COVERAGE, row.change, (before, after))
         elif not alike:
-            yield row.plus(REVISION, row.change, (before, after))
+            yield _by_methods(row, z, by_methods) if by_methods else row.plus(REVISION, row.change, (before, after))
         else:
             yield split.row(row, z)
+
+
+def _by_methods(row: Row, zone: int, splits: tuple[_Split, _Split]) -> Row:
+    """A row whose methods differ: the method is one factor more, averaged over the orders like the others.
+
+    Only where both methods know the same of both years in the zone; else what one does not know would look like an
+    effect of the other, and the change is revision as a whole.
+    """
+    players = [*sorted(splits[0].players(zone) | splits[1].players(zone), key=PARTS.index), REVISION]
+    if not all(split.whole(zone) for split in splits):
+        return row.plus(REVISION, row.change, (row.before, row.after))
+    ends = {NOTHING: row.before or 0, frozenset(players): row.after or 0}
+
+    def value(changed: Coalition) -> int:
+        return ends[changed] if changed in ends else splits[REVISION in changed].value(zone, changed - {REVISION})
+
+    return replace(row, parts=ordered(whole(shares(players, value))))
+
+
+def same_status(lines: tuple[Line | None, Line | None]) -> bool:
+    """Whether a line is in the same total in both years."""
+    return len({line.status for line in lines if line}) == 1
+
+
+def _moved(row: Row, lines: tuple[Line | None, Line | None]) -> Iterator[Row]:
+    """An item whose status is another in the later year: what left the one total, and what entered the other."""
+    for line, ends in zip(lines, ((row.before, 0), (0, row.after)), strict=True):
+        if line is not None:
+            of_status = replace(row, status=line.status, before=ends[0], after=ends[1])
+            yield of_status.plus(COVERAGE if None in ends else REVISION, of_status.change, ends)
 
 
 def _absent(line: Line | None) -> int | None:
@@ -124,11 +186,13 @@ def _worth(leaves: list[Leaf], price: float) -> int | None:
     return sum(known) if known or not leaves else None
 
 
-def differing(found: Passes) -> dict[str, list[str]]:
+def differing(found: Passes, crossed: Crossed | None = None) -> dict[str, list[str]]:
     """The names of the inputs that are not the same in both years, by factor, of all that was split."""
     made: dict[str, set[str]] = {}
-    for key, line in found.pair.ends[AFTER].lines.items():
-        split = _Split(found, (found.pair.ends[BEFORE].lines.get(key), line))
+    before, after = (end.lines for end in found.pair.ends)
+    splits = [_Split(found, (before.get(key), line)) for key, line in after.items()]
+    splits += [split for key in crossed.keys for split in crossed.splits(key)] if crossed else []
+    for split in splits:
         for factor, name in split.differing() if split.valued else ():
             made.setdefault(factor, set()).add(name)
     return {name: sorted(made[name]) for name in PARTS if name in made}
@@ -155,9 +219,14 @@ class _Split:
 
     @property
     def valued(self) -> bool:
-        """Whether both years value it, by one method."""
+        """Whether both years value it, under one status and by one method."""
         both = all(line is not None and line.price for line in self.lines)
-        return both and same_method(self.found.pair.ends, self.line.key)
+        return both and same_status(self.lines) and same_method(self.found.pair.ends, self.line.key)
+
+    @cached_property
+    def values(self) -> list[dict[int, int | None]]:
+        """What it is worth in both years, by zone."""
+        return [_values(of, line) for of, line in zip(self.found.own, self.lines, strict=True) if line and line.price]
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -171,19 +240,19 @@ class _Split:
     def row(self, row: Row, zone: int) -> Row:
         """The row with its parts: shares of what both years know, and coverage."""
         hidden = self._hidden(zone)
-        ends = {NOTHING: row.before or 0, self._players(zone): row.after or 0}
+        ends = {NOTHING: row.before or 0, self.players(zone): row.after or 0}
 
         def value(changed: Coalition) -> int:
-            return ends[changed] if changed in ends and not hidden else self._value(zone, changed)
+            return ends[changed] if changed in ends and not hidden else self.value(zone, changed)
 
-        players = sorted(self._players(zone), key=PARTS.index)
+        players = sorted(self.players(zone), key=PARTS.index)
         if not players and not hidden:  # nothing differs that this zone's number rests on
             return row.plus(REVISION, row.change, (row.before, row.after))
         parts = whole(shares(players, value))
         parts[COVERAGE] = row.change - sum(parts.values())
         return replace(row, parts=ordered(parts), unpaired_km2=self._unpaired(zone, players))
 
-    def _players(self, zone: int) -> Coalition:
+    def players(self, zone: int) -> Coalition:
         """The factors that differ and that the zone's number rests on."""
         found = self.found.pair.needed(self.keys) | self._of_zone(
             self.found.own[AFTER].inputs.zones.zones[zone - 1].code
@@ -191,7 +260,7 @@ class _Split:
         prices = [line.price for line in self.lines if line and line.price]
         return found | (frozenset(["price"]) if door(prices[0].value) != door(prices[1].value) else NOTHING)
 
-    def _value(self, zone: int, changed: Coalition) -> int:
+    def value(self, zone: int, changed: Coalition) -> int:
         line = self.lines[self.found.pair.side("price", changed)]
         assert line is not None and line.price is not None  # noqa: S101, PT018  (both years value it)
         return _worth(self._leaves(changed).get(zone, []), line.price.value) or 0
@@ -207,6 +276,14 @@ class _Split:
         return self.known[key]
 
     # --- what of a year is missing ---
+
+    def whole(self, zone: int) -> bool:
+        """Whether a zone's number is known in both years and under all combinations, over the same pixels."""
+        return (
+            None not in [of.get(zone, 0) for of in self.values]
+            and not self._hidden(zone)
+            and not self._unpaired(zone, sorted(self.players(zone)))
+        )
 
     def _hidden(self, zone: int) -> bool:
         """Whether some of the zone is known in one of the years only."""

@@ -22,7 +22,7 @@ from gep.ledger import OUTSIDE, Entry, Ledger, Run, fen, short
 from gep.resolve import YEARS_BETWEEN, Graph, bare, factor_of
 from gep.shapley import Coalition, shares, whole
 
-Place = tuple[str, str, str, str]  # zone level, zone, service, item
+Place = tuple[str, str, str, str, str]  # zone level, zone, service, item, status (provisional or not)
 _PROVISIONAL = "_provisional"
 _SAME_AREA = Decimal("1E-8")
 
@@ -52,19 +52,46 @@ class Year:
         found: dict[Place, list[Entry]] = {}
         for entry in self.entries:
             if entry.zone and entry.zone != OUTSIDE:
-                found.setdefault((entry.zone_level, entry.zone, entry.service, entry.item), []).append(entry)
+                place = (entry.zone_level, entry.zone, entry.service, entry.item, _status(entry))
+                found.setdefault(place, []).append(entry)
         return found
 
     @cached_property
-    def prices(self) -> Mapping[tuple[str, str], Decimal]:
-        """The price of each valued item."""
-        return {(e.service, e.item): e.price for e in self.entries if e.price is not None}
+    def prices(self) -> Mapping[tuple[str, ...], frozenset[Decimal]]:
+        """The price of each valued item by its status; several where a ledger was made by hand."""
+        found: dict[tuple[str, ...], set[Decimal]] = {}
+        for e in self.entries:
+            if e.price is not None:
+                found.setdefault((e.service, e.item, _status(e)), set()).add(e.price)
+        return {key: frozenset(prices) for key, prices in found.items()}
+
+    def price(self, place: Place) -> Decimal | None:
+        """The one price of a place, or of its item where it has no lines; None where there are several."""
+        own = {entry.price for entry in self.places.get(place, ())} or self.prices[place[2:]]
+        return next(iter(own)) if len(own) == 1 else None
+
+    @cached_property
+    def valued(self) -> frozenset[tuple[str, ...]]:
+        """The items that are valued, whatever their status, each with its service."""
+        return frozenset(key[:2] for key in self.prices)
+
+    @cached_property
+    def zones(self) -> frozenset[tuple[str, str]]:
+        """The zones that are accounted, by level: those with lines, and those that the run names and have none."""
+        found = frozenset(place[:2] for place in self.places)
+        units = {level for level, _ in found} - set(self.run.levels)
+        named = {(level, zone) for level in units for zone in self.run.recorded.get("zone_names", ())}
+        further = self.run.recorded.get("level_zones", {}).items()
+        return found | named | {(level, zone) for level, one in further for zone in one["zones"]}
 
     def value(self, place: Place) -> int | None:
-        """The fen of a place; 0 where its zone has none of what is valued elsewhere, None where it has no value."""
-        if place[2:] not in self.prices:
+        """The fen of a place; 0 where its zone has none of what is valued elsewhere, None where it has no value.
+
+        It is 0, too, of an item that the year values under another status: under this one there is nothing.
+        """
+        if place[:2] not in self.zones or place[2:4] not in self.valued:
             return None
-        found = self.places.get(place, [])
+        found = self.places.get(place, []) if place[2:] in self.prices else []
         known = [entry.value_fen for entry in found if entry.value_fen is not None]
         return sum(known) if known or not found else None
 
@@ -88,6 +115,10 @@ class Pair:
         return any(a.run.id != v.run.id for a, v in zip(self.asked, self.valid, strict=True))
 
 
+def _status(entry: Entry) -> str:
+    return entry.status.removesuffix(_PROVISIONAL)
+
+
 def open_pair(opened: Ledger, asked: Asked) -> Pair:
     """The two years; problems: a year that no run accounts, several runs that do, two profiles."""
     problems: list[Problem] = []
@@ -106,13 +137,11 @@ def open_pair(opened: Ledger, asked: Asked) -> Pair:
 
 def _run(opened: Ledger, year: str, reference: str | None, profile: str | None, problems: list[Problem]) -> Run | None:
     """The run of a year: the one named, else the only valid one."""
-    replaced = opened.superseded()
-    found = [opened.find(reference)] if reference else [run for run in opened.runs() if run.id not in replaced]
+    found = [opened.find(reference)] if reference else opened.valid(year, profile)
     found = [run for run in found if year in run.years and profile in (None, run.profile)]
-    if not reference and profile is None:  # a reading at mean weather is meant by those who name it
-        found = [run for run in found if not run.determined.get("climate")] or found
     if not found:
         problems.append(Problem("change-year-missing", opened.where, {"year": year, "profile": profile or "–"}))
+        problems += opened.aside(year)
     elif len(found) > 1:
         listed = ", ".join(f"{short(run.id)} ({run.profile})" for run in found)
         problems.append(Problem("change-runs-several", opened.where, {"year": year, "runs": listed}))
@@ -149,6 +178,8 @@ def _row(pair: tuple[Year, Year], place: Place, ends: tuple[int | None, int | No
     row = replace(_blank(pair, place), before=ends[0], after=ends[1])
     if None in ends:
         return row.plus(COVERAGE, row.change, ends)
+    if any(place[2:] not in year.prices for year in pair):  # another status: it left one total and entered the other
+        return row.plus(REVISION, row.change, ends)
     return row if not row.change else _split(pair, place, row)
 
 
@@ -156,14 +187,18 @@ def _blank(pair: tuple[Year, Year], place: Place) -> Row:
     """A place's row without values."""
     entry = next(e for year in reversed(pair) for e in year.places.get(place, ()))
     names = next((n for y in reversed(pair) if (n := y.run.recorded.get("zone_names", {}).get(entry.zone))), None)
-    status = entry.status.removesuffix(_PROVISIONAL)
     name = names or {"zh": entry.zone_name, "en": entry.zone_name}
-    return Row(place[0], place[1], name, place[2], place[3], entry.cls, status, None, None, {})
+    return Row(place[0], place[1], name, place[2], place[3], entry.cls, place[4], None, None, {})
 
 
 def _split(pair: tuple[Year, Year], place: Place, row: Row) -> Row:
     """A row that both years value: price, and quantity under the name of the one factor that it can be put down to."""
-    prices = [year.prices[place[2:]] for year in pair]
+    before, after = (year.price(place) for year in pair)
+    if before is None or after is None:  # several prices of one item: which of them moved what is not known
+        return replace(row, parts={UNSPLIT: row.change})
+    if len({(e.quantity_unit, e.price_unit) for year in pair for e in year.places.get(place, ())}) > 1:
+        return replace(row, parts={REVISION: row.change})  # a quantity of one unit has no price in the other
+    prices = (before, after)
 
     def value(changed: Coalition) -> int:
         found, price = pair["quantity" in changed].places.get(place, []), prices["price" in changed]
@@ -243,7 +278,7 @@ def inputs(pair: tuple[Year, Year]) -> dict[str, list[str]]:
 
 
 def values(year: Year, level: str) -> Booked:
-    """Fen by zone, service and item, of one level."""
+    """Fen by zone, service, item and status, of one level."""
     return {place[1:]: year.value(place) for place in year.places if place[0] == level}
 
 
@@ -262,7 +297,7 @@ def unlike(year: Year, computed: Iterable[Entry], level: str) -> list[Problem]:
 
 
 def _alike(have: Entry | None, made: Entry | None) -> bool:
-    if have is None or made is None or have.price != made.price:
+    if have is None or made is None or have.price != made.price or _status(have) != _status(made):
         return False
     if have.quantity is None or made.quantity is None:
         return have.quantity is made.quantity
@@ -270,20 +305,26 @@ def _alike(have: Entry | None, made: Entry | None) -> bool:
 
 
 def _said(entry: Entry | None) -> str:
-    return "–" if entry is None or entry.quantity is None else f"{entry.quantity} {entry.quantity_unit} × {entry.price}"
+    if entry is None or entry.quantity is None:
+        return "–"
+    return f"{entry.quantity} {entry.quantity_unit} × {entry.price} ({_status(entry)})"
 
 
 # --- runs that were superseded ---------------------------------------------------------------------------------------
 
 
 def revised(found: Iterable[Row], pair: Pair) -> Iterator[Row]:
-    """The rows between the runs asked for: what the superseding runs changed of them is revision."""
-    places = {(row.level, row.zone, row.service, row.item): row for row in found}
-    levels = {row.level for row in places.values()}
-    for place in dict.fromkeys([*places, *pair.asked[1].places, *pair.asked[0].places]):
+    """The rows between the runs asked for: what the superseding runs changed of them is revision.
+
+    A row that neither of the runs asked for has, and so came with the revision, is in none of their totals.
+    """
+    if not pair.revised:
+        yield from found
+        return
+    rows = {(row.level, row.zone, row.service, row.item, row.status): row for row in found}
+    levels = {row.level for row in rows.values()}
+    for place in dict.fromkeys(place for year in reversed(pair.asked) for place in year.places):
         ends = (pair.asked[0].value(place), pair.asked[1].value(place))
-        row = places.get(place)
-        if row is None and place[0] in levels and ends != (None, None):
-            row = _blank(pair.asked, place)
-        if row is not None:
-            yield row.plus(REVISION, (ends[1] or 0) - (ends[0] or 0) - row.change, ends) if pair.revised else row
+        if place[0] in levels and ends != (None, None):
+            row = rows.get(place) or _blank(pair.asked, place)
+            yield row.plus(REVISION, (ends[1] or 0) - (ends[0] or 0) - row.change, ends)

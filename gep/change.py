@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -38,7 +38,8 @@ class Change:
     """The change between two years, row by row: item by item, zone by zone.
 
     `runs` are the ledger's runs, empty without one; `inputs` names what differs, by factor; `evaluated` is how often
-    the pixels were computed, 0 where only the ledger was read; `left_out` are services that either year lacks.
+    the pixels were computed, 0 where only the ledger was read; `left_out` are services that either year lacks,
+    `crossed` those of which each year was computed by the other's methods too.
     """
 
     before: str
@@ -51,6 +52,7 @@ class Change:
     left_out: tuple[str, ...] = ()
     revised: bool = False
     labels: tuple[Mapping[Lang, str], ...] = field(default=())
+    crossed: tuple[str, ...] = ()
 
 
 # --- two ways to know ------------------------------------------------------------------------------------------------
@@ -81,11 +83,13 @@ def of_stack(
     database, *runs = booked_in
     asked = Asked(ends[0].year, ends[1].year, ends[1].inputs.profile.id, *runs)
     pair = _open(database, asked) if database else None
-    found = swap.passes(swap.pair(*ends), workers, progress)
+    run = partial(swap.passes, workers=workers, progress=progress)
+    found = run(swap.pair(*ends))
     _check(found, pair)
+    crossed = _crossed(found, (before, after), run)
     level = ends[1].inputs.zones.level
     known = (booked.values(pair.valid[0], level), booked.values(pair.valid[1], level)) if pair else None
-    rows: Iterable[Row] = attribution.attribute(found, known)
+    rows: Iterable[Row] = attribution.attribute(found, known, crossed)
     profile = ends[1].inputs.profile
     told: dict[str, Any] = {"left_out": tuple(dict.fromkeys(s for e in ends for s in e.checked.left_out))}
     told |= {"labels": (dict(profile.label),) if profile.label else ()}
@@ -94,10 +98,34 @@ def of_stack(
         ends[1].year,
         tuple(booked.revised(rows, pair) if pair else rows),
         {service.id: dict(service.title) for service in profile.services.values()},
-        attribution.differing(found),
-        evaluated=found.evaluated,
+        attribution.differing(found, crossed),
+        evaluated=found.evaluated + sum(one.evaluated for one in (crossed.sides if crossed else ())),
+        crossed=tuple(dict.fromkeys(key.partition("|")[0] for key in (crossed.keys if crossed else ()))),
         **{**told, **({"runs": _told(pair)["runs"], "revised": pair.revised} if pair else {})},
     )
+
+
+def _crossed(
+    found: swap.Passes, requests: tuple[Request, Request], run: Callable[[swap.Pair], swap.Passes]
+) -> attribution.Crossed | None:
+    """Each year by the other's methods too, for the lines whose methods differ; None where nothing can be had so."""
+    (first, second), keys = found.pair.ends, attribution.unlike(found)
+    if not keys or first.inputs.methods == second.inputs.methods:
+        return None
+    try:
+        old, new = (
+            swap.End(account.check(replace(of, methods=dict(other.inputs.methods)), partial=True), of.years[0])
+            for of, other in zip(requests, (second, first), strict=True)
+        )
+    except GepError:  # an input that the other year's methods need is not there: all of it is revision
+        return None
+    sides = ((first, new), (old, second))
+    known = [key for key in keys if all(key in end.lines and end.lines[key].price for end in (old, new))]
+    known = [key for key in known if all(swap.same_method(side, key) for side in sides)]
+    if not known:
+        return None
+    by_old, by_new = (run(swap.pair(*(swap.replace_lines(end, known) for end in side))) for side in sides)
+    return attribution.Crossed((by_old, by_new), tuple(known))
 
 
 def _ends(before: Request, after: Request) -> tuple[swap.End, swap.End]:
@@ -278,11 +306,10 @@ def table(change: Change, lang: Lang) -> list[list[str]]:
     named = [words.say(f"change-{name}", lang) for name in ("zone_name", "service")]
     heads = [*named, change.before, change.after, words.say("change-change_yuan-short", lang)]
     lines = [[*heads, *(words.say(f"change-{name}", lang) for name in parts)]]
-    for place, found in groupby(rows, lambda row: (row.level, row.zone)):
-        of_zone = list(found)
+    for of_zone in _grouped(rows, lambda row: (row.level, row.zone)):
         counted = [row for row in of_zone if row.status == COUNTED]
         lines += [_line(row, parts, change, lang) for row in counted]
-        lines += [_line(totals[place], parts, change, lang)] if counted else []
+        lines += [_line(totals[of_zone[0].level, of_zone[0].zone], parts, change, lang)] if counted else []
         lines += [_line(row, parts, change, lang) for row in of_zone if row.status != COUNTED]
     return lines
 
@@ -327,6 +354,8 @@ def notes(change: Change, lang: Lang) -> list[str]:
     said += [words.say("change-revised", lang, runs=runs)] if change.revised and REVISION in parts else []
     worst = max((row.unpaired_km2 for row in change.rows), default=0.0)
     said += [words.say("change-unpaired", lang, area=f"{worst:.4g}")] if worst else []
+    crossed = words.listed((change.titles.get(s, {}).get(lang, s) for s in change.crossed), lang)
+    said += [words.say("change-crossed", lang, services=crossed)] if crossed else []
     left = words.listed((change.titles.get(s, {}).get(lang, s) for s in change.left_out), lang)
     return [*said, *([words.say("change-left-out", lang, services=left)] if left else [])]
 

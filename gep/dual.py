@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, Protocol
 
 from gep import economy, words
 from gep import statistics as tables
-from gep.errors import Problem, raise_all
+from gep.errors import GepError, Problem, raise_all
 from gep.ledger import Ledger, Run, Total, decimal_text, door, short, yuan
 from gep.words import Lang
 from gep.years import is_year
@@ -58,11 +58,12 @@ class DualRow:
     """One zone and year of one run; None is missing.
 
     `gep_fen` is the standard total over `services` services, less deductions, `partial` if the account lacks one that
-    it should have, `provisional` if too much of the zone's area has no data. `gep_per_km2` and `gep_per_person` are
-    in yuan, `area_km2` is the zone's. `gdp` and `population` are of the row's year, or, where the account is of a
-    reference period, the latest known, each with its year. `ratio` is GEP/GDP (绿金指数), or None for `reason`.
-    `products_fen` and `tourism_fen` are what of `gep_fen` is in GDP too: products less what came from outside, and
-    culture that visitors pay for. `realisation` is the realised value ÷ GEP.
+    it should have, `provisional` if too much of the zone's area has no data; `unknown` counts the items of the account
+    of which it knows nothing in the zone. `gep_per_km2` and `gep_per_person` are in yuan, `area_km2` is the zone's.
+    `gdp` and `population` are of the row's year, or, where the account is of a reference period, the latest known,
+    each with its year. `ratio` is GEP/GDP (绿金指数), or None for `reason`. `products_fen` and `tourism_fen` are what
+    of `gep_fen` is in GDP too: products less what came from outside, and culture that visitors pay for. `realisation`
+    is the realised value ÷ GEP.
     """
 
     run: str
@@ -87,6 +88,7 @@ class DualRow:
     tourism_fen: int | None = None
     realised: Figure | None = None
     realisation: Decimal | None = None
+    unknown: int = 0
 
     @property
     def overlap_fen(self) -> int | None:
@@ -96,20 +98,27 @@ class DualRow:
 
 
 def dual(
-    ledger: Ledger, statistics: Sequence[StatisticLike], years: Sequence[str] | None = None, level: str | None = None
+    ledger: Ledger,
+    statistics: Sequence[StatisticLike],
+    years: Sequence[str] | None = None,
+    level: str | None = None,
+    profile: str | None = None,
 ) -> list[DualRow]:
     """Every zone and year that valid runs account, in the ledger's order; `years` picks among the ledger's.
 
     Zones are the accounting units, or those of another `level`. Runs are never merged: where two account the same zone
-    and year, each has its row. Problems: a year that no run accounts, two figures for one zone, year and quantity.
+    and year, each has its row. A reading at mean weather has none, unless its `profile` is asked for: GDP is of the
+    year's own weather. Problems: a year that no run accounts, two figures for one zone, year and quantity.
     """
     figures = _figures(statistics, ledger.where)
-    runs = {run.id: run for run in ledger.runs()}
-    totals = ledger.totals(by=("zone", "zone_name", "service", "cls"), level=level)
+    runs = {run.id: run for run in ledger.valid(profile=profile)}
+    totals = [t for t in ledger.totals(by=_BY, level=level) if t.run in runs]
+    if level and not any(t.zone_level == level for t in totals):
+        raise GepError([ledger.level_unknown(level)])
     overlaps = _overlaps(ledger, level)
     wanted = set(years or ())
     missing = wanted - {total.year for total in totals}
-    raise_all(Problem("dual-year-missing", ledger.where, {"year": year}) for year in sorted(missing))
+    raise_all(p for year in sorted(missing) for p in _year_missing(ledger, year))
     rows = []
     for (run, *place), group in groupby(sorted(totals, key=_order(totals)), key=_place):
         year, of_level, zone = place
@@ -117,6 +126,13 @@ def dual(
             row = _row(runs[run], (year, of_level, zone), list(group), figures)
             rows.append(replace(row, **overlaps.get((run, year, of_level, zone), {})))
     return rows
+
+
+_BY: Final = ("zone", "zone_name", "service", "cls", "item")
+
+
+def _year_missing(ledger: Ledger, year: str) -> list[Problem]:
+    return [Problem("dual-year-missing", ledger.where, {"year": year}), *ledger.aside(year)]
 
 
 def _overlaps(ledger: Ledger, level: str | None) -> dict[tuple[str, str, str, str], dict[str, Any]]:
@@ -210,6 +226,7 @@ def _row(run: Run, place: tuple[str, str, str], totals: list[Total], figures: _F
         reason=reason,
         realised=realised,
         realisation=_rate(realised, gep) if reason in ("", "no-gdp") else None,
+        unknown=len(_items(totals) - _items(t for t in totals if t.value_fen is not None)),
     )
 
 
@@ -226,6 +243,11 @@ def _sum(totals: Iterable[Total], status: str) -> int | None:
     """Fen over the lines of a status, provisional or not; None if none has a value."""
     known = [t.value_fen for t in totals if _base(t) == status and t.value_fen is not None]
     return sum(known) if known else None
+
+
+def _items(totals: Iterable[Total]) -> set[tuple[str, str]]:
+    """The counted items among totals, each with its service."""
+    return {(t.key[2], t.key[4]) for t in totals if _base(t) == "counted"}
 
 
 def _valued(totals: Iterable[Total]) -> set[str]:
@@ -305,7 +327,9 @@ def _cells(row: DualRow, lang: Lang) -> list[str]:
     return [
         row.name.get(lang, row.zone),
         row.year,
-        account + (words.say("dual-provisional", lang) if row.provisional else ""),
+        account
+        + (words.say("dual-provisional", lang) if row.provisional else "")
+        + (words.say("dual-unknown", lang, count=row.unknown) if row.unknown else ""),
         _money(None if row.gep_fen is None else yuan(row.gep_fen), lang),
         gdp if row.gdp is None or row.gdp.year == row.year else f"{gdp} ({row.gdp.year})",
         _number(row.ratio, lang, places=3),

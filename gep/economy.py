@@ -1,7 +1,7 @@
 """Who uses an ecosystem service, what of it is in GDP too, and what made ecosystems change: tables in `accounts/`.
 
-`users.csv` has, for each service (or one of its items), the economic units that use it, their shares, and whether its
-value is in GDP as well. `causes.csv` has conversions whose cause is known by what the type is: people build towns.
+`users.csv` has, for each service (or one of its items), the economic units that use it, their shares, whether its value
+is in GDP as well, and whether the row was checked against its source. `causes.csv` has conversions whose cause is known by what the type is: people build towns.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gep import shipped
 
 USERS: Final = ("agriculture", "industry", "services", "households", "government")
 MANAGED, UNKNOWN = "managed", "unknown"
+UNCLASSIFIED: Final = "unclassified"  # cells of no known type
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,13 @@ def _causes() -> frozenset[tuple[str, str]]:
 
 
 def cause(before: str, now: str) -> str:
-    """What made one type into another, as far as the types themselves say.
+    """What made one type into another, as far as the types themselves say; of a cell without a type they say nothing.
 
-    >>> cause("forest.mixed", "town.residential"), cause("grassland", "forest.mixed")
-    ('managed', 'unknown')
+    >>> cause("forest.mixed", "town.residential"), cause("grassland", "forest.mixed"), cause("unclassified", "town")
+    ('managed', 'unknown', 'unknown')
     """
+    if UNCLASSIFIED in (before, now):
+        return UNKNOWN
     known = [("from", name) for name in _lineage(before)] + [("to", name) for name in _lineage(now)]
     return MANAGED if _causes().intersection(known) else UNKNOWN
 

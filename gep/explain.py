@@ -360,7 +360,8 @@ def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str
         text += _figure(entries, lang)
         text += _from_unit(runs[run], year, entries, lang)
         text += _evidence(runs[run], year, entries, lang)
-        text.append(words.say("explain-run", lang, run=run, when=str(runs[run].recorded.get("when", ""))))
+        said = {"run": run, "profile": runs[run].profile, "when": str(runs[run].recorded.get("when", ""))}
+        text.append(words.say("explain-run", lang, **said))
     return "\n".join(text)
 
 

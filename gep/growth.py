@@ -10,7 +10,7 @@ worst here. Double growth 双提升: both rise. What cannot be told is missing, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -30,7 +30,7 @@ State = Literal[
     "strong-decoupling", "weak-decoupling", "expansive-coupling", "expansive-negative",
     "strong-negative", "weak-negative", "recessive-coupling", "recessive-decoupling",
 ]  # fmt: skip
-Reason = Literal["", "partial", "prices", "rivals", "base"]
+Reason = Literal["", "partial", "prices", "rivals", "items", "base"]
 
 DEFLATOR: Final = "gdp_deflator"
 _LOW, _HIGH = Fraction(8, 10), Fraction(12, 10)
@@ -60,10 +60,11 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """All growth, and the prices that could not be moved, for want of which it is missing."""
+    """All growth, the prices that could not be moved, for want of which it is missing, and runs that were set aside."""
 
     rows: tuple[Growth, ...]
     problems: tuple[Problem, ...]
+    aside: tuple[Problem, ...] = ()
 
 
 def tapio(gep: Fraction, gdp: Fraction) -> tuple[Fraction, State] | None:
@@ -122,7 +123,7 @@ def of_file(database: str, path: Path, wanted: Wanted) -> tuple[list[DualRow], G
         at = Reading(opened, series) if wanted.current else opened
         rows = dual.dual(at, statistics, wanted.years, wanted.level)
         base = None if wanted.constant is None else str(wanted.constant)
-        return rows, growth(opened, rows, statistics, series, base)
+        return rows, replace(growth(opened, rows, statistics, series, base), aside=tuple(opened.aside()))
 
 
 def joined(rows: Sequence[DualRow], grown: Grown) -> list[dict[str, Any]]:
@@ -142,32 +143,59 @@ def _pairs(rows: Iterable[DualRow]) -> Iterator[tuple[list[DualRow], list[DualRo
         yield from pairwise(years[year] for year in sorted(years))
 
 
-_Values = Mapping[tuple[str, str, str], int]
+_Place = tuple[str, str, str, str]  # run, year, zone level, zone
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Fen at constant prices by place and item; None of an item that has lines there and no value."""
+
+    fens: Mapping[_Place, Mapping[tuple[str, str], int | None]]
+
+    def total(self, row: DualRow) -> int | None:
+        """The standard total; None where nothing is known."""
+        known = [fen for fen in self._of(row).values() if fen is not None]
+        return sum(known) if known else None
+
+    def alike(self, before: DualRow, now: DualRow) -> bool:
+        """Whether both years know the same items: what one of them does not know did not grow from nothing."""
+        items = {*self._of(before), *self._of(now)}
+        return all(self._knows(before, item) == self._knows(now, item) for item in items)
+
+    def _of(self, row: DualRow) -> Mapping[tuple[str, str], int | None]:
+        return self.fens.get((row.run, row.year, row.zone_level, row.zone), {})
+
+    def _knows(self, row: DualRow, item: tuple[str, str]) -> bool:
+        """A zone without lines of an item that the year accounts elsewhere has none of it, and that is known."""
+        own = self._of(row)
+        if item in own:
+            return own[item] is not None
+        return any(item in of for place, of in self.fens.items() if place[:2] == (row.run, row.year))
 
 
 def _values(
     ledger: Ledger, series: Indices, base: str, runs: set[str], years: Iterable[str]
 ) -> tuple[_Values, tuple[Problem, ...]]:
-    """The standard total at constant prices by run, year and zone; none, and the problems, where prices stay put."""
+    """The standard total at constant prices; none, and the problems, where prices stay put."""
     reading = Reading(ledger, series, base, counted=True)
-    found: dict[tuple[str, str, str], int] = {}
+    found: dict[_Place, dict[tuple[str, str], int | None]] = {}
     try:
         for year in years:
-            for total in reading.totals(by=("zone",), year=year, level=EVERY):
-                if total.run in runs and total.value_fen is not None:
-                    key = total.run, year, total.zone_level + "|" + total.key[0]
-                    found[key] = found.get(key, 0) + total.value_fen
+            for total in reading.totals(by=("zone", "service", "item"), year=year, level=EVERY):
+                if total.run in runs:
+                    zone, service, item = total.key
+                    found.setdefault((total.run, year, total.zone_level, zone), {})[service, item] = total.value_fen
     except GepError as error:
-        return {}, error.problems
-    return found, ()
+        return _Values({}), error.problems
+    return _Values(found), ()
 
 
 def _growth(
     before: Sequence[DualRow], now: Sequence[DualRow], base: str, values: _Values, gdp: Fraction | None
 ) -> Growth:
     row = now[0]
-    old, new = (values.get((r.run, r.year, f"{r.zone_level}|{r.zone}")) for r in (before[0], row))
-    reason = _reason(before, now, old, new)
+    old, new = values.total(before[0]), values.total(row)
+    reason = _reason(before, now, values)
     gep = None if reason or old is None or new is None else Fraction(new - old, old)
     found = None if gep is None or gdp is None else tapio(gep, gdp)
     return Growth(
@@ -186,13 +214,16 @@ def _growth(
     )
 
 
-def _reason(before: Sequence[DualRow], now: Sequence[DualRow], old: int | None, new: int | None) -> Reason:
+def _reason(before: Sequence[DualRow], now: Sequence[DualRow], values: _Values) -> Reason:
     if len(before) > 1 or len(now) > 1:
         return "rivals"
     if before[0].partial or now[0].partial:
         return "partial"
-    if old is None or new is None:
+    old = values.total(before[0])
+    if old is None or values.total(now[0]) is None:
         return "prices"
+    if not values.alike(before[0], now[0]):
+        return "items"
     return "" if old > 0 else "base"
 
 
@@ -256,4 +287,4 @@ def notes(grown: Grown, lang: Lang) -> list[str]:
     zones = [f"{r.name.get(lang, r.zone)} {r.since}–{r.year}" for r in lacking]
     facts: dict[str, Fact] = {"zones": words.say("dual-comma", lang).join(zones)}
     lines += [words.say("growth-no-gdp", lang, **facts)] if lacking else []
-    return lines + [f"  ! {words.problem(p, lang)}" for p in grown.problems]
+    return lines + [f"  ! {words.problem(p, lang)}" for p in (*grown.problems, *grown.aside)]

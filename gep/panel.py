@@ -189,9 +189,9 @@ def opened(asked: Asked) -> Case:
     """The case. Problems: no such ledger, run or year; several runs of the year and none named; a bad file."""
     given = dual.given(asked.statistics) if asked.statistics else None
     with Ledger.open(asked.database, create=False) as found:
-        replaced = found.superseded()
-        valid = [run for run in found.runs() if run.id not in replaced]
-        run = found.find(asked.run) if asked.run else _picked(asked, valid, found.where)
+        named = found.find(asked.run) if asked.run else None
+        valid = found.valid(profile=named.profile if named and named.normal_climate else None)
+        run = named or _picked(asked, valid, found)
         years = _years(asked, run, found.where)
         own = tuple(found.lines(run=run.id))
         return Case(
@@ -201,14 +201,14 @@ def opened(asked: Asked) -> Case:
             lines=tuple(one for one in own if one.entry.year in years),
             series=_series(found, run, own, valid),
             rivals=tuple(one for one in valid if one.id != run.id and _alike(one, run) and set(one.years) & set(years)),
-            successor=replaced.get(run.id, ""),
+            successor=found.superseded().get(run.id, ""),
             reviews=tuple(found.reviews(run.id)),
             problems=tuple(found.verify()),
             given=given,
         )
 
 
-def _picked(asked: Asked, valid: Sequence[Run], where: str) -> Run:
+def _picked(asked: Asked, valid: Sequence[Run], opened: Ledger) -> Run:
     """The one valid run of the year, or of the latest."""
     years = sorted({year for run in valid for year in run.years})
     wanted = asked.year or (years[-1] if years else "")
@@ -216,7 +216,8 @@ def _picked(asked: Asked, valid: Sequence[Run], where: str) -> Run:
     if len(fitting) != 1:
         facts: dict[str, Fact] = {"year": wanted, "years": ", ".join(years)}
         facts["runs"] = ", ".join(f"{short(run.id)} ({run.profile})" for run in fitting)
-        raise GepError([Problem("panel-several-runs" if fitting else "panel-no-year", where, facts)])
+        problem = Problem("panel-several-runs" if fitting else "panel-no-year", opened.where, facts)
+        raise GepError([problem, *([] if fitting else opened.aside(asked.year or None))])
     return fitting[0]
 
 

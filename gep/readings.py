@@ -62,6 +62,7 @@ class _Priced:
     service: str
     item: str
     price: Decimal
+    price_unit: str
     price_year: str
     inputs: str
 
@@ -71,7 +72,7 @@ class _Priced:
         e = line.entry
         if e.price is None:
             return None
-        return cls(line.run, e.year, e.service, e.item, e.price, e.price_year, e.price_inputs)
+        return cls(line.run, e.year, e.service, e.item, e.price, e.price_unit, e.price_year, e.price_inputs)
 
 
 class Reading(Ledger):
@@ -134,6 +135,9 @@ class Reading(Ledger):
         if len({(p.price, p.inputs) for p in found}) > 1:
             facts: dict[str, Fact] = {"base": self.base or "", "runs": ", ".join(sorted({p.run[:16] for p in found}))}
             problems.append(self._problem("reading-base-rivals", one, facts))
+        if found and found[0].price_unit != one.price_unit:  # a price per kg for tonnes
+            facts = {"base": self.base or "", "unit": one.price_unit, "other": found[0].price_unit}
+            problems.append(self._problem("reading-base-unit", one, facts))
         return found[0] if found else one
 
     def _factor(self, one: _Priced, given: _Input, until: int, problems: list[Problem]) -> Fraction:

@@ -42,17 +42,11 @@ def revise(request: Request, options: Options, year: str, progress: Progress = l
         raise GepError([Problem("revise-without-reason", database)])
     profile = profiles.load(request.profile or DEFAULT_PROFILE).id + (NORMAL_CLIMATE if request.normal_climate else "")
     with Ledger.open(database, create=False) as opened:
-        valid = _valid(opened, profile)
+        valid = opened.valid(profile=profile)
     old = _of_year(valid, year, profile, database)
     first = _again(old, request, options, database, progress)
     others = [run for run in valid if run.id != old.id] if _common(first) else []
     return Revision(first, tuple(_again(run, request, options, database, progress) for run in others))
-
-
-def _valid(opened: Ledger, profile: str) -> list[Run]:
-    """Runs of the profile that nothing superseded."""
-    gone = opened.superseded()
-    return [run for run in opened.runs() if run.id not in gone and run.profile == profile]
 
 
 def _of_year(runs: Iterable[Run], year: str, profile: str, database: str) -> Run:

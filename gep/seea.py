@@ -10,6 +10,7 @@ where methods.md §16.2 says so; decisions/0061.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, InvalidOperation
@@ -19,7 +20,7 @@ from typing import Any, Final, Literal
 from gep import economy, indices, readings
 from gep.errors import Fact, GepError, Problem
 from gep.indices import Indices
-from gep.ledger import OUTSIDE, Entry, Ledger, Run, short
+from gep.ledger import OUTSIDE, WHOLE, Entry, Ledger, Run, short
 from gep.readings import Reading
 from gep.years import is_year
 
@@ -105,20 +106,26 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """An indicator's mean over a zone's ecosystem at the opening and at the closing, and the area that has values."""
+    """An indicator's mean over a zone's ecosystem at the opening and at the closing, and the area that has values.
+
+    `change` is None where either is missing, or where they are means over other zones: then it is no change of nature.
+    """
 
     indicator: str
     ecosystem: str
     opening: Decimal | None
     closing: Decimal | None
-    area_km2: Decimal
+    opening_km2: Decimal
+    closing_km2: Decimal
+    change: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """An item in a zone: what each ecosystem supplies and each economic unit uses, in its unit and in fen.
 
-    `fens` are None where the item has no price, `unknown` the leaves without a quantity, which are in no sum.
+    `fens` are None where the item has no price. `lacking` counts, by ecosystem, the leaves without a quantity, which
+    are in no sum; `missing_km2` is the area without a value, theirs and that of leaves that are known in part.
     """
 
     service: str
@@ -130,20 +137,33 @@ class Flow:
     use: Mapping[str, Decimal]
     supply_fen: Mapping[str, int] | None
     use_fen: Mapping[str, int] | None
-    unknown: int = 0
+    lacking: Mapping[str, int]
+    missing_km2: Decimal
+
+    @property
+    def unknown(self) -> int:
+        """How many leaves have no quantity."""
+        return sum(self.lacking.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """The value of a zone's ecosystem for one service, fen; what opened, changed in volume and in price, and closed."""
+    """The value of a zone's ecosystem for one service, fen; what opened, changed in volume and in price, and closed.
+
+    A value is that of what is known, None where nothing is; `unknown` counts the leaves that a year does not know and
+    `missing_km2` is the area without a value, at the opening and at the closing. Where one of the years knows more
+    leaves than the other, there is no change: what was not known was not nothing.
+    """
 
     service: str
     ecosystem: str
-    flow: int
-    closing: int
+    flow: int | None
+    closing: int | None
     opening: int | None = None
     volume: int | None = None
     revaluation: int | None = None
+    unknown: tuple[int, int] = (0, 0)
+    missing_km2: tuple[Decimal, Decimal] = (Decimal(0), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +188,24 @@ class Accounts:
     heading: Ledger
     lacking: tuple[Problem, ...]
     unused: tuple[str, ...]
+    provisional: tuple[str, ...]
+
+    @property
+    def partial(self) -> bool:
+        """Whether the closing account lacks services that it should have; one that does not say is taken to."""
+        return bool(self.place.run.recorded.get("partial", True))
 
     @property
     def names(self) -> Mapping[str, Mapping[str, str]]:
-        """Names of zones by code and language, those of further levels among them."""
-        recorded = self.place.run.recorded
-        levels = recorded.get("level_zones", {}).values()
-        further = {code: zone["name"] for level in levels for code, zone in level["zones"].items()}
-        return {**further, **recorded.get("zone_names", {})}
+        """Names of zones by code and language."""
+        return names(self.place.run)
+
+
+def names(run: Run) -> Mapping[str, Mapping[str, str]]:
+    """Names of a run's zones by code and language, those of further levels among them."""
+    levels = run.recorded.get("level_zones", {}).values()
+    further = {code: zone["name"] for level in levels for code, zone in level["zones"].items()}
+    return {**further, **run.recorded.get("zone_names", {})}
 
 
 def accounts(opened: Ledger, wanted: Wanted, series: Indices) -> Accounts:
@@ -188,12 +218,15 @@ def accounts(opened: Ledger, wanted: Wanted, series: Indices) -> Accounts:
     old = _entries(at, before, wanted) if before and _has_entries(opened, before) else None
     lacking: list[Problem] = []
     volume = _at_opening_prices(opened, (place, before), wanted, series, lacking) if old is not None else None
-    years = _Years(place, before, now, old, volume, _entries(opened, place, wanted))
-    codes = list(dict.fromkeys(e.zone for e in now))
+    years = _Years.of((place, before), (now, old, volume), _entries(opened, place, wanted))
+    codes = _zones(place, now, wanted)
+    if not codes:
+        raise GepError([opened.level_unknown(wanted.level)])
     groups = [[code] for code in codes] + ([codes] if len(codes) > 1 else [])
     zones = [years.zone(group, wanted.worth) for group in groups]
     unused = dict.fromkeys(e.service for e in now if economy.use(e.service, e.item) is None)
-    return Accounts(place, before, wanted, tuple(zones), at, tuple(lacking), tuple(unused))
+    provisional = dict.fromkeys(e.zone for e in now if e.status.endswith(_PROVISIONAL))
+    return Accounts(place, before, wanted, tuple(zones), at, tuple(lacking), tuple(unused), tuple(provisional))
 
 
 def of_file(database: str, **how: Any) -> Accounts:
@@ -224,21 +257,42 @@ def _worth_asked(discount: str | None, life: int | None, timing: Timing) -> Wort
     return Worth(rate, life, timing)
 
 
+def _zones(place: Place, now: Sequence[Entry], wanted: Wanted) -> list[str]:
+    """The zones that have lines and, of the accounting units, those of which there is only an extent."""
+    recorded = place.stocks.get("extent", {}) if wanted.level is None else {}
+    return [code for code in dict.fromkeys([*(e.zone for e in now), *recorded]) if code != OUTSIDE]
+
+
 @dataclass(frozen=True, slots=True)
 class _Years:
-    """The lines that the accounts are made of: closing, opening, closing at opening prices, closing in quantities."""
+    """What the accounts are made of: lines at closing, those in quantities, and assets' closing, opening, volume."""
 
     place: Place
     before: Place | None
     now: Sequence[Entry]
-    old: Sequence[Entry] | None
-    volume: Sequence[Entry] | None
     physical: Sequence[Entry]
+    closing: Counted
+    opening: Counted | None
+    volume: Counted | None
+
+    @classmethod
+    def of(
+        cls,
+        places: tuple[Place, Place | None],
+        lines: tuple[Sequence[Entry], Sequence[Entry] | None, Sequence[Entry] | None],
+        physical: Sequence[Entry],
+    ) -> _Years:
+        """Of both years' lines and of the closing year's at opening prices."""
+        (place, before), (now, old, volume) = places, lines
+        whole = wholes(now, old)
+        opening = Counted.of(old, before.run, whole) if before and old is not None else None
+        at_opening = None if volume is None else Counted.of(volume, place.run, whole)
+        return cls(place, before, now, physical, Counted.of(now, place.run, whole), opening, at_opening)
 
     def zone(self, codes: Sequence[str], worth: Worth | None) -> Zone:
         """All accounts of one zone, or of several together."""
-        now, physical = _of(codes, self.now) or [], _of(codes, self.physical) or []
-        valued = assets(now, _of(codes, self.old), _of(codes, self.volume), worth) if worth else ()
+        now, physical = ([e for e in of if e.zone in codes] for of in (self.now, self.physical))
+        valued = assets(self.closing, self.opening, self.volume, codes, worth) if worth else ()
         return Zone(
             codes[0] if len(codes) == 1 else "",
             extent(self.place, self.before, codes),
@@ -248,17 +302,11 @@ class _Years:
         )
 
 
-def _of(zones: Sequence[str], entries: Sequence[Entry] | None) -> list[Entry] | None:
-    return None if entries is None else [e for e in entries if e.zone in zones]
-
-
 def _run(opened: Ledger, year: str, wanted: Wanted) -> Run:
-    replaced = opened.superseded()
-    runs = [r for r in opened.runs() if r.id not in replaced and year in r.years]
-    found = [r for r in runs if wanted.profile in (None, r.profile)]
+    found = opened.valid(year, wanted.profile)
     facts: dict[str, Fact] = {"year": year, "profile": wanted.profile or "–"}
     if not found:
-        raise GepError([Problem("seea-year-missing", opened.where, facts)])
+        raise GepError([Problem("seea-year-missing", opened.where, facts), *opened.aside(year)])
     if len(found) > 1:
         facts["runs"] = ", ".join(f"{short(r.id)} ({r.profile})" for r in found)
         raise GepError([Problem("seea-rivals", opened.where, facts)])
@@ -267,13 +315,14 @@ def _run(opened: Ledger, year: str, wanted: Wanted) -> Run:
 
 def _before(opened: Ledger, place: Place, wanted: Wanted) -> Place | None:
     """The opening: the year asked for, else the one the run compared with, else the ledger's year before."""
-    replaced = opened.superseded()
-    runs = [r for r in opened.runs() if r.id not in replaced and r.profile == place.run.profile]
+    runs = opened.valid(profile=place.run.profile)
     compared = place.stocks.get("changes", {}).get("from")
     earlier = sorted((y for r in runs for y in r.years if is_year(y) and y < place.year), key=int)
     since = wanted.since or compared or (earlier[-1] if earlier and is_year(place.year) else None)
     if since is None:
         return None
+    if since == place.year or (since.isdigit() and place.year.isdigit() and int(since) > int(place.year)):
+        raise GepError([Problem("seea-from", "--from", {"since": since, "year": place.year})])
     found = [r for r in runs if since in r.years]
     own = [r for r in found if r.id == place.run.id] or found
     if not own and since != compared:
@@ -324,11 +373,30 @@ def extent(place: Place, before: Place | None, zones: Sequence[str]) -> Extent |
     closing = _areas(place.stocks.get("extent", {}), zones)
     if closing is None:
         return None
-    changes = place.stocks.get("changes", {})
-    if before is not None and changes.get("from") == before.year and "matrix" in changes:
-        return by_matrix(_joined([changes["matrix"].get(zone, {}) for zone in zones]))
     opening = _areas(before.stocks.get("extent", {}), zones) if before else None
+    found = _by_matrix(place, before, zones) if before else None
+    if found is not None and (opening is None or _agree(found, opening, len(zones))):
+        return found
     return Extent(closing) if opening is None else by_net(opening, closing)
+
+
+def _by_matrix(place: Place, before: Place, zones: Sequence[str]) -> Extent | None:
+    """The account of the matrix that the closing run recorded; None where it has none of the opening year."""
+    changes = place.stocks.get("changes", {})
+    matrix = changes.get("matrix", {})
+    if changes.get("from") != before.year or any(zone not in matrix for zone in zones):
+        return None
+    return by_matrix(_joined([matrix[zone] for zone in zones]))
+
+
+def _agree(found: Extent, opening: Areas, zones: int) -> bool:
+    """Whether a matrix opens with what the opening year recorded, but for its cells' rounding to whole m².
+
+    It does not where that year was accounted again on another map.
+    """
+    matrix = found.opening or {}
+    types = {*matrix, *opening, *found.closing}
+    return all(abs(matrix.get(e, 0) - opening.get(e, 0)) <= (len(types) + 1) * zones for e in types)
 
 
 def _areas(by_zone: Mapping[str, Areas], zones: Sequence[str]) -> Areas | None:
@@ -381,10 +449,11 @@ def conditions(place: Place, before: Place | None, zones: Sequence[str]) -> Iter
     """The condition of zones, indicator by indicator and type by type; of several the mean by area."""
     for indicator, by_zone in place.stocks.get("conditions", {}).items():
         old = before.stocks.get("conditions", {}).get(indicator, {}) if before else {}
-        for ecosystem in sorted({e for zone in zones for e in by_zone.get(zone, {})}):
-            (opening, _), (closing, area) = (_mean(found, zones, ecosystem) for found in (old, by_zone))
-            if closing is not None:
-                yield Condition(indicator, ecosystem, opening, closing, area)
+        for ecosystem in sorted({e for of in (old, by_zone) for zone in zones for e in of.get(zone, {})}):
+            (opening, before_km2), (closing, km2) = (_mean(found, zones, ecosystem) for found in (old, by_zone))
+            alike = all((ecosystem in old.get(zone, {})) == (ecosystem in by_zone.get(zone, {})) for zone in zones)
+            change = closing - opening if alike and closing is not None and opening is not None else None
+            yield Condition(indicator, ecosystem, opening, closing, before_km2, km2, change)
 
 
 def _mean(by_zone: Mapping[str, Any], zones: Sequence[str], ecosystem: str) -> tuple[Decimal | None, Decimal]:
@@ -418,8 +487,9 @@ def flows(valued: Sequence[Entry], physical: Sequence[Entry]) -> Iterator[Flow]:
 def _flow(service: str, item: str, lines: Sequence[Entry], by: economy.Use) -> Flow:
     supply = _by_type(lines, lambda e: e.quantity, Decimal(0), _EXACT.add)
     money = _by_type(lines, lambda e: e.value_fen, 0, int.__add__)
-    priced = any(e.value_fen is not None for e in lines)
+    priced = any(e.price is not None for e in lines)
     total = _sum(supply.values())
+    fens = _shared(Decimal(sum(money.values())), by.shares) if money else {}
     return Flow(
         service=service,
         item=item,
@@ -429,10 +499,9 @@ def _flow(service: str, item: str, lines: Sequence[Entry], by: economy.Use) -> F
         supply=supply,
         use=_shared(total, by.shares) if supply else {},
         supply_fen=money if priced else None,
-        use_fen={user: int(part) for user, part in _shared(Decimal(sum(money.values())), by.shares).items()}
-        if priced
-        else None,
-        unknown=sum(e.quantity is None for e in lines),
+        use_fen={user: int(part) for user, part in fens.items()} if priced else None,
+        lacking=Counter(e.ecosystem for e in lines if e.quantity is None),
+        missing_km2=_sum(e.missing_area_km2 for e in lines),
     )
 
 
@@ -463,35 +532,107 @@ def _shared(total: Decimal, shares: Mapping[str, Fraction]) -> dict[str, Decimal
 
 # ---------------------------------------------------------------- assets
 
+Leaf = tuple[str, str, str, str]  # zone, service, item, ecosystem
+Sums = Sequence[int | None]  # of leaves in one order; None where a leaf is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A year's lines of the standard total by leaf, and which zones and items the year accounts at all."""
+
+    leaves: Mapping[Leaf, Sequence[Entry]]
+    zones: frozenset[str]
+    items: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], run: Run, whole: frozenset[Leaf]) -> Counted:
+        """A year's entries; what is in `whole` is told as one and not by ecosystem."""
+        leaves: dict[Leaf, list[Entry]] = {}
+        for e in entries:
+            if _base(e) == COUNTED:
+                one = (e.zone, e.service, e.item, WHOLE)
+                leaves.setdefault(one if one in whole else (*one[:3], e.ecosystem), []).append(e)
+        zones = frozenset(names(run)) | {leaf[0] for leaf in leaves}
+        return cls(leaves, zones, frozenset((service, item) for _, service, item, _ in leaves))
+
+    def fens(self, leaf: Leaf, worth: Worth | None = None) -> int | None:
+        """A leaf's flow, or what it is worth, fen; None where it is not known.
+
+        A leaf that is not there is nothing where the year accounts both the zone and, somewhere, the item: then the
+        zone has none of the ecosystem. Else nobody knows.
+        """
+        if leaf not in self.leaves:
+            return 0 if leaf[0] in self.zones and leaf[1:3] in self.items else None
+        flows = [e.value_fen for e in self.leaves[leaf]]
+        known = [fen for fen in flows if fen is not None]
+        return sum(worth.of(fen) if worth else fen for fen in known) if len(known) == len(flows) else None
+
+    def missing(self, leaves: Iterable[Leaf]) -> Decimal:
+        """The area without a value of some leaves, km²; of several items over the same ground the largest."""
+        areas: dict[str, Decimal] = {}
+        for leaf in leaves:
+            found = _sum(e.missing_area_km2 for e in self.leaves.get(leaf, ()))
+            areas[leaf[2]] = _EXACT.add(areas.get(leaf[2], Decimal(0)), found)
+        return max(areas.values(), default=Decimal(0))
+
+
+def wholes(*years: Iterable[Entry] | None) -> frozenset[Leaf]:
+    """The items that some year does not tell by ecosystem, by zone: no type of theirs can be compared."""
+    found = (e for entries in years for e in entries or ())
+    return frozenset((e.zone, e.service, e.item, WHOLE) for e in found if e.ecosystem == WHOLE)
+
 
 def assets(
-    now: Sequence[Entry], old: Sequence[Entry] | None, volume: Sequence[Entry] | None, worth: Worth
+    now: Counted, old: Counted | None, volume: Counted | None, zones: Sequence[str], worth: Worth
 ) -> Iterator[Asset]:
-    """A zone's assets by service and ecosystem: closing, opening, and the change in volume (at opening prices).
+    """The assets of zones by service and ecosystem: closing, opening, and the change in volume (at opening prices).
 
     Each leaf is valued by itself in whole fen, so that sums over services and over ecosystems agree.
     """
-    closing, opening, at_opening = (None if of is None else _worth(of, worth) for of in (now, old, volume))
-    flow = _worth(now, None)
-    for key in dict.fromkeys([*(closing or {}), *(opening or {})]):
-        ended, began = (closing or {}).get(key, 0), None if opening is None else opening.get(key, 0)
-        middle = None if at_opening is None else at_opening.get(key, 0)
+    groups: dict[tuple[str, str], list[Leaf]] = {}
+    for leaf in dict.fromkeys([*now.leaves, *(old.leaves if old else ())]):
+        if leaf[0] in zones:
+            groups.setdefault((leaf[1], leaf[3]), []).append(leaf)
+    for key, leaves in groups.items():
+        ended = [now.fens(leaf, worth) for leaf in leaves]
+        began, middle = (None if of is None else [of.fens(leaf, worth) for leaf in leaves] for of in (old, volume))
+        moved, revalued = _change(began, middle, ended)
         yield Asset(
             *key,
-            flow=flow.get(key, 0),
-            closing=ended,
-            opening=began,
-            volume=None if middle is None or began is None else middle - began,
-            revaluation=None if middle is None else ended - middle,
+            flow=_known([now.fens(leaf) for leaf in leaves]),
+            closing=_known(ended),
+            opening=_known(began or ()),
+            volume=moved,
+            revaluation=revalued,
+            unknown=((began or []).count(None), ended.count(None)),
+            missing_km2=(old.missing(leaves) if old else Decimal(0), now.missing(leaves)),
         )
 
 
-def _worth(entries: Iterable[Entry], worth: Worth | None) -> dict[tuple[str, str], int]:
-    """Values by service and ecosystem, fen; without a worth the flows themselves."""
-    found: dict[tuple[str, str], int] = {}
-    factor = worth.factor if worth else Fraction(1)
-    for e in entries:
-        if e.value_fen is not None and _base(e) == COUNTED:
-            key = e.service, e.ecosystem
-            found[key] = found.get(key, 0) + round(e.value_fen * factor)
-    return found
+def _known(parts: Iterable[int | None]) -> int | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else None
+
+
+def _change(began: Sums | None, middle: Sums | None, ended: Sums) -> tuple[int | None, int | None]:
+    """The change in volume and the revaluation of leaves; none where the years do not know the same ones."""
+    if began is None or middle is None or [x is None for x in began] != [x is None for x in ended]:
+        return None, None
+    opening, at_opening, closing = _known(began), _known(middle), _known(ended)
+    if opening is None or at_opening is None or closing is None:
+        return None, None
+    return at_opening - opening, closing - at_opening
+
+
+def whole(found: Sequence[Asset]) -> Asset:
+    """Assets as one: each figure the sum of what is known, changes only where every one of them is."""
+    columns = {name: [getattr(one, name) for one in found] for name in ("flow", "opening", "closing")}
+    changes = {name: [getattr(one, name) for one in found] for name in ("volume", "revaluation")}
+    return Asset(
+        "",
+        WHOLE,
+        **{name: _known(parts) for name, parts in columns.items()},
+        **{name: None if None in parts else sum(parts) for name, parts in changes.items()},
+        unknown=(sum(one.unknown[0] for one in found), sum(one.unknown[1] for one in found)),
+        missing_km2=(max(one.missing_km2[0] for one in found), max(one.missing_km2[1] for one in found)),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -12,12 +13,11 @@ from gep.errors import GepError, Problem
 from gep.exports import Cell, Page
 from gep.ledger import decimal_text, short
 from gep.quantities import quantities
-from gep.seea import NET, Accounts, Areas, Asset, Extent, Flow, Zone
+from gep.seea import NET, Accounts, Areas, Asset, Extent, Flow, Zone, whole
 from gep.tables import ecosystem_types
 from gep.words import Lang
 
 _CAUSES: Final = (economy.MANAGED, economy.UNKNOWN, NET)
-_UNCLASSIFIED: Final = "unclassified"
 _KM2: Final = Decimal(10**6)
 _WAN: Final = Decimal(10**6)  # fen in 万元: an exact decimal of six places
 
@@ -70,7 +70,7 @@ def _say(key: str, lang: Lang, **facts: Any) -> str:
 def _type(ecosystem: str, lang: Lang) -> str:
     """An ecosystem type as people name it; what is of none."""
     known = ecosystem_types().get(ecosystem)
-    return getattr(known, lang) if known else _say("no-class" if ecosystem == _UNCLASSIFIED else "no-type", lang)
+    return getattr(known, lang) if known else _say("no-class" if ecosystem == economy.UNCLASSIFIED else "no-type", lang)
 
 
 def _zone(found: Accounts, code: str, lang: Lang) -> str:
@@ -149,23 +149,34 @@ def _matrix(found: Accounts, lang: Lang) -> tuple[list[str], list[Row]]:
 
 
 def _condition(found: Accounts, lang: Lang) -> tuple[list[str], list[Row]]:
-    names = ("zone", "indicator", "unit", "ecosystem", "opening", "closing", "change", "known-area")
+    names = ("zone", "indicator", "unit", "ecosystem", "opening", "closing", "change", "known-since", "known-year")
     head = [_say(name, lang, **_years(found)) for name in names]
     rows: list[Row] = []
     for zone in found.zones:
         for one in zone.conditions:
             known = quantities()[one.indicator]
-            change = None if one.opening is None or one.closing is None else one.closing - one.opening
             said = [_zone(found, zone.code, lang), getattr(known, lang), known.unit, _type(one.ecosystem, lang)]
-            rows.append([*said, one.opening, one.closing, change, one.area_km2])
+            figures = [_at_opening(found, one.opening, lang), _or_missing(one.closing, lang)]
+            areas = [one.opening_km2 if found.before else None, one.closing_km2]
+            rows.append([*said, *figures, _at_opening(found, one.change, lang), *areas])
     return head, rows
+
+
+def _or_missing(cell: Cell, lang: Lang) -> Cell:
+    """A figure, or that it is missing."""
+    return words.say("dual-missing", lang) if cell is None else cell
+
+
+def _at_opening(found: Accounts, cell: Cell, lang: Lang) -> Cell:
+    """A figure that there would be if all were known; nothing where no year opens the accounts."""
+    return _or_missing(cell, lang) if found.before else None
 
 
 # ---------------------------------------------------------------- supply and use
 
 
 def _types_supplied(found: Accounts) -> list[str]:
-    return sorted({e for zone in found.zones for flow in zone.flows for e in flow.supply})
+    return sorted({e for zone in found.zones for flow in zone.flows for e in (*flow.supply, *flow.lacking)})
 
 
 def _physical(found: Accounts, lang: Lang) -> tuple[list[str], list[Row]]:
@@ -174,7 +185,7 @@ def _physical(found: Accounts, lang: Lang) -> tuple[list[str], list[Row]]:
     for zone in found.zones:
         for flow in zone.flows:
             said = _said(found, zone, flow, lang)
-            rows.append([*said, flow.unit, *_balance(flow.supply, flow.use, types)])
+            rows.append([*said, flow.unit, *_balance(flow, (flow.supply, flow.use), types, lang)])
     return _head(types, ("unit",), lang), rows
 
 
@@ -182,58 +193,111 @@ def _monetary(found: Accounts, lang: Lang) -> tuple[list[str], list[Row]]:
     types = _types_supplied(found)
     rows: list[Row] = []
     for zone in found.zones:
+        own: list[Row] = []
         for flow in zone.flows:
             if flow.supply_fen is not None and flow.use_fen is not None:
                 supply, use = (
                     {k: Decimal(v) / _WAN for k, v in one.items()} for one in (flow.supply_fen, flow.use_fen)
                 )
                 price = [flow.price, flow.price_unit]
-                rows.append([*_said(found, zone, flow, lang), *price, *_balance(supply, use, types)])
-        rows.append(_total(rows, _zone(found, zone.code, lang), lang))
+                own.append([*_said(found, zone, flow, lang), *price, *_balance(flow, (supply, use), types, lang)])
+        rows += [*own, *([_total(found, zone, own, lang)] if own else [])]
     return _head(types, ("price", "price-unit"), lang), rows
 
 
-def _total(rows: Sequence[Row], zone: str, lang: Lang) -> Row:
-    own = [row[5:] for row in rows if row[0] == zone]
-    sums = [
-        sum((cell for cell in column if isinstance(cell, Decimal)), Decimal(0)) for column in zip(*own, strict=True)
-    ]
-    return [zone, _say("all-services", lang), "", None, "", *sums]
+def _total(found: Accounts, zone: Zone, own: Sequence[Row], lang: Lang) -> Row:
+    """The sums of a zone's rows, of what is known: as partial where something is not."""
+    unknown = _unknown(zone)
+    sums = [_column(column) for column in zip(*(row[5:-2] for row in own), strict=True)]
+    label = _say("all-services", lang) + _partial(found, unknown, lang)
+    return [_zone(found, zone.code, lang), label, "", None, "", *sums, Decimal(unknown), None]
+
+
+def _unknown(zone: Zone) -> int:
+    """How many leaves that have a price have no quantity."""
+    return sum(flow.unknown for flow in zone.flows if flow.supply_fen is not None)
+
+
+def _column(cells: Sequence[Cell]) -> Cell:
+    """The sum of a column's figures; what it says where none is one."""
+    known = [cell for cell in cells if isinstance(cell, Decimal)]
+    return sum(known, Decimal(0)) if known else next((cell for cell in cells if cell is not None), None)
+
+
+def _partial(found: Accounts, unknown: int, lang: Lang) -> str:
+    """The mark of a sum that lacks something; "" of one that is whole."""
+    if unknown:
+        return _say("partial", lang, count=unknown)
+    return _say("partial-account", lang) if found.partial else ""
 
 
 def _head(types: Sequence[str], more: Sequence[str], lang: Lang) -> list[str]:
     said = [_say(name, lang) for name in ("zone", "service", "item", *more)]
     supplied = [_say("supplied-by", lang, name=_type(e, lang)) for e in types]
     used = [_say("used-by", lang, name=_say(f"user-{user}", lang)) for user in economy.USERS]
-    return [*said, *supplied, _say("supply", lang), *used, _say("use", lang)]
+    gaps = [_say("unknown", lang), _say("missing-area", lang)]
+    return [*said, *supplied, _say("supply", lang), *used, _say("use", lang), *gaps]
 
 
 def _said(found: Accounts, zone: Zone, flow: Flow, lang: Lang) -> Row:
     return [_zone(found, zone.code, lang), _title(found, flow, lang), _item(flow, lang)]
 
 
-def _balance(supply: Mapping[str, Decimal], use: Mapping[str, Decimal], types: Sequence[str]) -> Row:
-    """What each type supplies and their sum, what each unit uses and their sum; empty where there is nothing."""
-    sums = [sum(part.values(), Decimal(0)) if part else None for part in (supply, use)]
-    return [*(supply.get(e) for e in types), sums[0], *(use.get(user) for user in economy.USERS), sums[1]]
+def _balance(
+    flow: Flow, sides: tuple[Mapping[str, Decimal], Mapping[str, Decimal]], types: Sequence[str], lang: Lang
+) -> Row:
+    """What each type supplies and their sum, what each unit uses and their sum, and how much of it is not known.
+
+    Empty where there is nothing; said to be missing where there is something and nobody knows how much.
+    """
+    supply, use = sides
+    by = economy.use(flow.service, flow.item)
+    users = by.shares if by else {}
+    lacks = words.say("dual-missing", lang)
+    sums = [sum(part.values(), Decimal(0)) if part else lacks for part in sides]
+    supplied = (supply.get(e, lacks if e in flow.lacking else None) for e in types)
+    used = (use.get(user, lacks if user in users else None) for user in economy.USERS)
+    return [*supplied, sums[0], *used, sums[1], Decimal(flow.unknown), flow.missing_km2]
 
 
 # ---------------------------------------------------------------- assets
 
+_CHANGES: Final = ("asset-opening", "volume", "revaluation")
+_GAPS: Final = ("unknown-since", "unknown-year", "missing-since", "missing-year")
+
 
 def _assets(found: Accounts, lang: Lang) -> tuple[list[str], list[Row]]:
-    names = ("zone", "service", "ecosystem", "flow", "asset-opening", "volume", "revaluation", "asset-closing")
-    rows: list[Row] = [
-        [_zone(found, zone.code, lang), _title(found, one, lang), _type(one.ecosystem, lang), *_asset(one)]
-        for zone in found.zones
-        for one in zone.assets
-    ]
+    names = ("zone", "service", "ecosystem", "flow", *_CHANGES, "asset-closing", *_GAPS)
+    rows: list[Row] = []
+    for zone in found.zones:
+        name = _zone(found, zone.code, lang)
+        for one in zone.assets:
+            said = [name, _title(found, one, lang), _type(one.ecosystem, lang)]
+            rows.append([*said, *_asset(found, one, lang), *_gaps(found, one)])
+        if zone.assets:
+            one = whole(zone.assets)
+            label = _say("all-services", lang) + _partial(found, sum(one.unknown), lang)
+            rows.append([name, label, "", *_asset(found, one, lang), *_gaps(found, one)[:2], None, None])
     return [_say(name, lang, **_years(found)) for name in names], rows
 
 
-def _asset(one: Asset) -> Row:
-    fens = (one.flow, one.opening, one.volume, one.revaluation, one.closing)
-    return [None if fen is None else Decimal(fen) / _WAN for fen in fens]
+def _asset(found: Accounts, one: Asset, lang: Lang) -> Row:
+    """Flow, opening, volume, revaluation, closing, in 10⁴ yuan; changes only where prices were brought together."""
+    flow, opening, volume, revaluation, closing = (
+        None if fen is None else Decimal(fen) / _WAN
+        for fen in (one.flow, one.opening, one.volume, one.revaluation, one.closing)
+    )
+    changes: Row = [None, None]
+    if found.wanted.prices is not None and not found.lacking:
+        changes = [_at_opening(found, part, lang) for part in (volume, revaluation)]
+    ends = [_or_missing(flow, lang), _at_opening(found, opening, lang), _or_missing(closing, lang)]
+    return [*ends[:2], *changes, ends[2]]
+
+
+def _gaps(found: Accounts, one: Asset) -> Row:
+    """The leaves and the area that are not known, at the opening and at the closing."""
+    counts, areas = [Decimal(count) for count in one.unknown], list(one.missing_km2)
+    return [*counts, *areas] if found.before else [None, counts[1], None, areas[1]]
 
 
 # ---------------------------------------------------------------- what must be known
@@ -250,7 +314,9 @@ def notes(found: Accounts, lang: Lang) -> list[str]:
     lines = [_say("note-run", lang, **facts)]
     notice = run.recorded.get("notice", {}).get(lang)
     lines += [f"※ {notice}"] if notice else []
-    lines += [_say("note-partial", lang)] if run.recorded.get("partial") else []
+    label = run.recorded.get("label", {}).get(lang)
+    lines += [f"※ {label}"] if label else []
+    lines += [_say("note-partial", lang)] if found.partial else []
     lines += [readings.heading(found.heading, lang) or _say("note-booked", lang)]
     lines += [line.strip() for line in readings.notes(found.heading, lang)]
     lines += [*_extent_notes(found, lang), _say("note-use", lang), _say("note-satellite", lang)]
@@ -259,8 +325,15 @@ def notes(found: Accounts, lang: Lang) -> list[str]:
         lines.append(_say("note-worth", lang, factor=f"{float(worth.factor):.6g}", **said))
     else:
         lines.append(_say("note-no-worth", lang))
-    unknown = dict.fromkeys(_item(f, lang) for z in found.zones for f in z.flows if f.unknown)
-    lines += [_say("note-unknown", lang, items=words.listed(unknown, lang))] if unknown else []
+    unknown: Counter[str] = Counter()
+    for flow in (f for zone in found.zones if zone.code for f in zone.flows if f.unknown):
+        unknown[_item(flow, lang)] += flow.unknown
+    items = words.listed((f"{item} {count}" for item, count in unknown.items()), lang)
+    lines += [_say("note-unknown", lang, count=unknown.total(), items=items)] if unknown else []
+    if any(any(one.unknown) for zone in found.zones for one in zone.assets):
+        lines.append(_say("note-assets-unknown", lang))
+    provisional = words.listed((_zone(found, code, lang) for code in found.provisional), lang)
+    lines += [_say("note-provisional", lang, zones=provisional)] if provisional else []
     lines += [_say("note-unused", lang, services=", ".join(found.unused))] if found.unused else []
     return lines + [words.problem(p, lang) for p in found.lacking]
 
@@ -269,12 +342,14 @@ def _extent_notes(found: Accounts, lang: Lang) -> Iterator[str]:
     """Why the extent account is as it is."""
     changes = found.place.stocks.get("changes", {})
     if all(zone.extent is None for zone in found.zones):
-        yield _say("note-no-extent", lang)
+        yield _say("note-no-extent" if found.wanted.level is None else "note-extent-level", lang)
     elif found.before is None:
         yield _say("note-no-opening", lang)
     elif changes.get("from") != found.before.year or "matrix" not in changes:
         word = "note-polygons" if changes.get("without") == "polygons" else "note-no-matrix"
         yield _say(word, lang, **_years(found))
+    elif any(zone.extent and zone.extent.matrix is None for zone in found.zones):
+        yield _say("note-other-map", lang, run=short(found.before.run.id), **_years(found))
     else:
         yield _say("note-same-map" if changes.get("same_map") else "note-causes", lang)
 
@@ -307,10 +382,11 @@ def _blocks(found: Accounts, zone: Zone, lang: Lang) -> Iterator[list[list[str]]
         yield _extent_text(found, zone.extent, name, lang)
     yield _use_text(found, zone, name, lang)
     if zone.assets:
-        names = ("flow", "asset-opening", "volume", "revaluation", "asset-closing")
-        sums = [_sum(one) for one in zip(*map(_asset, zone.assets), strict=True)]
-        lines = [[_say(k, lang, **_years(found)), v] for k, v in zip(names, sums, strict=True) if v]
-        yield [[f"{name} · {_say('assets', lang)}", ""], *lines]
+        one = whole(zone.assets)
+        lines = zip(("flow", *_CHANGES, "asset-closing"), _figures(_asset(found, one, lang)), strict=True)
+        mark = _partial(found, sum(one.unknown), lang)
+        head = f"{name} · {_say('assets', lang)}{mark}"
+        yield [[head, ""], *([_say(key, lang, **_years(found)), said] for key, said in lines if said)]
 
 
 def _extent_text(found: Accounts, one: Extent, name: str, lang: Lang) -> list[list[str]]:
@@ -343,27 +419,34 @@ def _main(one: Extent) -> Extent:
 
 
 def _figures(cells: Iterable[Cell]) -> list[str]:
-    return [f"{cell:,.2f}" if isinstance(cell, Decimal) else "" for cell in cells]
+    return [f"{cell:,.2f}" if isinstance(cell, Decimal) else str(cell or "") for cell in cells]
 
 
 def _use_text(found: Accounts, zone: Zone, name: str, lang: Lang) -> list[list[str]]:
-    """Yuan by service and economic unit."""
+    """Yuan by service and economic unit: what is known, and how many leaves are not."""
     sums: dict[str, dict[str, int]] = {}
+    unknown: Counter[str] = Counter()
     for flow in zone.flows:
-        for user, part in (flow.use_fen or {}).items():
+        if flow.use_fen is not None:
             of_service = sums.setdefault(_title(found, flow, lang), {})
-            of_service[user] = of_service.get(user, 0) + part
+            unknown[_title(found, flow, lang)] += flow.unknown
+            for user, part in flow.use_fen.items():
+                of_service[user] = of_service.get(user, 0) + part
     users = [user for user in economy.USERS if any(user in one for one in sums.values())]
     head = [f"{name} {_say('wan', lang)}", *(_say(f"user-{user}", lang) for user in users), _say("use", lang)]
-    rows = [[title, *_figures(_wan(one, users))] for title, one in sums.items()]
+    head.append(_say("unknown", lang) if any(unknown.values()) else "")
+    rows = [[title, *_wan(one, users, lang), _count(unknown[title])] for title, one in sums.items()]
     total = {user: sum(one.get(user, 0) for one in sums.values()) for user in users}
-    return [head, *rows, [_say("all-services", lang), *_figures(_wan(total, users))]] if sums else [head]
+    label = _say("all-services", lang) + _partial(found, _unknown(zone), lang)
+    return [head, *rows, [label, *_wan(total, users, lang), _count(_unknown(zone))]] if sums else [head]
 
 
-def _wan(fens: Mapping[str, int], users: Sequence[str]) -> Row:
-    return [*(Decimal(fens[u]) / _WAN if u in fens else None for u in users), Decimal(sum(fens.values())) / _WAN]
+def _count(number: int) -> str:
+    return str(number) if number else ""
 
 
-def _sum(parts: Sequence[Cell]) -> str:
-    known = [part for part in parts if isinstance(part, Decimal)]
-    return f"{sum(known, Decimal(0)):,.2f}" if known else ""
+def _wan(fens: Mapping[str, int], users: Sequence[str], lang: Lang) -> list[str]:
+    """What units use and its sum in 10⁴ yuan; missing where nothing is known."""
+    parts = (Decimal(fens[user]) / _WAN if user in fens else None for user in users)
+    whole_sum = Decimal(sum(fens.values())) / _WAN if fens else words.say("dual-missing", lang)
+    return _figures([*parts, whole_sum])

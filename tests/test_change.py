@@ -8,6 +8,7 @@ import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations, pairwise, permutations
 from pathlib import Path
@@ -25,12 +26,13 @@ from gep.booked import Asked
 from gep.change import Change
 from gep.cli import main
 from gep.errors import GepError
-from gep.ledger import Ledger
+from gep.ledger import Entry, Ledger, Run, run_id
 from gep.prepare import Request, Target, open_inputs, prepare
 from gep.quantities import quantities
 from gep.stack import read
 from tests.conftest import LEGEND, STACK, layers, polygons, write_raster, write_zones
 from tests.conftest import field as smooth
+from tests.test_seea import entry
 
 YEARS = ("2020", "2022")
 PROFILE = """
@@ -400,6 +402,76 @@ def test_another_method_is_no_change_of_nature(tmp_path: Path) -> None:
     assert set(found["01", "water"].parts) == {"climate"}
 
 
+# --- methods that differ, and can be had of both years ---
+
+CLOSED = {"water_conservation": "closed_water_balance"}
+
+
+def closable(stack: Path) -> Path:
+    """The tables have what the closed water balance needs."""
+    for at in (0, 1):
+        (stack.parent / f"tables{at}" / "balance_closure.csv").write_text("value,unit,verified\n0.93,1,demo\n", "utf-8")
+    return stack
+
+
+def by_methods(stack: Path, **more: Any) -> Change:
+    return change.of_stack(request(stack, "2020"), replace(request(stack, "2022"), methods=CLOSED), **more)
+
+
+def test_a_method_that_both_years_have_the_inputs_of_is_a_factor_among_the_others(tmp_path: Path) -> None:
+    """Against accounts of both years' weather by both methods, all four of them."""
+    water: dict[tuple[bool, bool], dict[str, int]] = {}
+    for wet, closed in ((False, False), (True, False), (False, True), (True, True)):
+        stack = closable(World(frozenset(["climate"] if wet else [])).write(tmp_path / f"{wet}{closed}"))
+        asked = replace(request(stack, "2022"), methods=CLOSED if closed else {})
+        done = account.account(asked, Options(tmp_path / f"out{wet}{closed}", maps=False))
+        with Ledger.open(done.database, create=False) as ledger:
+            found = ledger.totals(by=("zone", "service"))
+        water[wet, closed] = {t.key[0]: t.value_fen or 0 for t in found if t.key[1] == "water"}
+    made = by_methods(closable(World(frozenset(["climate"])).write(tmp_path / "stack")))
+    adds_up(made)
+    corners = ((False, False), (True, False), (False, True), (True, True))
+    for zone in ("01", "02", "03"):
+        none, weather, method, both = (water[at][zone] for at in corners)
+        row = parts(made)[zone, "water"]
+        assert (row.before, row.after) == (none, both)
+        assert abs(row.parts["climate"] - Fraction(weather - none + both - method, 2)) < 1
+        assert abs(row.parts["revision"] - Fraction(method - none + both - weather, 2)) < 1
+        assert row.parts["revision"]
+    assert made.crossed == ("water",)
+    assert made.inputs["climate"] == ["evapotranspiration", "precipitation"]
+    for lang in words.LANGS:
+        assert words.say("change-crossed", lang, services={"zh": "水", "en": "water"}[lang]) in change.notes(made, lang)
+
+
+def test_a_method_of_statistics_by_hand(tmp_path: Path) -> None:
+    """1000 → 1300 visits at 270 yuan, or 320 with a surplus: activity ½·300·(270 + 320), method ½·50·(1000 + 1300)."""
+    stack = World(frozenset()).write(tmp_path / "stack")
+    text = (stack.parent / "statistics.csv").read_text("utf-8")
+    for zone in ("01", "02", "03"):
+        text = text.replace(f"{zone},2022,nature_visits,,1000.0", f"{zone},2022,nature_visits,,1300.0")
+        years = YEARS if zone != "03" else ("2022",)  # 03 has no surplus of 2020: what would that year be by it?
+        text += "".join(f"\n{zone},{year},consumer_surplus,,50,CNY/visit,test" for year in years)
+    (stack.parent / "statistics.csv").write_text(text, "utf-8")
+    later = replace(request(stack, "2022"), methods={"tourism_value": "travel_cost_with_surplus"})
+    found = parts(change.of_stack(request(stack, "2020"), later))
+    for zone in ("01", "02"):
+        assert dict(found[zone, "visits"].parts) == {"activity": 8_850_000, "revision": 5_750_000}
+    assert dict(found["03", "visits"].parts) == {"revision": 14_600_000}
+
+
+def test_a_zone_that_is_not_wholly_known_by_both_methods_is_revision(tmp_path: Path) -> None:
+    rain = RASTER_VALUES["precipitation"]
+    hole = np.zeros(rain[0].shape, bool)
+    hole[5:20, 62:75] = True
+    world = World(frozenset(["climate"]), {"precipitation": (rain[0], holed(rain[1], hole))})
+    found = by_methods(closable(world.write(tmp_path / "stack")))
+    adds_up(found)
+    touched = parts(found)["02", "water"]
+    assert dict(touched.parts) == {"revision": touched.change}
+    assert set(parts(found)["01", "water"].parts) == {"climate", "revision"}
+
+
 # --- polygons ---
 
 
@@ -585,6 +657,153 @@ def test_runs_that_are_not_there_or_too_many(book: tuple[Path, str], tmp_path: P
     with pytest.raises(GepError) as caught:
         change.of_ledger(other, Asked("2020", "2020"))
     assert {p.code for p in caught.value.problems} == {"change-runs-several"}
+
+
+# --- an item that is counted in one year and a satellite in the other ---
+
+
+def counts_air(stack: Path) -> None:
+    """From now on the profile counts what was a satellite."""
+    text = (stack.parent / "trial.toml").read_text("utf-8")
+    (stack.parent / "trial.toml").write_text(text.replace('status = "satellite"', 'status = "counted"'), "utf-8")
+
+
+def is_the_ledgers(found: Change, database: str) -> None:
+    """Both years' totals by zone and status are the ledger's, and the parts add up to their difference to the fen."""
+    adds_up(found)
+    with Ledger.open(database, create=False) as ledger:
+        runs = [ledger.find(run) for run in found.runs]
+        sums = [
+            {
+                (t.key[0], t.status): t.value_fen or 0
+                for t in ledger.totals(by=("zone",), run=run.id, year=year, superseded=True)
+                if t.key[0]
+            }
+            for run, year in zip(runs, (found.before, found.after), strict=True)
+        ]
+    rows: dict[tuple[str, str], list[Row]] = {}
+    for row in found.rows:
+        rows.setdefault((row.zone, row.status), []).append(row)
+    for place in {*sums[0], *sums[1], *rows}:
+        of = rows.get(place, [])
+        assert sum(row.before or 0 for row in of) == sums[0].get(place, 0), place
+        assert sum(row.after or 0 for row in of) == sums[1].get(place, 0), place
+        parts_of = sum(sum(row.parts.values()) for row in of)
+        assert parts_of == sums[1].get(place, 0) - sums[0].get(place, 0), place
+
+
+def by_status(found: Change, zone: str, service: str) -> dict[str, Row]:
+    return {row.status: row for row in found.rows if (row.zone, row.service) == (zone, service)}
+
+
+def test_another_status_leaves_one_total_and_enters_the_other(tmp_path: Path) -> None:
+    stack, database = World(frozenset(["price"])).write(tmp_path / "stack"), str(tmp_path / "l.sqlite")
+    run(stack, "2020", tmp_path / "a", ledger=database)
+    counts_air(stack)
+    run(stack, "2022", tmp_path / "b", ledger=database)
+    found = change.of_ledger(database, Asked("2020", "2022"))
+    is_the_ledgers(found, database)
+    rows = by_status(found, "02", "air")
+    satellite, counted = rows["satellite"], rows["counted"]
+    assert satellite.before == counted.after
+    assert (satellite.after, counted.before) == (0, 0)
+    assert dict(satellite.parts) == {"revision": -(satellite.before or 0)}
+    assert dict(counted.parts) == {"revision": counted.after}
+    total = next(row for row in change.by_zone(found) if row.zone == "02")
+    assert total.parts["revision"] == counted.after
+
+
+def test_another_status_is_no_change_of_nature_with_the_rasters_either(tmp_path: Path) -> None:
+    stack, database = World(frozenset(["climate"])).write(tmp_path / "stack"), str(tmp_path / "l.sqlite")
+    later = World(frozenset(["climate"])).write(tmp_path / "later")
+    counts_air(later)
+    run(stack, "2020", tmp_path / "a", ledger=database)
+    run(later, "2022", tmp_path / "b", ledger=database)
+    for booked_in in ((None, None, None), (database, None, None)):
+        found = change.of_stack(request(stack, "2020"), request(later, "2022"), booked_in)
+        rows = by_status(found, "02", "air")
+        assert dict(rows["satellite"].parts) == {"revision": -(rows["satellite"].before or 0)}
+        assert dict(rows["counted"].parts) == {"revision": rows["counted"].after}
+        assert set(parts(found)["02", "water"].parts) == {"climate"}
+        adds_up(found)
+    is_the_ledgers(found, database)
+    alone = change.of_ledger(database, Asked("2020", "2022"))
+    assert {(r.zone, r.service, r.status): (r.change, r.parts) for r in alone.rows} == {
+        (r.zone, r.service, r.status): (r.change, r.parts) for r in found.rows
+    }
+
+
+def test_a_revision_that_moves_an_item_between_totals(tmp_path: Path) -> None:
+    """2020 had air as a satellite and was accounted again with air counted; the runs asked for are the old and 2022."""
+    stack, database = World(frozenset(["price"])).write(tmp_path / "stack"), str(tmp_path / "l.sqlite")
+    old = run(stack, "2020", tmp_path / "a", ledger=database)
+    counts_air(stack)
+    run(stack, "2020", tmp_path / "b", ledger=database, supersede=old.run.id)
+    run(stack, "2022", tmp_path / "c", tables=1, ledger=database)
+    found = change.of_ledger(database, Asked("2020", "2022", None, old.run.id, None))
+    assert found.revised
+    is_the_ledgers(found, database)
+    rows = by_status(found, "02", "air")
+    assert (rows["satellite"].before, rows["satellite"].after) == (rows["satellite"].before, 0)
+    assert rows["counted"].before == 0
+    assert rows["counted"].parts["price"] > 0
+    assert rows["counted"].parts["price"] + rows["counted"].parts["revision"] == rows["counted"].after
+
+
+def test_a_run_of_another_status_is_not_the_yardstick(tmp_path: Path) -> None:
+    stack, database = World(frozenset(["price"])).write(tmp_path / "stack"), str(tmp_path / "l.sqlite")
+    for at, year in enumerate(YEARS):
+        run(stack, year, tmp_path / year, tables=at, ledger=database)
+    counts_air(stack)
+    with pytest.raises(GepError) as caught:
+        split(stack, booked_in=(database, None, None))
+    assert {p.code for p in caught.value.problems} == {"change-ledger-differs"}
+    assert "satellite" in str(caught.value.problems[0].facts["ledger"])
+
+
+# --- ledgers that were made otherwise ---
+
+
+def by_hand(folder: Path, *years: list[Entry], named: tuple[tuple[str, ...], ...] = (("01",), ("01",))) -> Change:
+    """The change between years whose lines are given; no run says what it rests on."""
+    database = folder / "l.sqlite"
+    with Ledger.open(database) as ledger:
+        for number, (lines, zones) in enumerate(zip(years, named, strict=True)):
+            determined, names = {"n": number}, {code: {"zh": code, "en": code} for code in zones}
+            covered = tuple(dict.fromkeys(e.year for e in lines))
+            ledger.append(Run(run_id(determined), "leshan", "t", covered, determined, {"zone_names": names}), lines)
+    found = change.of_ledger(str(database), Asked("2020", "2022"))
+    adds_up(found)
+    return found
+
+
+def test_several_prices_of_one_item_are_not_split(tmp_path: Path) -> None:
+    dear = {"ecosystem": "grassland", "price": Decimal(70)}
+    before = [entry(year="2020"), entry(year="2020", **dear)]
+    (row,) = by_hand(tmp_path, before, [entry(), entry(**dear | {"quantity": Decimal(2000)})]).rows
+    assert dict(row.parts) == {"unsplit": 7_000_000}
+
+
+def test_quantities_in_two_units_are_a_revision(tmp_path: Path) -> None:
+    kilos = {"quantity": Decimal(1_200_000), "quantity_unit": "kg", "price": Decimal("0.01"), "price_unit": "CNY/kg"}
+    (row,) = by_hand(tmp_path, [entry(year="2020")], [entry(**kilos)]).rows
+    assert dict(row.parts) == {"revision": 200_000}
+
+
+def test_a_zone_that_one_run_does_not_account_is_coverage(tmp_path: Path) -> None:
+    before = [entry(year="2020")]
+    first, second = by_hand(tmp_path, before, [entry(), entry(zone="02")], named=(("01",), ("01", "02"))).rows
+    assert (first.change, second.before) == (0, None)
+    assert dict(second.parts) == {"coverage": second.after}
+
+
+def test_every_zone_has_one_block_and_one_sum(book: tuple[Path, str]) -> None:
+    found = change.of_ledger(book[1], Asked("2020", "2022"))
+    lines = change.table(found, "en")[1:]
+    zones = [line[0] for line in lines]
+    assert zones == sorted(zones, key=zones.index)  # each together
+    sums = [line[0] for line in lines if line[1] == words.say("change-sum", "en")]
+    assert sums == list(dict.fromkeys(zones))
 
 
 # --- other places, output ---

@@ -101,6 +101,23 @@ def test_gep_stands_beside_gdp(tmp_path: Path) -> None:
     assert ebian.gep_fen == -(10**11) + 3000
 
 
+def test_a_level_that_no_line_is_of_is_a_problem(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "l.sqlite") as ledger:
+        ledger.append(Run(run_id({}), "leshan", "t", ("2022",), {}, RECORDED), ACCOUNT)
+        with pytest.raises(GepError) as caught:
+            dual(ledger, STATISTICS, level="village")
+    assert [(p.code, p.facts["levels"]) for p in caught.value.problems] == [("ledger-level-unknown", "county")]
+
+
+def test_an_item_of_which_nothing_is_known_stands_beside_the_total(tmp_path: Path) -> None:
+    """One of two pollutants has no figure: the service has a value, and the total still is not whole."""
+    lacking = entry(service="carbon_sequestration", item="carbon_in_soil", quantity=None)
+    muchuan, ebian = rows(tmp_path, [*ACCOUNT, lacking])
+    assert (muchuan.unknown, ebian.unknown) == (1, 0)
+    assert table([muchuan], "zh")[1][2].endswith("，1 项缺值")
+    assert table([muchuan], "en")[1][2].endswith(", 1 items unknown")
+
+
 def test_what_nobody_gave_is_missing(tmp_path: Path) -> None:
     _, ebian = rows(tmp_path)
     assert (ebian.gdp, ebian.population, ebian.area_km2) == (None, None, None)

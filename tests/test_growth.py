@@ -97,6 +97,38 @@ def test_growth_is_at_constant_prices_and_gdp_is_chained(tmp_path: Path) -> None
     assert (row.state, row.both) == ("expansive-negative", True)
 
 
+def unknown(one: Entry) -> Entry:
+    return replace(one, quantity=None, value_fen=None)
+
+
+@pytest.mark.parametrize("year", ["2020", "2022"])
+def test_what_one_year_does_not_know_is_no_growth(year: str, tmp_path: Path) -> None:
+    """Carbon as it was, and visits that only one of the years knows of: neither 100 % up nor 50 % down."""
+    carbon = {"service": "carbon_sequestration", "item": "carbon_in_soil"}
+    lines = [entry(), entry(year="2022"), entry(**carbon), entry(year="2022", **carbon)]
+    lines = [unknown(one) if (one.year, one.item) == (year, "carbon_in_soil") else one for one in lines]
+    with run(tmp_path, lines) as ledger:
+        found = grown(ledger, RATES)
+        rows = {row.year: row for row in dual.dual(ledger, RATES)}
+    (row,) = found.rows
+    assert (row.gep, row.elasticity, row.both, row.reason) == (None, None, None, "items")
+    assert {y: rows[y].unknown for y in rows} == {"2020": 0, "2022": 0} | {year: 1}
+    for lang in LANGS:
+        assert any("A 2020–2022" in line or "甲县 2020–2022" in line for line in growth.notes(found, lang))
+
+
+def test_a_zone_without_an_ecosystem_that_others_have_grows(tmp_path: Path) -> None:
+    """Zone 01 has its first wetland in 2022: it had none, which is known, for 02 had one and the year accounts them."""
+    water = {"service": "flood_regulation", "item": "marsh_storage"}
+    lines = [entry(), entry(zone="02"), entry(zone="02", **water)]
+    lines += [entry(year="2022"), entry(year="2022", **water), entry(year="2022", zone="02")]
+    lines += [entry(year="2022", zone="02", **water)]
+    with run(tmp_path, lines) as ledger:
+        first, second = grown(ledger, RATES).rows
+    assert (first.gep, first.reason) == (Decimal(1), "")
+    assert (second.gep, second.reason) == (Decimal(0), "")
+
+
 def test_another_base_weighs_by_its_own_prices(tmp_path: Path) -> None:
     """Two services, 10 and 1 yuan in 2020, 20 and 40 in 2022: +100 t and −100 t are up then and down now."""
     other = {"service": "water_conservation", "item": "water_conservation"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,13 +13,14 @@ import pytest
 import rasterio
 from click.testing import CliRunner
 
-from gep import account, change, derive, landscape, package, stack
+from gep import account, change, derive, dual, landscape, package, panel, seea, seeatables, stack, words
 from gep.account import Options, Outcome
 from gep.booked import Asked
 from gep.cli import main
 from gep.errors import GepError
 from gep.ledger import Entry, Ledger
 from gep.prepare import NORMAL_CLIMATE, Request, Target, open_inputs, prepare
+from gep.report import extras, facts, gallery
 from tests.conftest import PLACE, write_raster
 from tests.test_change import RASTER_VALUES, World, holed, request
 
@@ -114,6 +116,78 @@ def test_it_stands_beside_the_years_own_and_is_not_taken_for_it(tmp_path: Path) 
     swapped = change.of_stack(normal(folder, "2020"), normal(folder, "2022"), (database, None, None))
     assert [(row.change, row.parts) for row in swapped.rows] == [(row.change, row.parts) for row in reading.rows]
     assert any("常态气候" in label["zh"] for label in swapped.labels)
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A ledger of 2022 in its own weather and at the mean, and one of the reading alone."""
+    folder = tmp_path_factory.mktemp("books")
+    stack = World(frozenset({"climate"})).write(folder / "stack")
+    both, alone = str(folder / "both.sqlite"), str(folder / "alone.sqlite")
+    run(request(stack, "2022"), folder / "a", ledger=both)
+    run(normal(stack), folder / "b", ledger=both)
+    run(normal(stack), folder / "c", ledger=alone)
+    return both, alone
+
+
+Picks = Callable[[str], Any]
+READERS: dict[str, Picks] = {
+    "seea": lambda database: seea.of_file(database, **SEEA).place.run.profile,
+    "change": lambda database: change.of_ledger(database, Asked("2022", "2022")).runs[0],
+    "report": lambda database: facts.read(database, "2022", "zh").run.profile,
+    "pictures": lambda database: gallery._years(gallery.Asked(database, Path("never"), "2022", "zh"))[0].run.profile,
+    "review": lambda database: panel.opened(panel.Asked(database)).run.profile,
+    "review of a year": lambda database: panel.opened(panel.Asked(database, year="2022")).run.profile,
+    "dual": lambda database: {row.profile for row in _dual(database)},
+}
+SEEA: dict[str, Any] = {"year": "2022", "since": None, "profile": None, "level": None, "discount": None, "life": None}
+SEEA |= {"flows": "start", "current": False, "constant": None, "indices": ()}
+
+
+def _dual(database: str) -> list[dual.DualRow]:
+    with Ledger.open(database, create=False) as opened:
+        return dual.dual(opened, [], ["2022"])
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_no_reader_takes_it_for_the_years_own_account(reader: str, books: tuple[str, str]) -> None:
+    both, alone = books
+    with Ledger.open(both, create=False) as opened:
+        own = next(one for one in opened.runs() if not one.normal_climate)
+    assert READERS[reader](both) in ("trial", own.id, {"trial"})
+    with pytest.raises(GepError) as caught:
+        READERS[reader](alone)
+    assert "ledger-normal-climate" in {p.code for p in caught.value.problems}
+    for lang in words.LANGS:
+        assert f"trial{NORMAL_CLIMATE}" in words.problem(caught.value.problems[-1], lang)
+
+
+def test_it_is_read_by_name(books: tuple[str, str]) -> None:
+    _, alone = books
+    named = f"trial{NORMAL_CLIMATE}"
+    with Ledger.open(alone, create=False) as opened:
+        (one,) = opened.runs()
+        assert opened.valid("2022", named) == [one]
+        assert opened.valid("2020", named) == opened.valid("2022") == opened.valid("2022", "trial") == []
+    found = facts.read(alone, "2022", "zh", one.id[:12])
+    assert found.run.id == one.id
+    assert {row.profile for row in extras.beside(alone, found, None)} == {named}
+    assert panel.opened(panel.Asked(alone, one.id[:12])).run.id == one.id
+    tables = seea.of_file(alone, **SEEA | {"profile": named})
+    assert any("不是当年实绩" in line for line in seeatables.notes(tables, "zh"))
+
+
+def test_the_dual_account_says_what_it_set_aside(books: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "statistics.csv"
+    path.write_text("zone,year,quantity,value,unit,source\n01,2022,gdp,1,亿元/年,t\n", "utf-8")
+    done = CliRunner().invoke(main, ["dual", "--ledger", books[0], "--statistics", str(path), "--lang", "en"])
+    assert done.exit_code == 0, done.output
+    assert f"(trial{NORMAL_CLIMATE})" in done.output
+    assert done.output.count("no year's actual account") == 1
+
+
+def test_a_reading_is_no_rival_of_the_years_account(books: tuple[str, str]) -> None:
+    assert panel.opened(panel.Asked(books[0])).rivals == ()
 
 
 def test_a_package_of_it_is_computed_again_with_the_mean(tmp_path: Path) -> None:

@@ -199,6 +199,14 @@ def test_the_base_years_own_price_is_the_constant_price(tmp_path: Path) -> None:
             Reading(ledger, indices.load(), "2019").entries()
 
 
+def test_a_base_price_in_another_unit_is_no_price_of_this_year(tmp_path: Path) -> None:
+    kilos = entry(year="2020", quantity=Decimal(1_000_000), price=Decimal("0.01"), price_unit="CNY/kg")
+    with write(tmp_path, [kilos, entry(year="2022")]) as ledger, pytest.raises(GepError) as caught:
+        Reading(ledger, indices.load(), "2020").entries()
+    (found,) = (p for p in caught.value.problems if p.code == "reading-base-unit")
+    assert (found.facts["unit"], found.facts["other"]) == ("CNY/m³", "CNY/kg")
+
+
 def test_amounts_in_the_years_own_yuan_are_deflated(tmp_path: Path) -> None:
     rows = [evidence("price_level", "1", "current", "cpi")]
     amounts = [entry(year=y, price=Decimal(1), item="farming_value", rows=rows) for y in ("2020", "2022")]

@@ -86,6 +86,11 @@ class Run:
     reason: str | None = None
 
     @property
+    def normal_climate(self) -> bool:
+        """Whether it is a reading at mean weather, which is no year's actual account."""
+        return bool(self.determined.get("climate"))
+
+    @property
     def levels(self) -> Mapping[str, Mapping[str, str]]:
         """The levels whose lines say again, by townships or overlays, what the accounting units' say: zone to unit."""
         return levels_of(self.determined)

@@ -155,6 +155,29 @@ class Ledger:
         """Ids of runs that were replaced, each with the id of the run that replaced it."""
         return {run.supersedes: run.id for run in self.runs() if run.supersedes is not None}
 
+    def valid(self, year: str | None = None, profile: str | None = None) -> list[Run]:
+        """The runs that stand for a year (or for any): those that nothing superseded, of a profile if one is named.
+
+        A reading at mean weather is no year's actual account and is among them only where its own profile is named.
+        """
+        replaced = self.superseded()
+        found = [run for run in self.runs() if run.id not in replaced and year in (None, *run.years)]
+        return [run for run in found if run.profile == profile or (profile is None and not run.normal_climate)]
+
+    def aside(self, year: str | None = None) -> list[Problem]:
+        """That there are readings at mean weather, of a year or of any, which `valid` sets aside; none if not."""
+        replaced = self.superseded()
+        found = [run for run in self.runs() if run.normal_climate and run.id not in replaced]
+        listed = [f"{short(run.id)} ({run.profile})" for run in found if year in (None, *run.years)]
+        return [Problem("ledger-normal-climate", self.where, {"runs": ", ".join(listed)})] if listed else []
+
+    def level_unknown(self, level: str | None) -> Problem:
+        """That it has no lines of a zone level, with those that it has: the accounting units' and further ones."""
+        query = sa.select(ENTRIES.c.zone_level).distinct().where(ENTRIES.c.zone_level != "")
+        with self._reading() as connection:
+            known = sorted(connection.execute(query).scalars())
+        return Problem("ledger-level-unknown", self.where, {"level": level or "–", "levels": ", ".join(known)})
+
     def reviews(self, run: str) -> list[Review]:
         """The steps of a run's review, first to last."""
         query = sa.select(REVIEWS).where(REVIEWS.c.run == self.find(run).id).order_by(REVIEWS.c.number)

@@ -222,7 +222,8 @@ def beside(database: str, facts: Facts, path: Path | None) -> list[dual.DualRow]
     Problems: those of the table, a file that is not there.
     """
     with Ledger.open(database, create=False) as opened:
-        rows = dual.dual(opened, _given(path) if path else list(_recorded(facts)), [facts.year])
+        given = _given(path) if path else list(_recorded(facts))
+        rows = dual.dual(opened, given, [facts.year], profile=facts.run.profile)
     inside = set(facts.zones)
     return [row for row in rows if row.run == facts.run.id and row.zone in inside and row.zone_level == facts.level]
 

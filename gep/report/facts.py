@@ -295,9 +295,9 @@ def constant(lines: Iterable[Line], prices: Mapping[str, Decimal]) -> tuple[Deci
 def read(database: str, year: str, lang: Lang, run: str | None = None) -> Facts:
     """One year of a ledger with the years beside it; problems: no such year, several runs of it."""
     with Ledger.open(database, create=False) as opened:
-        replaced = opened.superseded()
-        runs = [one for one in opened.runs() if one.id not in replaced]
-        chosen = _chosen(runs, year, database, opened.find(run).id if run else None)
+        named = opened.find(run) if run else None
+        runs = opened.valid(profile=named.profile if named else None)
+        chosen = _chosen(opened, runs, year, named.id if named else None)
         accounts = [_account(opened, one, label) for one, label in _beside(runs, chosen, year)]
     main = next(one for one in accounts if one.run.id == chosen.id and one.year == year)
     levels = list(main.levels)
@@ -310,25 +310,26 @@ def read(database: str, year: str, lang: Lang, run: str | None = None) -> Facts:
     return Facts(lang, main, level, towns, others)
 
 
-def _chosen(runs: Sequence[Run], year: str, database: str, asked: str | None) -> Run:
+def _chosen(opened: Ledger, runs: Sequence[Run], year: str, asked: str | None) -> Run:
     """The run of a year: the one asked for, else the only one."""
     of_year = [one for one in runs if year in one.years and asked in (None, one.id)]
     if not of_year:
         known = ", ".join(dict.fromkeys(label for one in runs for label in one.years))
-        raise GepError([Problem("report-year-missing", database, {"year": year, "known": known})])
+        raise GepError(
+            [Problem("report-year-missing", opened.where, {"year": year, "known": known}), *opened.aside(year)]
+        )
     if len(of_year) > 1:
         known = ", ".join(f"{short(one.id)} ({one.profile}, {one.title})" for one in of_year)
-        raise GepError([Problem("report-several-runs", database, {"year": year, "known": known})])
+        raise GepError([Problem("report-several-runs", opened.where, {"year": year, "known": known})])
     return of_year[0]
 
 
 def _beside(runs: Sequence[Run], chosen: Run, year: str) -> list[tuple[Run, str]]:
-    """Years of the same profile, each once: the chosen run's own, then the newest other run's."""
-    found = dict.fromkeys(chosen.years, chosen)
-    for one in reversed(runs):
-        if one.profile == chosen.profile and one.title == chosen.title:
-            for label in one.years:
-                found.setdefault(label, one)
+    """Years of the same profile, each once: the chosen run's own, then those that only one other run has."""
+    others = [one for one in runs if one.profile == chosen.profile and one.title == chosen.title]
+    years = [(label, one) for one in others for label in one.years]
+    alone = {label: one for label, one in years if [x for x, _ in years].count(label) == 1}
+    found = alone | dict.fromkeys(chosen.years, chosen)
     dated = {label: run for label, run in found.items() if is_year(label) or label == year}
     return sorted(((run, label) for label, run in dated.items()), key=lambda pair: pair[1])
 

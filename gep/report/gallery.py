@@ -69,9 +69,9 @@ def _written(stem: Path, found: Picture) -> Iterator[Path]:
 def _years(asked: Asked) -> list[Atlas]:
     """The year and the others of the same standard, each of one run, in order; the earlier one beside the later."""
     with Ledger.open(asked.ledger, create=False) as opened:
-        replaced = opened.superseded()
-        runs = [run for run in opened.runs() if run.id not in replaced]
-        main = _picked(asked, runs, opened)
+        named = opened.find(asked.run) if asked.run else None
+        runs = opened.valid(profile=named.profile if named else None)
+        main = _picked(asked, runs, opened, named)
         own = [(year, run) for run in runs for year in run.years if run.profile == main.profile]
         alone = {year: run for year, run in own if [y for y, _ in own].count(year) == 1} | {asked.year: main}
         found = [
@@ -85,14 +85,14 @@ def _years(asked: Asked) -> list[Atlas]:
     ]
 
 
-def _picked(asked: Asked, runs: Sequence[Run], opened: Ledger) -> Run:
-    """The run that has the year."""
-    wanted = opened.find(asked.run).id if asked.run else ""
-    fitting = [run for run in runs if asked.year in run.years and wanted in ("", run.id)]
+def _picked(asked: Asked, runs: Sequence[Run], opened: Ledger, named: Run | None) -> Run:
+    """The run that has the year: the one named, else the only one."""
+    fitting = [run for run in runs if asked.year in run.years and (named is None or named.id == run.id)]
     if len(fitting) != 1:
         known = sorted({year for run in runs for year in run.years})
         facts = {"year": asked.year, "years": ", ".join(known), "runs": ", ".join(short(run.id) for run in fitting)}
-        raise GepError([Problem("pictures-several-runs" if fitting else "pictures-no-year", asked.ledger, facts)])
+        problem = Problem("pictures-several-runs" if fitting else "pictures-no-year", asked.ledger, facts)
+        raise GepError([problem, *([] if fitting else opened.aside(asked.year))])
     return fitting[0]
 
 
