@@ -303,7 +303,7 @@ def file_hash(file: Path) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _content_hash(path: str, _state: str, *, sampled: bool) -> str:
-    local = Path(_file(path))
+    local = Path(file_of(path))
     if not local.exists():
         return f"pixels:{_pixels_hash(path)}"
     digest = hashlib.sha256()
@@ -330,7 +330,7 @@ def _members(path: str, local: Path) -> list[Path]:
         return sorted(file for name in dataset(path).files if (file := Path(name)).is_file())
 
 
-def _file(path: str) -> str:
+def file_of(path: str) -> str:
     """The file of a dataset string such as NETCDF:"file":variable."""
     found = re.fullmatch(r'[A-Z0-9_]+:"(.*)":[^"]*', path)
     return found[1] if found else path
@@ -338,7 +338,7 @@ def _file(path: str) -> str:
 
 def stamp(path: str) -> str:
     """Names, sizes and times of a local file or folder: what says, within a process, that it has not changed."""
-    local = Path(_file(path))
+    local = Path(file_of(path))
     try:
         files = _members(path, local) if local.exists() else [local]
         stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]

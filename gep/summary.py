@@ -13,7 +13,7 @@ from gep import bearing, extent, ledger, readings, words
 from gep.account import Checked, Outcome
 from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
-from gep.ledger import Entry, Ledger, Review, Run, short
+from gep.ledger import Entry, Head, Ledger, Review, Run, short
 from gep.origins import key_text
 from gep.quantities import quantities
 from gep.tables import ecosystem_types
@@ -159,6 +159,16 @@ def review(steps: Sequence[Review], run: Run, lang: Lang) -> str:
     lines += [words.say("review-note", lang, note=last.note)] if last.note else []
     if run.supersedes:
         lines.append(words.say("review-supersedes", lang, run=short(run.supersedes), reason=run.reason or "—"))
+    return "\n".join(lines)
+
+
+def verified(now: Head, kept: Sequence[Head], lang: Lang) -> str:
+    """That a ledger holds, its head, and what was added since the heads that someone kept."""
+    lines = [words.say("ledger-verified", lang, runs=now.runs)]
+    for then in kept:
+        more: dict[str, Fact] = {"more_runs": now.runs - then.runs, "more_steps": now.steps - then.steps}
+        lines.append(words.say("ledger-since", lang, hash=then.hash, runs=then.runs, steps=then.steps, **more))
+    lines += [words.say("ledger-head", lang, hash=now.hash, runs=now.runs, steps=now.steps)] if now.steps else []
     return "\n".join(lines)
 
 

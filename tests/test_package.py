@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gep import account, package
+from gep import account, archive, package
 from gep.account import Options
 from gep.cli import main
 from gep.errors import GepError
@@ -53,7 +53,7 @@ def packed(path: Path, found: dict[str, bytes], *, sums: bool = True) -> Path:
 
 def codes(path: Path, inputs: Path | None = None) -> list[str]:
     with pytest.raises(GepError) as caught:
-        package.verify(path, inputs)
+        package.verify(path, package.Inputs(inputs) if inputs else None)
     return [problem.code for problem in caught.value.problems]
 
 
@@ -67,7 +67,7 @@ def test_the_same_run_gives_the_same_bytes(made: tuple[Path, Path, str], tmp_pat
 def test_it_verifies_without_its_ledger_and_replays_from_a_copy(made: tuple[Path, Path, str], tmp_path: Path) -> None:
     stack, path, database = made
     copy = shutil.copytree(stack, tmp_path / "elsewhere")
-    held = package.verify(path, copy)
+    held = package.verify(path, package.Inputs(copy))
     with Ledger.open(database, create=False) as opened:
         assert held.run == opened.runs()[0]
         assert held.lines == opened.count()
@@ -129,9 +129,7 @@ def test_a_record_changed_with_its_checksum_breaks_a_hash(
     found = members(made[1])
     record = json.loads(found["run.json"])
     change(record)
-    assert codes(packed(tmp_path / "x.zip", found | {"run.json": json.dumps(record).encode()})) == [
-        "package-run-changed"
-    ]
+    assert codes(packed(tmp_path / "x.zip", found | {"run.json": package._json(record)})) == ["package-run-changed"]
 
 
 def test_a_digit_changed_with_every_hash_breaks_the_arithmetic(made: tuple[Path, Path, str], tmp_path: Path) -> None:
@@ -147,7 +145,7 @@ def test_a_digit_changed_with_every_hash_breaks_the_arithmetic(made: tuple[Path,
     record["reviews"][0]["hash"] = review_hash(row["chain"], {"run": row["id"], **record["reviews"][0]})
     assert record["columns"] == list(STORED)
     assert row["id"] == run_id(json.loads(row["determined"]))
-    changed = packed(tmp_path / "x.zip", found | {"run.json": json.dumps(record).encode()})
+    changed = packed(tmp_path / "x.zip", found | {"run.json": package._json(record)})
     assert "ledger-entry-value" in codes(changed)
 
 
@@ -168,7 +166,7 @@ def test_what_is_no_package_is_a_problem(tmp_path: Path, content: bytes | None) 
 
 
 def test_a_bomb_is_not_unpacked(made: tuple[Path, Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package, "_LARGEST", 1000)
+    monkeypatch.setattr(archive, "_LARGEST", 1000)
     assert codes(made[1]) == ["package-too-large"]
 
 
@@ -194,7 +192,7 @@ def test_files_known_by_samples_are_told_by_the_numbers(tmp_path: Path) -> None:
     stack = write_stack(tmp_path / "stack")
     done = account.account(Request(stack), Options(tmp_path / "out", maps=False, partial=True, fast_hash=True))
     package.write(done.database, done.run.id, tmp_path / "run.zip")
-    held = package.verify(tmp_path / "run.zip", Path(shutil.copytree(stack.parent, tmp_path / "copy")))
+    held = package.verify(tmp_path / "run.zip", package.Inputs(Path(shutil.copytree(stack.parent, tmp_path / "copy"))))
     assert held.replayed
     assert held.same_program
     assert held.files == 0
@@ -211,7 +209,7 @@ def test_a_profile_of_ones_own_is_among_the_files(tmp_path: Path, monkeypatch: p
     package.write(done.database, done.run.id, tmp_path / "run.zip")
     copy = Path(shutil.copytree(stack.parent, tmp_path / "copy"))
     monkeypatch.chdir(copy)
-    assert package.verify(tmp_path / "run.zip", copy).replayed
+    assert package.verify(tmp_path / "run.zip", package.Inputs(copy)).replayed
 
 
 def test_damaged_compression_is_a_problem(made: tuple[Path, Path, str], tmp_path: Path) -> None:
@@ -240,5 +238,5 @@ def test_less_or_more_than_the_run_gives_is_found_with_checksums_that_hold(
 def test_a_review_that_was_taken_out_is_missed(made: tuple[Path, Path, str], tmp_path: Path) -> None:
     found = members(made[1])
     record = json.loads(found["run.json"]) | {"reviews": []}
-    changed = packed(tmp_path / "x.zip", found | {"run.json": json.dumps(record).encode()})
+    changed = packed(tmp_path / "x.zip", found | {"run.json": package._json(record)})
     assert codes(changed) == ["package-run-changed"]

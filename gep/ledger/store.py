@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.ledger.checks import check_file, check_guards, check_orphans, check_reviews, check_runs
 from gep.ledger.database import STREAM, address, engine_of, make_schema, transaction, version_of
+from gep.ledger.heads import known_head, last_head
 from gep.ledger.portable import record
 from gep.ledger.records import (
     CONTROL,
@@ -23,6 +24,7 @@ from gep.ledger.records import (
     OUTSIDE,
     STATUSES,
     Entry,
+    Head,
     Line,
     Pick,
     Review,
@@ -133,6 +135,16 @@ class Ledger:
         found = self.find(run).id
         with self._reading() as connection:
             return record(connection, found)
+
+    def head(self) -> Head:
+        """How far the ledger has come: to be kept elsewhere, for it tells if anything is cut off at the end."""
+        with self._reading() as connection:
+            return last_head(connection)
+
+    def once(self, kept: str) -> Head:
+        """How far it had come when its head was `kept`, 16 digits of it or more; a problem if it never was."""
+        with self._reading() as connection:
+            return known_head(connection, self.where, kept)
 
     def find(self, reference: str) -> Run:
         """The run whose id is, or starts with, `reference`; problems: none, several."""
