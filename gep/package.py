@@ -152,8 +152,11 @@ def _checked(path: Path) -> tuple[Run, list[Entry]]:
     members = archive.read(path)
     raise_all(Problem("package-member-missing", str(path), {"name": RUN}) for _ in range(RUN not in members))
     run, entries = _record(path, members[RUN])
-    with _ledger_of(path, run, entries) as database:
-        raise_all(_unlike_tables(path, members, database, run))
+    try:
+        with _ledger_of(path, run, entries) as database:
+            raise_all(_unlike_tables(path, members, database, run))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # what it records is not what runs record
+        raise _changed(path, error) from error
     return run, entries
 
 
@@ -162,7 +165,11 @@ def _record(path: Path, data: bytes) -> tuple[Run, list[Entry]]:
     try:
         return of_record(_parsed(data))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise GepError([Problem("package-run-changed", str(path), {"reason": str(error)})]) from error
+        raise _changed(path, error) from error
+
+
+def _changed(path: Path, error: Exception) -> GepError:
+    return GepError([Problem("package-run-changed", str(path), {"reason": ascii(str(error))[1:-1]})])
 
 
 def _parsed(data: bytes) -> dict[str, Any]:
@@ -204,7 +211,7 @@ def _replayed(path: Path, held: Verdict, entries: Sequence[Entry], inputs: Input
     try:
         request, partial = _request(run, inputs.folder)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise GepError([Problem("package-run-changed", str(path), {"reason": str(error)})]) from error
+        raise _changed(path, error) from error
     raise_all(_elsewhere(run, request, inputs))
     raise_all(_unlike_files(run, inputs.folder))
     other, found = _again(request, partial, progress)
@@ -227,7 +234,7 @@ def _differing(run: Run, other: Run) -> Iterator[str]:
     """What two runs of the same files determined or recorded differently, apart from the program's own version."""
     unknown = ("inputs",) if run.determined.get("hashing") == "sampled" else ()  # a copy has other times
     ours, theirs = _determined(run, unknown), _determined(other, unknown)
-    yield from (key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key))
+    yield from (ascii(key)[1:-1] for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key))
     yield from (key for key in _SAID if run.recorded.get(key) != other.recorded.get(key))
     files = [{name: role for name, (role, _) in one.recorded["files"].items()} for one in (run, other)]
     yield from (["files"] if files[0] != files[1] else [])
