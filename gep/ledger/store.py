@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar, Unpack
 import sqlalchemy as sa
 
 from gep.errors import Fact, GepError, Problem, raise_all
-from gep.ledger.checks import check_file, check_guards, check_orphans, check_reviews, check_runs
+from gep.ledger.checks import check_file, check_guards, check_orphans, check_reviews, check_runs, check_versions
 from gep.ledger.database import STREAM, address, engine_of, make_schema, transaction, version_of
 from gep.ledger.heads import known_head, last_head
 from gep.ledger.portable import record
@@ -228,16 +228,17 @@ class Ledger:
     def verify(self) -> list[Problem]:
         """Everything in the ledger that does not hold; an empty list if all does.
 
-        Checked: the guards and the file itself; per run its id (the hash of `determined`), its record, its place in
-        the chain, what it supersedes and why, its reviews and their chain; per entry its hash, its digits, value =
-        quantity x price, bounds; one line a leaf; the number and hash of a run's entries; and all that the run says
-        its lines add up to: zones + outside = whole, ecosystems = zone, parts of zones = zones, published totals (see
-        `gep.ledger.wholes`).
+        Checked: the guards, that no others stand beside them, the versions and the file itself; per run its id (the
+        hash of `determined`), its record, its place in the chain, what it supersedes and why, its reviews and their
+        chain; per entry its hash, its digits, value = quantity x price, bounds; one line a leaf; the number and hash
+        of a run's entries; and all that the run says its lines add up to: zones + outside = whole, ecosystems = zone,
+        parts of zones = zones, published totals (see `gep.ledger.wholes`). Not that nothing was cut off at the end:
+        see `once`.
         """
         found: list[Problem] = []
         try:
             with self._reading() as connection:
-                for check in (check_guards, check_file, check_runs, check_reviews, check_orphans):
+                for check in (check_guards, check_versions, check_file, check_runs, check_reviews, check_orphans):
                     found.extend(check(connection, self.where))
         except GepError as error:  # a file so damaged that it cannot be read on
             found.extend(error.problems)
