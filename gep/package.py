@@ -34,7 +34,7 @@ _VERSIONS: Final = ("program", "libraries")
 # What a run records in words and not in numbers, which a run of the same inputs records again.
 _SAID: Final = (
     *("notice", "notes", "label", "period", "partial", "unpriced", "left_out", "services", "zone_names"),
-    *("request", "stack_text", "sources"),
+    *("request", "stack_text", "sources", "formulas", "layer_files"),
 )
 
 Progress = Callable[[str, int, int], None]

@@ -14,7 +14,7 @@ from gep.account import Checked, Outcome
 from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
 from gep.ledger import Entry, Head, Ledger, Review, Run, short
-from gep.origins import key_text
+from gep.origins import key_text, reason_text
 from gep.quantities import quantities
 from gep.tables import ecosystem_types
 from gep.units import factor
@@ -30,7 +30,7 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
 }
 _PROVISIONAL = "_provisional"
 _THIN = 1e-6  # of a zone, without data: the seams between polygons, which no figure shows
-_FEW, _FEWER, _FEW_REASONS = 6, 3, 3  # names and reasons shown of a long list
+_FEW, _FEWER = 6, 3  # names shown of a long list
 _LONGEST = 1e9  # a figure above this, in the unit that is shown, is written with a power of ten
 
 
@@ -511,20 +511,6 @@ def _few(names: Sequence[str], lang: Lang, few: int = _FEW) -> str:
     """The first names of many."""
     shown = words.listed(names[:few], lang)
     return shown if len(names) <= few else words.say("and-more", lang, shown=shown, count=len(names))
-
-
-def left_reason(text: str, lang: Lang) -> str:
-    """Why a line is left out or does not apply, from its reason as the ledger has it."""
-    return reason_text(json.loads(text), lang) if text else ""
-
-
-def reason_text(found: Any, lang: Lang) -> str:
-    """Why a line has no number, as the ledger keeps it: in both languages, or problems, the first few of them."""
-    if isinstance(found, dict):
-        return str(found[lang])
-    said = [words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found]
-    shown = ("" if lang == "zh" else " ").join(said[:_FEW_REASONS])
-    return shown if len(said) <= _FEW_REASONS else words.say("reasons-more", lang, shown=shown, count=len(said))
 
 
 def _gdp(one: Year, lang: Lang) -> str:

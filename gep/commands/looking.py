@@ -20,6 +20,7 @@ from gep.options import STACK, Group, Language, coefficients_option, language, m
 @method_option
 @coefficients_option
 @click.option("--ledger", "database")
+@click.option("--run", help="A run of the ledger, superseded or not; default every valid one.")
 @click.option("--zone", metavar="CODE", help="A zone of the ledger; or of the stack, instead of a place.")
 @click.option("--code", is_flag=True, help="Print the text of the block function.")
 def explain(name: str, stack: Path | None, *, code: bool, **options: Any) -> None:
@@ -30,7 +31,10 @@ def explain(name: str, stack: Path | None, *, code: bool, **options: Any) -> Non
     if options["database"]:
         if not options["zone"] or not options["year"]:
             raise click.UsageError("--ledger needs --zone and --year")
-        click.echo(explaining.in_ledger(options["database"], name, options["zone"], options["year"], language()))
+        from gep import trail
+
+        asked = trail.Figure(name, options["zone"], options["year"], options["run"])
+        click.echo(trail.in_ledger(options["database"], asked, language()))
     elif stack is None:
         click.echo(explaining.in_general(name, language()))
     else:
