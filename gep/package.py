@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from gep import account, archive, dossier, exports, profile, words
-from gep.archive import CHECKSUMS
 from gep.confine import Bounds
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.ledger import EVERY, Entry, Head, Ledger, Run, of_record, short
@@ -198,7 +197,7 @@ def _unlike_tables(path: Path, members: Mapping[str, bytes], database: str, run:
     for name, data in made.items():
         if members.get(name) != data:
             yield Problem("package-table-unlike-run", str(path), {"name": name})
-    for name in sorted(members.keys() - made.keys() - {RUN, CHECKSUMS}):
+    for name in sorted(members.keys() - made.keys() - {RUN, archive.CHECKSUMS}):
         yield Problem("package-member-unlisted", str(path), {"name": name})
 
 

@@ -262,7 +262,9 @@ def _month(value: str, unit: str) -> tuple[int, int] | None:
 
 
 def content_hash(path: str) -> str:
-    """What a file, folder or dataset string holds: `sha256:…` of its bytes.
+    """What a file, folder or dataset string holds: `sha256:…` of its bytes, as `sha256sum` gives it.
+
+    Of a folder, a shapefile or a VRT it is over the names and hashes of all its files.
 
     Of a file on a web server it is `etag:…;length:…`; of what has no bytes here (s3, an archive's member, a server that
     gives no ETag) `pixels:…`, the hash of its decoded blocks, which reads them all. Within `hashing(sampled=True)` it
@@ -306,12 +308,19 @@ def _content_hash(path: str, _state: str, *, sampled: bool) -> str:
     local = Path(file_of(path))
     if not local.exists():
         return f"pixels:{_pixels_hash(path)}"
+    files = _members(path, local)
+    return (
+        f"{'sampled' if sampled else 'sha256'}:{(file_hash(local) if files == [local] else _joint(files, local)).hex()}"
+    )
+
+
+def _joint(files: Iterable[Path], local: Path) -> bytes:
+    """A hash over the names and the hashes of several files."""
     digest = hashlib.sha256()
-    for file in _members(path, local):
-        if file != local:
-            digest.update(f"{os.path.relpath(file, local)}\0".encode())
+    for file in files:
+        digest.update(f"{os.path.relpath(file, local)}\0".encode())
         digest.update(file_hash(file))
-    return f"{'sampled' if sampled else 'sha256'}:{digest.hexdigest()}"
+    return digest.digest()
 
 
 _SHAPEFILE = frozenset({".shp", ".shx", ".dbf", ".prj", ".cpg"})

@@ -42,9 +42,9 @@ def members(path: Path) -> dict[str, bytes]:
 def packed(path: Path, found: dict[str, bytes], *, sums: bool = True) -> Path:
     """Members as a package, with checksums that hold if `sums`."""
     if sums:
-        rest = {name: data for name, data in found.items() if name != package.CHECKSUMS}
+        rest = {name: data for name, data in found.items() if name != archive.CHECKSUMS}
         lines = (f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(rest.items()))
-        found = rest | {package.CHECKSUMS: "".join(lines).encode()}
+        found = rest | {archive.CHECKSUMS: "".join(lines).encode()}
     with zipfile.ZipFile(path, "w") as opened:
         for name, data in found.items():
             opened.writestr(name, data)

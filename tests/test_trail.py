@@ -23,7 +23,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome, Outco
     stack = write_stack(folder / "stack")
     options = Options(folder / "out", maps=False, partial=True)
     first = account.account(Request(stack), options)
-    (stack.parent / "coefficients" / "sequestration_ratio.csv").write_text("value,unit,verified\n0.3,1,demo\n", "utf-8")
+    (stack.parent / "coefficients" / "sequestration_ratio.csv").write_text(
+        "value,unit,source,verified\n0.3,1,,demo\n", "utf-8"
+    )
     again = Options(folder / "out", maps=False, partial=True, supersede=first.run.id, reason="年鉴定稿")
     return stack, first, account.account(Request(stack), again)
 
@@ -75,7 +77,7 @@ def test_valid_figures_say_what_they_supersede_and_superseded_ones_by_what(done:
 
 
 def test_it_needs_neither_stack_nor_files(done: tuple[Path, Outcome, Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gep.rasters.dataset", lambda path: pytest.fail(path))
+    monkeypatch.setattr("gep.rasters.dataset", pytest.fail)
     assert "sha256:" in told(done, "carbon_sequestration")
 
 
