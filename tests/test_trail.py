@@ -23,9 +23,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome, Outco
     stack = write_stack(folder / "stack")
     options = Options(folder / "out", maps=False, partial=True)
     first = account.account(Request(stack), options)
-    (stack.parent / "coefficients" / "sequestration_ratio.csv").write_text(
-        "value,unit,source,verified\n0.3,1,,demo\n", "utf-8"
-    )
+    prices = stack.parent / "coefficients" / "prices.csv"
+    prices.write_text(prices.read_text("utf-8").replace("reservoir_life,50", "reservoir_life,40"), "utf-8")
     again = Options(folder / "out", maps=False, partial=True, supersede=first.run.id, reason="年鉴定稿")
     return stack, first, account.account(Request(stack), again)
 
@@ -66,25 +65,25 @@ def test_a_service_without_a_number_says_why_in_any_zone(done: tuple[Path, Outco
 
 def test_valid_figures_say_what_they_supersede_and_superseded_ones_by_what(done: tuple[Path, Outcome, Outcome]) -> None:
     _, first, second = done
-    now, then = told(done, "carbon_sequestration"), told(done, "carbon_sequestration", run=short(first.run.id))
+    now, then = told(done, "water_conservation"), told(done, "water_conservation", run=short(first.run.id))
     assert f"run {second.run.id}" in now
     assert f"run {first.run.id}" not in now
     assert f"supersedes run {short(first.run.id)}; reason: 年鉴定稿" in now
     assert f"superseded by run {short(second.run.id)}" in then
-    assert ("0.2" in then, "sequestration_ratio · 0.3" in now) == (True, True)
+    assert ("reservoir_life · 50 year" in then, "reservoir_life · 40 year" in now) == (True, True)
     assert second.run.chain in now
     assert "review: computed" in now
 
 
 def test_it_needs_neither_stack_nor_files(done: tuple[Path, Outcome, Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gep.rasters.dataset", pytest.fail)
-    assert "sha256:" in told(done, "carbon_sequestration")
+    assert "sha256:" in told(done, "water_conservation")
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_command_line_takes_a_run(done: tuple[Path, Outcome, Outcome], lang: str) -> None:
     _, first, second = done
     where = ("--ledger", first.database, "--zone", "01", "--year", "2020", "--lang", lang)
-    result = gep("explain", "carbon_sequestration", *where, "--run", short(first.run.id))
+    result = gep("explain", "water_conservation", *where, "--run", short(first.run.id))
     assert (result.exit_code, first.run.id in result.stdout, short(second.run.id) in result.stdout) == (0, True, True)
-    assert gep("explain", "carbon_sequestration", *where, "--run", "ffff").exit_code == 1
+    assert gep("explain", "water_conservation", *where, "--run", "ffff").exit_code == 1
