@@ -130,7 +130,7 @@ def _from_unit(opened: Ledger, run: Run, entries: list[Entry], lang: Lang) -> It
         if used:
             facts = {"item": f"{getattr(quantities()[item], lang)} {item}", "by": key_text(used, lang)}
             whole = _amount([e for e in of_unit if (e.service, e.item) == (service, item)], lang)
-            yield "  " + words.say("explain-part-share", lang, **facts, whole=whole)
+            yield "  " + words.say("explain-part-of", lang, **facts, whole=whole)
 
 
 def _amount(entries: Sequence[Entry], lang: Lang) -> str:

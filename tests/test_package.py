@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -21,7 +22,7 @@ from gep.ledger import Ledger, run_id
 from gep.ledger.records import STORED, hash_of_hashes, row_hash
 from gep.ledger.rows import chain_of, record_hash, review_hash
 from gep.prepare import Request
-from tests.conftest import write_stack
+from tests.conftest import CELL, COLS, CRS, LEFT, ROWS, TOP, layers, write_stack
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +211,36 @@ def test_a_profile_of_ones_own_is_among_the_files(tmp_path: Path, monkeypatch: p
     copy = Path(shutil.copytree(stack.parent, tmp_path / "copy"))
     monkeypatch.chdir(copy)
     assert package.verify(tmp_path / "run.zip", package.Inputs(copy)).replayed
+
+
+def write_zarr(store: Path, values: Any) -> None:
+    """A Zarr folder with a variable v on the test grid."""
+    x, y = LEFT + CELL * (np.arange(COLS) + 0.5), TOP - CELL * (np.arange(ROWS) + 0.5)
+    arrays = {"x": (x, ["x"]), "y": (y, ["y"]), "v": (values.astype("<f8"), ["y", "x"])}
+    for name, (data, names) in arrays.items():
+        (store / name).mkdir(parents=True)
+        about = {"zarr_format": 2, "shape": data.shape, "chunks": data.shape, "dtype": data.dtype.str,
+                 "compressor": None, "fill_value": None, "order": "C", "filters": None}  # fmt: skip
+        (store / name / ".zarray").write_text(json.dumps(about))
+        (store / name / ".zattrs").write_text(json.dumps({"_ARRAY_DIMENSIONS": names}))
+        (store / name / ".".join("0" * data.ndim)).write_bytes(data.tobytes())
+    (store / ".zgroup").write_text('{"zarr_format": 2}')
+
+
+def test_a_variable_of_a_folder_is_found_in_a_copy_elsewhere(tmp_path: Path) -> None:
+    stack = write_stack(tmp_path / "stack")
+    write_zarr(stack.parent / "npp.zarr", layers()["npp"])
+    said = stack.read_text("utf-8").replace('path = "npp.tif"', f'path = "npp.zarr"\nvariable = "v"\ncrs = "{CRS}"')
+    stack.write_text(said, "utf-8")
+    done = account.account(Request(stack), Options(tmp_path / "out", maps=False, partial=True))
+    assert done.run.recorded["files"]["npp.zarr"][0] == "npp"
+    package.write(done.database, done.run.id, tmp_path / "run.zip")
+    copy = Path(shutil.move(stack.parent, tmp_path / "elsewhere"))
+    assert package.verify(tmp_path / "run.zip", package.Inputs(copy)).replayed
+    (copy / "npp.zarr" / "v" / ".zattrs").write_text("{}")
+    assert codes(tmp_path / "run.zip", copy) == ["package-file-other"]
+    (copy / "npp.zarr" / "v" / "0.1").symlink_to("/etc/passwd")
+    assert codes(tmp_path / "run.zip", copy) == ["package-file-outside"]
 
 
 def test_damaged_compression_is_a_problem(made: tuple[Path, Path, str], tmp_path: Path) -> None:
