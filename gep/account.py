@@ -59,7 +59,7 @@ from gep.ledger import Entry, Ledger, Run
 from gep.prepare import NORMAL_CLIMATE, Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
 from gep.profile import POPULATION, Item, Service
 from gep.quantities import quantities
-from gep.resolve import Graph
+from gep.resolve import Graph, bare, ways
 
 Progress = Callable[[str, int, int], None]
 
@@ -561,6 +561,17 @@ def _zone_determined(checked: Checked, year: str) -> dict[str, Any]:
     }
 
 
+def _formulas(checked: Checked, year: str) -> Iterator[tuple[str, list[str]]]:
+    """Source, clause and text of each formula behind a year's lines, and source and clause of each field."""
+    graph = checked.graphs[year]
+    names = [x.item.quantity for x in checked.lines[year] if x.item and x.status != "left_out"]
+    for node in graph.of(names).nodes.values():
+        if node.via in ("formula", "field"):
+            way = ways(bare(node.name))[node.method]
+            text = chosen(node).text if node.via == "formula" else ""
+            yield f"{node.name}|{node.method}", [way.source, way.clause, text]
+
+
 def _given(inputs: Inputs, name: str, year: str) -> list[list[str]]:
     """A statistic's figures as evidence."""
     return sorted([s.zone, s.object, repr(s.value), s.source] for s in zonal.of_year(inputs, name, year))
@@ -593,6 +604,7 @@ def _asked(request: Request, checked: Checked, options: Options) -> dict[str, An
             "partial": options.partial,
         },
         "files": manifest.files(request, checked.inputs),
+        "layer_files": manifest.layers(checked.inputs),
         "stack_text": checked.inputs.stack.path.read_text("utf-8"),
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -670,6 +682,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "controls": dict(pair for one in years for pair in entries.controls(one)),
         "zone_totals": dict(pair for one in years for pair in entries.zone_totals(one)),
         "feeds": dict(pair for one in years for pair in entries.fed(one)),
+        "formulas": dict(pair for year in checked.graphs for pair in _formulas(checked, year)),
         "stocks": {one.year: stocks.stocks(one) for one in years},
         "price_parts": dict(pair for one in years for pair in entries.price_parts(one)),
     }

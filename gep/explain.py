@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -19,25 +17,19 @@ from gep.errors import GepError, Problem, raise_all
 from gep.fields import Field
 from gep.fuse import LAND_COVER
 from gep.grid import Grid, Window
-from gep.ledger import EVERY, OUTSIDE, Entry, Ledger, Run, yuan
 from gep.origins import (
     cited,
     code_lines,
-    entry_text,
-    evidence_text,
-    key_text,
     label,
     origin,
-    plain,
     row_text,
-    statistic_text,
     with_unit,
 )
 from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
 from gep.prices import Price
 from gep.profile import Item, Profile, Service, within
 from gep.quantities import quantities
-from gep.resolve import ACCESS, THREATS, Graph, Node, bare, inputs_of, node_name, unresolved, ways
+from gep.resolve import ACCESS, THREATS, Node, bare, inputs_of, node_name, unresolved, ways
 from gep.tables import Legend
 from gep.words import LANGS, Lang
 from gep.zonetree import ZoneTree
@@ -343,105 +335,3 @@ def _money(price: Price, item: Item, value: float, lang: Lang) -> list[str]:
     lines += ["    " + row_text(row, lang) for row in price.rows]
     total = f"{per_hectare:.6g} {quantities()[item.quantity].total_unit}"
     return [*lines, "  " + words.say("explain-yuan", lang, quantity=total, yuan=f"{per_hectare * price.value:,.2f}")]
-
-
-def in_ledger(database: str, name: str, zone: str, year: str, lang: Lang) -> str:
-    """A figure of the ledger, down to formulas, inputs with hashes, coefficients and prices."""
-    with Ledger.open(database, create=False) as opened:
-        level = None if zone == OUTSIDE else EVERY  # a zone's code says its level
-        found = opened.lines(zone=zone, year=year, level=level)
-        lines = [x for x in found if name in (x.entry.service, x.entry.item)]
-        runs = {run.id: run for run in opened.runs()}
-    if not lines:
-        raise GepError([Problem("ledger-figure-missing", opened.where, {"name": name, "zone": zone, "year": year})])
-    text: list[str] = []
-    for run in dict.fromkeys(line.run for line in lines):
-        entries = [line.entry for line in lines if line.run == run]
-        text += _figure(entries, lang)
-        text += _from_unit(runs[run], year, entries, lang)
-        text += _evidence(runs[run], year, entries, lang)
-        said = {"run": run, "profile": runs[run].profile, "when": str(runs[run].recorded.get("when", ""))}
-        text.append(words.say("explain-run", lang, **said))
-    return "\n".join(text)
-
-
-def _figure(entries: list[Entry], lang: Lang) -> list[str]:
-    """Each entry as quantity × price = value, and their sum."""
-    lines = [f"{entries[0].zone_name} {entries[0].zone} {entries[0].year} {entries[0].service}"]
-    lines += [f"  {entry_text(entry, lang)}" for entry in entries]
-    fens = [e.value_fen for e in entries if e.value_fen is not None]
-    return [*lines, f"  Σ = {yuan(sum(fens)):,} CNY"] if fens else lines
-
-
-def _unit(run: Run, entry: Entry) -> str:
-    """The accounting unit of an entry's zone."""
-    return run.levels.get(entry.zone_level, {}).get(entry.zone, entry.zone)
-
-
-def _from_unit(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator[str]:
-    """Of a further level's zone: of which unit it is part, and by what each item is allocated to it."""
-    first = entries[0]
-    known = run.recorded.get("level_zones", {}).get(first.zone_level)
-    if known is None:
-        return
-    unit = _unit(run, first)
-    names = run.recorded["zone_names"].get(unit, {})
-    level = known["title"].get(lang, first.zone_level)
-    yield "  " + words.say("explain-part", lang, level=level, unit=f"{names.get(lang, unit)} {unit}")
-    for service, item in dict.fromkeys((e.service, e.item) for e in entries if e.allocated):
-        used = known["keys"].get(f"{year}|{service}|{item}", {}).get(unit)
-        if used:
-            named = f"{getattr(quantities()[item], lang)} {item}"
-            yield "  " + words.say("explain-part-share", lang, item=named, by=key_text(used, lang))
-
-
-def _evidence(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator[str]:
-    """What the run wrote down of the graph, inputs, statistics, coefficients and prices behind these entries."""
-    items, zone, of_year = {e.item for e in entries}, _unit(run, entries[0]), run.determined["years"][year]
-    graph = Graph.of_run(of_year)
-    for node in graph.of([item for item in items if item in graph.nodes]).nodes.values():
-        said = f"{node.method}({', '.join(node.args)})" if node.method else words.say(f"explain-via-{node.via}", lang)
-        yield f"  {label(node, lang)} ← {said}"
-        yield from ("    " + text for text in _written(of_year, node, zone, lang))
-    yield from _fed(run, year, entries, lang)
-    yield from _prices(of_year, {f"{e.service}|{e.item}" for e in entries}, lang)
-
-
-def _written(of_year: Mapping[str, Any], node: Node, zone: str, lang: Lang) -> Iterator[str]:
-    """What stands in a run of one node: a formula's text, a file's hash, a zone's statistics, coefficient rows."""
-    if node.name in of_year.get("formulas", {}):
-        yield from (f"| {line}" for line in code_lines(of_year["formulas"][node.name]))
-    if node.via == "stack":
-        yield from (json.dumps(said, ensure_ascii=False) for said in of_year.get(node.name, ()))
-    if node.name in of_year["inputs"]:
-        yield words.say("explain-content", lang, hash=of_year["inputs"][node.name][0])
-    if node.via == "statistic":
-        given = [row[1:] for row in of_year.get("statistics", {}).get(node.name, ()) if row[0] == zone]
-        yield from (statistic_text(row, node.quantity.unit, lang) for row in given)
-        if not given:
-            yield words.say("missing", lang)
-    yield from (evidence_text(row, lang) for row in of_year["coefficients"].get(node.name, ()))
-
-
-def _fed(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator[str]:
-    """The totals of pixels over the service's scope in this zone that zone formulas rest on."""
-    services, zone = dict.fromkeys(e.service for e in entries), _unit(run, entries[0])
-    for key, total in run.recorded.get("feeds", {}).items():
-        when, service, quantity, where = key.split("|")
-        if (when, where) == (year, zone) and service in services:
-            row = quantities()[quantity]
-            yield "  " + words.say(
-                "explain-fed", lang, name=f"{getattr(row, lang)} {quantity}", total=f"{total} {row.total_unit}"
-            )
-
-
-def _prices(of_year: Mapping[str, Any], keys: set[str], lang: Lang) -> Iterator[str]:
-    """Each price once, with the items it is of and its rows."""
-    found: dict[str, list[str]] = {}
-    for key, priced in of_year["prices"].items():
-        if key in keys:
-            found.setdefault(json.dumps(priced), []).append(key.rpartition("|")[2])
-    for text, items in found.items():
-        method, value, *rows = json.loads(text)
-        yield f"  {words.say('price', lang)} {plain(value)}{' ← ' + method if method else ''}  ({', '.join(items)})"
-        yield from ("    " + evidence_text(row, lang) for row in rows)

@@ -9,10 +9,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gep.declaration import Declaration, Polygons, declare
+from gep import shipped
+from gep.declaration import Layer, Polygons, declare
 from gep.layers import filled
-from gep.prepare import Inputs, Request
-from gep.rasters import content_hash
+from gep.prepare import DEFAULT_PROFILE, Inputs, Request
+from gep.profile import own_files
+from gep.rasters import content_hash, file_of
+from gep.tables import legend_file
 
 
 def files(request: Request, inputs: Inputs) -> dict[str, list[str]]:
@@ -20,8 +23,22 @@ def files(request: Request, inputs: Inputs) -> dict[str, list[str]]:
     folder = inputs.stack.path.parent
     found: dict[str, list[str]] = {}
     for role, path in _named(request, inputs):
-        found.setdefault(relative(path, folder), [role, content_hash(path)])
+        found.setdefault(_named_as(path, folder), [role, content_hash(path)])
     return dict(sorted(found.items()))
+
+
+def layers(inputs: Inputs) -> dict[str, dict[str, list[str]]]:
+    """Year -> quantity -> the paths of its files, as `files` has them."""
+    folder = inputs.stack.path.parent
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for role, year, path in _of_years(inputs):
+        found.setdefault(year, {}).setdefault(role, {})[_named_as(path, folder)] = None
+    return {year: {role: list(paths) for role, paths in of.items()} for year, of in found.items()}
+
+
+def _named_as(path: str, folder: Path) -> str:
+    """A file as seen from the stack's folder, also where a variable of it is named."""
+    return relative(file_of(path) if Path(file_of(path)).exists() else path, folder)
 
 
 def profile(request: Request, folder: Path) -> str | None:
@@ -47,29 +64,40 @@ def _named(request: Request, inputs: Inputs) -> Iterator[tuple[str, str]]:
     yield "stack", str(stack.path)
     yield "zones", str(stack.zones.path)
     yield from (("zones", str(level.zones.path)) for level in declared.levels)
-    if request.profile and Path(request.profile).is_file():
-        yield "profile", request.profile
-    for (name, _), source in [*stack.sources.items(), *stack.threat_sources.items()]:
-        for band in [*source.bands, *(source.qc.bands if source.qc else ())]:
-            yield name, band.path
-    yield from _tables(declared, inputs)
+    yield from (("profile", str(path)) for path in own_files(request.profile or DEFAULT_PROFILE))
+    yield from ((role, path) for role, _, path in _of_years(inputs))
+    for file in declared.statistics:
+        yield from (("statistics", str(path)) for path in _matching(file.path))
+    for layer in stack.layers.values():
+        yield from (("legend", path) for path in _legends(layer, stack.path.parent))
     if stack.access:
         yield "access", str(stack.access.path)
     for folder in (stack.coefficients, request.coefficients):
-        for path in sorted(folder.glob("*.csv")) if folder else ():
-            yield "coefficients", str(path)
+        for path in sorted(folder.iterdir()) if folder else ():
+            if path.suffix.lower() == ".csv" and path.is_file():
+                yield "coefficients", str(path)
 
 
-def _tables(declared: Declaration, inputs: Inputs) -> Iterator[tuple[str, str]]:
-    """Stations, polygons and statistics."""
+def _of_years(inputs: Inputs) -> Iterator[tuple[str, str, str]]:
+    """Quantity (or threat), year and path of the files of layers: rasters, stations and polygons."""
     stack = inputs.stack
-    for file in declared.statistics:
-        yield from (("statistics", str(path)) for path in _matching(file.path))
+    for (name, year), source in [*stack.sources.items(), *stack.threat_sources.items()]:
+        for band in [*source.bands, *(source.qc.bands if source.qc else ())]:
+            yield name, year, band.path
     for name, layer in stack.layers.items():
         for year in stack.years:
             if layer.stations:
-                yield from ((name, str(path)) for path in stack.daily_files(name, year))
-            yield from ((name, filled(path, year)) for path in _polygons(layer.polygons))
+                yield from ((name, year, str(path)) for path in stack.daily_files(name, year))
+            yield from ((name, year, filled(path, year)) for path in _polygons(layer.polygons))
+
+
+def _legends(layer: Layer, folder: Path) -> Iterator[str]:
+    """The user's own legends of a layer's classes."""
+    over = layer.polygons.over if layer.polygons else None
+    for name in filter(None, (layer.legend, over.legend if over else "")):
+        path = legend_file(name, folder)
+        if not path.is_relative_to(shipped.folder()):
+            yield str(path)
 
 
 def _polygons(said: Polygons | None) -> Iterator[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gep import tables, words
+from gep.errors import Problem
 from gep.fuse import chosen
 from gep.ledger import Entry, decimal_text, door, yuan
 from gep.prepare import Inputs
@@ -17,6 +19,7 @@ from gep.resolve import Node, bare, ways
 from gep.tables import Row
 from gep.words import Lang
 
+_FEW_REASONS = 3  # shown of a long list
 _PROVISIONAL = "_provisional"
 _AFTER_KEYS = 13  # fields of a row as evidence behind its keys
 
@@ -116,6 +119,20 @@ def statistic_text(row: Sequence[str], unit: str, lang: Lang) -> str:
 def place(where: str) -> str:
     """A line or cell of a file, without the folders above it."""
     return Path(where).name
+
+
+def left_reason(text: str, lang: Lang) -> str:
+    """Why a line is left out or does not apply, from its reason as the ledger has it."""
+    return reason_text(json.loads(text), lang) if text else ""
+
+
+def reason_text(found: Any, lang: Lang) -> str:
+    """Why a line has no number, as the ledger keeps it: in both languages, or problems, the first few of them."""
+    if isinstance(found, dict):
+        return str(found[lang])
+    said = [words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found]
+    shown = ("" if lang == "zh" else " ").join(said[:_FEW_REASONS])
+    return shown if len(said) <= _FEW_REASONS else words.say("reasons-more", lang, shown=shown, count=len(said))
 
 
 def entry_text(entry: Entry, lang: Lang) -> str:

@@ -2,56 +2,71 @@
 
 The package holds the run as the ledger has it, with the hash of the run before it, so that its own hashes can be
 recomputed; its lines, coefficients, publications and input files as tables for people; and checksums of all of these.
-Whoever changes a number and all hashes with it has another chain: hold it against the report's.
+Whoever changes a number and all hashes with it has another chain: hold it against the report's, or the ledger.
+
+Nothing in a package is believed. What it names is opened only within the folder given, or where the user allows.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from gep import account, dossier, exports, words
+from gep import account, archive, dossier, exports, profile, words
+from gep.confine import Bounds
 from gep.errors import Fact, GepError, Problem, raise_all
-from gep.ledger import EVERY, Entry, Ledger, Run, of_record, short
+from gep.ledger import EVERY, Entry, Head, Ledger, Run, of_record, short
 from gep.prepare import Request
 from gep.rasters import content_hash
 
-CHECKSUMS: Final = "checksums.sha256"
 RUN: Final = "run.json"
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _SAMPLED: Final = "sampled:"
-_LARGEST: Final = 1 << 31  # bytes that all members together may unpack to
 _ENVIRONMENT: Final = ("python", "system", "host", "who", "when")
+_VERSIONS: Final = ("program", "libraries")
+# What a run records in words and not in numbers, which a run of the same inputs records again.
+_SAID: Final = (
+    *("notice", "notes", "label", "period", "partial", "unpriced", "left_out", "services", "zone_names"),
+    *("request", "stack_text", "sources", "formulas", "layer_files"),
+)
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Inputs:
+    """Where the inputs of a run are to be read: the folder of its stack, and what else the user allows."""
+
+    folder: Path
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What held: the run and its chain, files compared, whether it was computed again, and with the same program."""
+    """What held: the run and its chain, files compared, whether it was computed again, and with the same program.
+
+    `differs` is what another version of the program recorded otherwise, beside its own version.
+    """
 
     run: Run
     lines: int
     files: int = 0
     replayed: bool = False
     same_program: bool = True
+    differs: tuple[str, ...] = ()
 
 
 # --- making --------------------------------------------------------------------------------------------------------
 
 
 def write(database: str, reference: str, out: Path) -> Run:
-    """Write the package of a run of a ledger: the same run gives the same bytes. Problems: none such, several.
+    """Write the package of a run of a ledger: the same ledger gives the same bytes. Problems: none such, several.
 
     A ledger that does not verify has no package.
     """
@@ -59,12 +74,7 @@ def write(database: str, reference: str, out: Path) -> Run:
         run = opened.find(reference)
         raise_all(opened.verify())
         members = {RUN: _json(opened.record(run.id)), **_tables(database, opened, run)}
-    members[CHECKSUMS] = _checksums(members)
-    with exports.beside(out, "zip") as draft, zipfile.ZipFile(draft, "w") as made:
-        for name in sorted(members):
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-            made.writestr(info, members[name])
+    archive.write(out, members)
     return run
 
 
@@ -103,79 +113,70 @@ def _csv(heading: tuple[str, ...], rows: list[list[str]]) -> bytes:
     return text.getvalue().encode("utf-8-sig")
 
 
-def _checksums(members: Mapping[str, bytes]) -> bytes:
-    """As `sha256sum -c` reads them."""
-    return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(members.items())).encode()
-
-
 # --- checking ------------------------------------------------------------------------------------------------------
 
 
-def verify(path: Path, inputs: Path | None = None, progress: Progress = lambda *_: None) -> Verdict:
-    """Check a package; with `inputs`, the stack's folder, also its files, and compute the run again from them.
+def verify(path: Path, inputs: Inputs | None = None, progress: Progress = lambda *_: None) -> Verdict:
+    """Check a package; with `inputs` also the files that it lists, and compute the run again from them.
 
     Raises GepError with all that does not hold: members and checksums; the run's hashes; every check of
-    `Ledger.verify`; tables that do not follow from the run; input files that are absent or others; other numbers.
+    `Ledger.verify`; tables that do not follow from the run; input files that lie elsewhere than `inputs` says, are
+    absent or others; other numbers, or, by the same program, another run.
     """
-    members = _members(path)
-    raise_all(_unlike_checksums(path, members))
-    run, entries = _record(path, members[RUN])
-    with _ledger_of(path, run, entries) as database:
-        raise_all(_unlike_tables(path, members, database, run))
+    run, entries = _checked(path)
     held = Verdict(run, len(entries))
-    if inputs is None:
-        return held
+    return held if inputs is None else _replayed(path, held, entries, inputs, progress)
+
+
+def in_ledger(path: Path, database: str) -> Head:
+    """How far a ledger had come when a package was made of it, which must hold the package's run and all before it.
+
+    Problems: those of the package; the ledger lacks the run, has it or its review otherwise, or never had its head.
+    """
+    run, _ = _checked(path)
+    then = json.loads(archive.read(path)[RUN])
+    with Ledger.open(database, create=False) as opened:
+        known = [one.id for one in opened.runs()]
+        if run.id not in known:
+            raise GepError([Problem("ledger-package-missing", opened.where, {"run": short(run.id)})])
+        now = opened.record(run.id)
+        now |= {"reviews": now["reviews"][: len(then["reviews"])], "head": then["head"]}
+        if now != then:
+            raise GepError([Problem("ledger-package-differs", opened.where, {"run": short(run.id)})])
+        return opened.once(then["head"])
+
+
+def _checked(path: Path) -> tuple[Run, list[Entry]]:
+    """The run and the entries of a package in which everything agrees."""
+    members = archive.read(path)
+    raise_all(Problem("package-member-missing", str(path), {"name": RUN}) for _ in range(RUN not in members))
+    run, entries = _record(path, members[RUN])
     try:
-        raise_all(_unlike_files(run, inputs))
-        request, partial = _request(run, inputs)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise GepError([Problem("package-run-changed", str(path), {"reason": str(error)})]) from error
-    other, found = _again(request, partial, progress)
-    if _numbers(found) != _numbers(entries):
-        facts: dict[str, Fact] = {"run": short(run.id), "again": short(other.id)}
-        raise GepError([Problem("package-other-numbers", str(path), facts)])
-    known = sum(not content.startswith(_SAMPLED) for _, content in run.recorded["files"].values())
-    same = all(other.determined.get(key) == run.determined.get(key) for key in ("program", "libraries"))
-    return replace(held, files=known, replayed=True, same_program=same)
-
-
-def _numbers(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
-    """What two computations of a run must agree in."""
-    return [astuple(replace(e, method_hash="")) for e in entries]  # another version may spell a formula otherwise
-
-
-def _members(path: Path) -> dict[str, bytes]:
-    """All members by name; problems: not a package, larger than any package is."""
-    try:
-        with zipfile.ZipFile(path) as opened:
-            if sum(info.file_size for info in opened.infolist()) > _LARGEST:
-                raise GepError([Problem("package-too-large", str(path))])
-            found = {info.filename: opened.read(info) for info in opened.infolist()}
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise GepError([Problem("package-unreadable", str(path), {"reason": str(error)})]) from error
-    raise_all(Problem("package-member-missing", str(path), {"name": n}) for n in (RUN, CHECKSUMS) if n not in found)
-    return found
-
-
-def _unlike_checksums(path: Path, members: Mapping[str, bytes]) -> Iterator[Problem]:
-    """Members that are not what the checksums say, are not in them, or are in them alone."""
-    lines = members[CHECKSUMS].decode("utf-8", "replace").splitlines()
-    listed = {name: found for found, gap, name in (line.partition("  ") for line in lines) if gap}
-    for name in sorted({*listed, *members} - {CHECKSUMS}):
-        if name not in members:
-            yield Problem("package-member-missing", str(path), {"name": name})
-        elif name not in listed:
-            yield Problem("package-member-unlisted", str(path), {"name": name})
-        elif hashlib.sha256(members[name]).hexdigest() != listed[name]:
-            yield Problem("package-member-changed", str(path), {"name": name})
+        with _ledger_of(path, run, entries) as database:
+            raise_all(_unlike_tables(path, members, database, run))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # what it records is not what runs record
+        raise _changed(path, error) from error
+    return run, entries
 
 
 def _record(path: Path, data: bytes) -> tuple[Run, list[Entry]]:
-    """The run and its entries, whose hashes all hold."""
+    """The run and its entries, whose hashes all hold, written as we write them: no key twice, nothing beside."""
     try:
-        return of_record(json.loads(data))
+        return of_record(_parsed(data))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise GepError([Problem("package-run-changed", str(path), {"reason": str(error)})]) from error
+        raise _changed(path, error) from error
+
+
+def _changed(path: Path, error: Exception) -> GepError:
+    return GepError([Problem("package-run-changed", str(path), {"reason": ascii(str(error))[1:-1]})])
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    """JSON that is written as we write it; ValueError if it is not."""
+    found: dict[str, Any] = json.loads(data)
+    if _json(found) != data:
+        raise ValueError("JSON")
+    return found
 
 
 @contextmanager
@@ -196,17 +197,72 @@ def _unlike_tables(path: Path, members: Mapping[str, bytes], database: str, run:
     for name, data in made.items():
         if members.get(name) != data:
             yield Problem("package-table-unlike-run", str(path), {"name": name})
-    for name in sorted(members.keys() - made.keys() - {RUN, CHECKSUMS}):
+    for name in sorted(members.keys() - made.keys() - {RUN, archive.CHECKSUMS}):
         yield Problem("package-member-unlisted", str(path), {"name": name})
+
+
+# --- computing again -----------------------------------------------------------------------------------------------
+
+
+def _replayed(path: Path, held: Verdict, entries: Sequence[Entry], inputs: Inputs, progress: Progress) -> Verdict:
+    """The verdict once the files were compared and the run computed again from them."""
+    run = held.run
+    try:
+        request, partial = _request(run, inputs.folder)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise _changed(path, error) from error
+    raise_all(_elsewhere(run, request, inputs))
+    raise_all(_unlike_files(run, inputs.folder))
+    other, found = _again(request, partial, progress)
+    same = all(other.determined.get(key) == run.determined.get(key) for key in _VERSIONS)
+    differs = tuple(_differing(run, other))
+    facts: dict[str, Fact] = {"run": short(run.id), "again": short(other.id), "differs": ", ".join(differs) or "–"}
+    unlike = ["package-other-numbers"] if _numbers(found) != _numbers(entries) else []
+    unlike += ["package-other-run"] if same and differs else []
+    raise_all(Problem(code, str(path), facts) for code in unlike)
+    known = sum(not content.startswith(_SAMPLED) for _, content in run.recorded["files"].values())
+    return replace(held, files=known, replayed=True, same_program=same, differs=differs)
+
+
+def _numbers(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
+    """What two computations of a run must agree in."""
+    return [astuple(replace(e, method_hash="")) for e in entries]  # another version may spell a formula otherwise
+
+
+def _differing(run: Run, other: Run) -> Iterator[str]:
+    """What two runs of the same files determined or recorded differently, apart from the program's own version."""
+    unknown = ("inputs",) if run.determined.get("hashing") == "sampled" else ()  # a copy has other times
+    ours, theirs = _determined(run, unknown), _determined(other, unknown)
+    yield from (ascii(key)[1:-1] for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key))
+    yield from (key for key in _SAID if run.recorded.get(key) != other.recorded.get(key))
+    files = [{name: role for name, (role, _) in one.recorded["files"].items()} for one in (run, other)]
+    yield from (["files"] if files[0] != files[1] else [])
+    yield from (["title"] if run.title != other.title else [])
+
+
+def _determined(run: Run, unknown: tuple[str, ...]) -> dict[str, Any]:
+    """What determined a run, that of each year by itself, without what cannot be known of it."""
+    years = run.determined["years"].items()
+    of_years = {f"{year} {key}": value for year, of in years for key, value in of.items() if key not in unknown}
+    return of_years | {k: v for k, v in run.determined.items() if k not in (*_VERSIONS, "hashing", "years")}
+
+
+def _elsewhere(run: Run, request: Request, inputs: Inputs) -> Iterator[Problem]:
+    """What the package or the stack names that does not lie where the user lets inputs be read."""
+    bounds, asked = Bounds(inputs.folder, inputs.allowed), run.recorded["request"]
+    own = [] if asked["profile"] in (None, *profile.available()) else [asked["profile"]]
+    named = [*run.recorded.get("files", {}), asked["stack"], *own, *filter(None, [asked["coefficients"]])]
+    found = list(bounds.listed(named))
+    if own and not found:
+        found += bounds.listed(map(str, profile.own_files(request.profile or "")))
+    found += bounds.declared(request.stack) if not found and request.stack.is_file() else []
+    yield from found
 
 
 def _unlike_files(run: Run, folder: Path) -> Iterator[Problem]:
     """Input files that are not there, or hold something else."""
-    files = run.recorded.get("files", {})
-    if not files or "request" not in run.recorded:
-        yield Problem("package-without-files", str(folder), {"run": short(run.id)})
     sampled = run.determined.get("hashing") == "sampled"
-    for name, (_, content) in files.items():
+    for name, (_, content) in run.recorded["files"].items():
         path = folder / name
         if not (path.exists() or name.startswith("/vsi") or "://" in name):
             yield Problem("package-file-missing", str(path))
@@ -218,13 +274,17 @@ def _unlike_files(run: Run, folder: Path) -> Iterator[Problem]:
 
 def _request(run: Run, folder: Path) -> tuple[Request, bool]:
     """What was asked for then, of the files in this folder; and whether the account might be partial."""
+    if not run.recorded.get("files") or "request" not in run.recorded:
+        raise GepError([Problem("package-without-files", str(folder), {"run": short(run.id)})])
+    listed = [said for pair in run.recorded["files"].values() for said in pair]
+    if len(listed) != 2 * len(run.recorded["files"]) or not all(isinstance(one, str) for one in listed):
+        raise TypeError("files")
     asked = run.recorded["request"]
     tables = folder / asked["coefficients"] if asked["coefficients"] else None
-    own = folder / (asked["profile"] or "")  # a profile of the user's own is a file among the inputs
-    profile = str(own) if own.is_file() else asked["profile"]
+    own = asked["profile"] not in (None, *profile.available())  # a profile of the user's own is a file among the inputs
+    chosen = str(folder / asked["profile"]) if own else asked["profile"]
     years, mean = tuple(map(str, asked["years"])), bool(asked.get("normal_climate"))
-    stack = folder / Path(asked["stack"]).name
-    return Request(stack, profile, years, dict(asked["methods"]), tables, mean), bool(asked["partial"])
+    return Request(folder / asked["stack"], chosen, years, dict(asked["methods"]), tables, mean), bool(asked["partial"])
 
 
 def _again(request: Request, partial: bool, progress: Progress) -> tuple[Run, list[Entry]]:
@@ -244,10 +304,12 @@ def text(held: Verdict, lang: words.Lang) -> str:
     if held.replayed:
         said.append(words.say("package-replayed", lang, files=held.files))
         said += [] if held.same_program else [words.say("package-other-program", lang)]
+        said += [words.say("package-differs", lang, differs=", ".join(held.differs))] if held.differs else []
     return "\n".join(said)
 
 
 def as_dict(held: Verdict) -> dict[str, Any]:
     """The same for machines."""
     of_run = {"run": held.run.id, "chain": held.run.chain, "lines": held.lines}
-    return of_run | {"files": held.files, "replayed": held.replayed, "same_program": held.same_program}
+    again = {"files": held.files, "replayed": held.replayed, "same_program": held.same_program}
+    return of_run | again | {"differs": list(held.differs)}

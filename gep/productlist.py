@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from gep import panel, summary, words
+from gep import origins, panel, words
 from gep.declaration import file_label
 from gep.errors import Fact, Problem, raise_all
 from gep.filling import Column, Table
@@ -321,7 +321,7 @@ def _array(column: str, values: Sequence[Any]) -> Any:
 def _tables(found: Catalogue, lang: Lang) -> list[Table]:
     title = words.say("products-title", lang, title=found.run.title, year=found.year, run=short(found.run.id))
     rows = [[*_cells(p, lang).values(), *[None] * len(TO_FILL)] for p in found.products]
-    outside = [[names[lang], summary.left_reason(reason, lang)] for names, reason in found.outside]
+    outside = [[names[lang], origins.left_reason(reason, lang)] for names, reason in found.outside]
     linked = [Column(words.say(f"products-{name}", lang), width) for name, width in _LINKED.items()]
     reasons = [Column(words.say(f"products-{name}", lang), width) for name, width in (("class_2", 40), ("reason", 110))]
     return [

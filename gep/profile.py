@@ -115,6 +115,11 @@ def load(id_or_path: str) -> Profile:
     return profile
 
 
+def own_files(id_or_path: str) -> tuple[Path, ...]:
+    """The user's own files among a profile's and those that it extends; none of a shipped one."""
+    return tuple(path for path, _ in _chain(id_or_path, []) if path.parent != _folder())
+
+
 def _folder() -> Path:
     return shipped.folder() / "profiles"
 

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Final, Literal
 
-from gep import bearing, economy, plausibility, profile, recompute, summary, words
+from gep import bearing, economy, origins, plausibility, profile, recompute, summary, words
 from gep.closing import AREA, Row
 from gep.errors import GepError, Problem
 from gep.ledger import FIRST_STATUS, STATUSES, Entry, Line, fen, short
@@ -147,7 +147,7 @@ def _folded(reason: str) -> str:
 def _reason_text(reason: str) -> Callable[[Lang], str]:
     if not reason:
         return lambda lang: words.say("panel-1-statistics", lang)
-    return lambda lang: summary.left_reason(reason, lang)
+    return lambda lang: origins.left_reason(reason, lang)
 
 
 # ---------------------------------------------------------------- 2 areas

@@ -262,7 +262,9 @@ def _month(value: str, unit: str) -> tuple[int, int] | None:
 
 
 def content_hash(path: str) -> str:
-    """What a file, folder or dataset string holds: `sha256:…` of its bytes.
+    """What a file, folder or dataset string holds: `sha256:…` of its bytes, as `sha256sum` gives it.
+
+    Of a folder, a shapefile or a VRT it is over the names and hashes of all its files.
 
     Of a file on a web server it is `etag:…;length:…`; of what has no bytes here (s3, an archive's member, a server that
     gives no ETag) `pixels:…`, the hash of its decoded blocks, which reads them all. Within `hashing(sampled=True)` it
@@ -303,15 +305,22 @@ def file_hash(file: Path) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _content_hash(path: str, _state: str, *, sampled: bool) -> str:
-    local = Path(_file(path))
+    local = Path(file_of(path))
     if not local.exists():
         return f"pixels:{_pixels_hash(path)}"
+    files = _members(path, local)
+    return (
+        f"{'sampled' if sampled else 'sha256'}:{(file_hash(local) if files == [local] else _joint(files, local)).hex()}"
+    )
+
+
+def _joint(files: Iterable[Path], local: Path) -> bytes:
+    """A hash over the names and the hashes of several files."""
     digest = hashlib.sha256()
-    for file in _members(path, local):
-        if file != local:
-            digest.update(f"{os.path.relpath(file, local)}\0".encode())
+    for file in files:
+        digest.update(f"{os.path.relpath(file, local)}\0".encode())
         digest.update(file_hash(file))
-    return f"{'sampled' if sampled else 'sha256'}:{digest.hexdigest()}"
+    return digest.digest()
 
 
 _SHAPEFILE = frozenset({".shp", ".shx", ".dbf", ".prj", ".cpg"})
@@ -330,7 +339,7 @@ def _members(path: str, local: Path) -> list[Path]:
         return sorted(file for name in dataset(path).files if (file := Path(name)).is_file())
 
 
-def _file(path: str) -> str:
+def file_of(path: str) -> str:
     """The file of a dataset string such as NETCDF:"file":variable."""
     found = re.fullmatch(r'[A-Z0-9_]+:"(.*)":[^"]*', path)
     return found[1] if found else path
@@ -338,7 +347,7 @@ def _file(path: str) -> str:
 
 def stamp(path: str) -> str:
     """Names, sizes and times of a local file or folder: what says, within a process, that it has not changed."""
-    local = Path(_file(path))
+    local = Path(file_of(path))
     try:
         files = _members(path, local) if local.exists() else [local]
         stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]

@@ -14,8 +14,8 @@ from gep import bearing, extent, ledger, readings, words
 from gep.account import Checked, Outcome
 from gep.errors import Fact, GepError, Problem
 from gep.gates import Closure
-from gep.ledger import Entry, Ledger, Review, Run, short
-from gep.origins import key_text
+from gep.ledger import Entry, Head, Ledger, Review, Run, short
+from gep.origins import key_text, reason_text
 from gep.quantities import quantities
 from gep.tables import ecosystem_types
 from gep.units import factor
@@ -31,7 +31,7 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
 }
 _PROVISIONAL = "_provisional"
 _THIN = 1e-6  # of a zone, without data: the seams between polygons, which no figure shows
-_FEW, _FEWER, _FEW_REASONS = 6, 3, 3  # names and reasons shown of a long list
+_FEW, _FEWER = 6, 3  # names shown of a long list
 _LONGEST = 1e9  # a figure above this, in the unit that is shown, is written with a power of ten
 
 
@@ -160,6 +160,16 @@ def review(steps: Sequence[Review], run: Run, lang: Lang) -> str:
     lines += [words.say("review-note", lang, note=last.note)] if last.note else []
     if run.supersedes:
         lines.append(words.say("review-supersedes", lang, run=short(run.supersedes), reason=run.reason or "—"))
+    return "\n".join(lines)
+
+
+def verified(now: Head, kept: Sequence[Head], lang: Lang) -> str:
+    """That a ledger holds, its head, and what was added since the heads that someone kept."""
+    lines = [words.say("ledger-verified", lang, runs=now.runs)]
+    for then in kept:
+        more: dict[str, Fact] = {"more_runs": now.runs - then.runs, "more_steps": now.steps - then.steps}
+        lines.append(words.say("ledger-since", lang, hash=then.hash, runs=then.runs, steps=then.steps, **more))
+    lines += [words.say("ledger-head", lang, hash=now.hash, runs=now.runs, steps=now.steps)] if now.steps else []
     return "\n".join(lines)
 
 
@@ -516,20 +526,6 @@ def _few(names: Sequence[str], lang: Lang, few: int = _FEW) -> str:
     """The first names of many."""
     shown = words.listed(names[:few], lang)
     return shown if len(names) <= few else words.say("and-more", lang, shown=shown, count=len(names))
-
-
-def left_reason(text: str, lang: Lang) -> str:
-    """Why a line is left out or does not apply, from its reason as the ledger has it."""
-    return reason_text(json.loads(text), lang) if text else ""
-
-
-def reason_text(found: Any, lang: Lang) -> str:
-    """Why a line has no number, as the ledger keeps it: in both languages, or problems, the first few of them."""
-    if isinstance(found, dict):
-        return str(found[lang])
-    said = [words.problem(Problem(p["code"], p["where"], p["facts"]), lang) for p in found]
-    shown = ("" if lang == "zh" else " ").join(said[:_FEW_REASONS])
-    return shown if len(said) <= _FEW_REASONS else words.say("reasons-more", lang, shown=shown, count=len(said))
 
 
 def _gdp(one: Year, lang: Lang) -> str:

@@ -198,16 +198,23 @@ def everywhere() -> dict[str, Table]:
     return found
 
 
+def _shipped_legends() -> Mapping[str, Path]:
+    return {path.stem: path for path in (shipped.folder() / "ecosystems").glob("*.csv") if path.stem != "types"}
+
+
+def legend_file(name_or_path: str, base: Path) -> Path:
+    """The file of a legend, whether it is there or not."""
+    return _shipped_legends().get(name_or_path, base / name_or_path)
+
+
 def legend(name_or_path: str, base: Path) -> Legend:
     """A shipped legend by name, or one from a CSV (`code, ecosystem`, and what else you like) relative to `base`.
 
     Raises GepError with every problem of the file.
     """
-    ours = shipped.folder() / "ecosystems"
-    known = {path.stem for path in ours.glob("*.csv")} - {"types"}
-    path = ours / f"{name_or_path}.csv" if name_or_path in known else base / name_or_path
+    path = legend_file(name_or_path, base)
     if not path.is_file():
-        facts = {"legend": name_or_path, "near": _near(name_or_path, known)}
+        facts = {"legend": name_or_path, "near": _near(name_or_path, _shipped_legends())}
         raise GepError([Problem("table-legend-unknown", name_or_path, facts)])
     problems: list[Problem] = []
     found = _legend(path, _types(shipped.folder(), problems), problems)

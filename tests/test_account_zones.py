@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gep import account, dossier, explain
+from gep import account, dossier, trail
 from gep.account import Options, Outcome
 from gep.errors import GepError
 from gep.ledger import Ledger
@@ -98,7 +98,7 @@ def test_the_ledger_holds_and_names_what_it_rests_on(done: Outcome) -> None:
 
 
 def test_a_figure_is_explained_down_to_its_statistics(done: Outcome) -> None:
-    text = explain.in_ledger(done.database, "hydropower_from_outside", "01", "2020", "en")
+    text = trail.in_ledger(done.database, trail.Figure("hydropower_from_outside", "01", "2020"), "en")
     assert "transit = 0.99" in text
     assert "transit = 3,000,000,000 kWh/year" in text
     assert " 0.5 " not in text  # another zone's

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 import gep
-from gep import account, engine, explain, words
+from gep import account, engine, explain, trail, words
 from gep.errors import GepError, Problem
 from gep.fields import Floats, Given, access, derive, fields, habitat, join
 from gep.fields.distance import distances
@@ -361,7 +361,7 @@ def test_the_lazy_view_and_the_ledger_know_it(good: Path, tmp_path: Path) -> Non
     road, crop = run.determined["years"]["2020"]["threat_influence"]
     assert (road[0], road[2:]) == ("road", ["1500 m", "1.0", "exponential"])
     assert (crop[0], crop[2:]) == ("耕地", ["2000 m", "0.5", "linear"])
-    told = explain.in_ledger(str(tmp_path / "ledger.sqlite"), "habitat_quality", "01", "2020", "zh")
+    told = trail.in_ledger(str(tmp_path / "ledger.sqlite"), trail.Figure("habitat_quality", "01", "2020"), "zh")
     assert '["耕地", ' in told
     assert "km²" in told
 

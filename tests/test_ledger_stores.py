@@ -26,7 +26,7 @@ from click.testing import CliRunner
 
 from gep.cli import main
 from gep.errors import GepError
-from gep.ledger import OUTSIDE, Ledger, Run, guards, records, rows, schema, short
+from gep.ledger import OUTSIDE, Head, Ledger, Run, guards, records, rows, schema, short
 from gep.ledger.records import STATUSES
 from tests import postgres
 from tests.test_ledger import FORMATS, codes, crowd, entry, exported, refused, run, tampered, two_counties
@@ -377,6 +377,172 @@ def test_a_trigger_that_was_switched_off_or_rewritten_is_found(postgres_url: str
     with Ledger.open(postgres_url) as ledger:
         found = ledger.verify()
     assert [(p.code, p.facts["trigger"]) for p in found] == [("ledger-guard", SWITCHED[sql])]
+
+
+BESIDE = {
+    "sqlite": {
+        "CREATE TRIGGER later AFTER INSERT ON entries BEGIN SELECT 1; END": "later",
+    },
+    "postgresql": {
+        "CREATE TRIGGER later AFTER INSERT ON entries FOR EACH ROW EXECUTE FUNCTION gep_append_only()": "later",
+        "CREATE RULE unseen AS ON INSERT TO reviews WHERE NEW.number > 1 DO INSTEAD NOTHING": "unseen",
+        "ALTER TABLE runs ENABLE ROW LEVEL SECURITY": "runs ROW LEVEL SECURITY",
+    },
+}
+
+
+@pytest.mark.parametrize(("kind", "sql"), [(kind, sql) for kind, found in BESIDE.items() for sql in found])
+def test_what_was_put_beside_the_triggers_is_found(store: Store, kind: str, sql: str) -> None:
+    """It breaks none of ours, and would change what is written next."""
+    fill(store)
+    with store.foreign() as other:
+        other.execute(sql)
+    with Ledger.open(store.target) as ledger:
+        found = ledger.verify()
+    assert [(p.code, p.facts["trigger"]) for p in found] == [("ledger-guard-strange", BESIDE[kind][sql])]
+
+
+def test_triggers_taken_out_of_sqlites_own_table_are_missed(tmp_path: Path) -> None:
+    store = Store("sqlite", str(tmp_path / "l.sqlite"))
+    fill(store)
+    with store.foreign() as other:
+        other.execute("PRAGMA writable_schema = ON")
+        other.execute("DELETE FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'runs%'")
+    with Ledger.open(store.target) as ledger:
+        found = ledger.verify()
+    assert {p.facts["trigger"] for p in found} == {f"runs_no_{what}" for what in ("update", "delete", "insert_over")}
+
+
+def test_a_table_that_became_a_view_is_found(tmp_path: Path) -> None:
+    store = Store("sqlite", str(tmp_path / "l.sqlite"))
+    fill(store)
+    with store.foreign() as other:
+        other.execute("PRAGMA legacy_alter_table = ON")
+        other.execute("ALTER TABLE reviews RENAME TO kept")
+        other.execute("CREATE VIEW reviews AS SELECT * FROM kept")
+    with Ledger.open(store.target) as ledger:
+        assert ("ledger-guard-strange", "reviews") in [(p.code, p.facts.get("trigger")) for p in ledger.verify()]
+
+
+# --- a role that owns nothing --------------------------------------------------------------------------------------
+
+FORBIDDEN = [
+    *(f"{what} {table}" for table in guards.NO_INSERT for what in ("DELETE FROM", "TRUNCATE", "DROP TABLE")),
+    "UPDATE runs SET title = 'x'",
+    "UPDATE entries SET value_fen = 1",
+    "ALTER TABLE entries DISABLE TRIGGER USER",
+    "DROP TRIGGER entries_no_change ON entries",
+    "CREATE OR REPLACE FUNCTION gep_append_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "CREATE TRIGGER later AFTER INSERT ON entries FOR EACH ROW EXECUTE FUNCTION gep_append_only()",
+    "CREATE RULE unseen AS ON INSERT TO reviews DO INSTEAD NOTHING",
+    "SET session_replication_role = replica",
+]
+
+
+def grants() -> list[str]:
+    """The statements that the documentation gives for a role that appends and reads."""
+    text = (Path(__file__).parents[1] / "decisions" / "0094-heads-and-roles.md").read_text("utf-8")
+    block = text.split("```sql\n")[1].split("```")[0]
+    return [line.split("--")[0].strip() for line in block.splitlines() if line.split("--")[0].strip()]
+
+
+def test_a_role_without_ownership_appends_reviews_and_verifies_and_can_do_no_harm(postgres_url: str) -> None:
+    store = Store("postgresql", postgres_url)
+    fill(store)
+    role = f"gep_writer_{os.getpid()}"
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+        for sql in grants():
+            owner.execute(sql.replace("gep_writer", role).encode())
+    try:
+        url = postgres_url.replace("gep@", f"{role}@")
+        with Ledger.open(url, create=False) as ledger:
+            made = ledger.append(run("d"), two_counties())
+            ledger.review(made.id, "confirmed", "李四")
+            assert ledger.verify() == []
+        for sql in FORBIDDEN:
+            with psycopg.connect(url) as other, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                other.execute(sql.encode())
+    finally:
+        with psycopg.connect(postgres_url, autocommit=True) as owner:
+            owner.execute(f"DROP OWNED BY {role}".encode())
+            owner.execute(f"DROP ROLE {role}".encode())
+
+
+# --- a head that was kept ------------------------------------------------------------------------------------------
+
+
+def cut(store: Store, runs: int, steps: int) -> None:
+    """Leave only the first runs and steps of a ledger, by one who may."""
+    with store.unguarded() as other:
+        other.execute(f"DELETE FROM reviews WHERE seq > {steps}")
+        other.execute(f"DELETE FROM entries WHERE run IN (SELECT id FROM runs WHERE seq > {runs})")
+        other.execute(f"DELETE FROM runs WHERE seq > {runs}")
+
+
+@BOTH
+def test_a_head_tells_what_verify_alone_cannot(store: Store) -> None:
+    fill(store)
+    with Ledger.open(store.target) as ledger:
+        first = ledger.head()
+        ledger.review(ledger.runs()[2].id, "confirmed", "李四")
+        last = ledger.head()
+        assert (first.runs, first.steps, last.runs, last.steps) == (3, 3, 3, 4)
+        assert [ledger.once(kept.hash) for kept in (first, last)] == [first, last]
+        assert ledger.once(last.hash[:16].upper()) == last
+        for wrong in ("", last.hash[:15], "f" * 64, "%"):
+            assert refused(partial(ledger.once, wrong)) == {"ledger-head-missing"}
+    cut(store, 3, 3)
+    with Ledger.open(store.target) as ledger:
+        assert ledger.verify() == [], "the last step of a review is gone, and nothing inside says so"
+        assert refused(partial(ledger.once, last.hash)) == {"ledger-head-missing"}
+        assert ledger.once(first.hash) == ledger.head() == first
+    cut(store, 2, 2)
+    with Ledger.open(store.target) as ledger:
+        assert ledger.verify() == [], "nor of the last run"
+        assert refused(partial(ledger.once, first.hash)) == {"ledger-head-missing"}
+    cut(store, 0, 0)
+    with Ledger.open(store.target) as ledger:
+        assert ledger.verify() == []
+        assert ledger.head() == Head(0, 0, "")
+        assert refused(partial(ledger.once, "")) == {"ledger-head-missing"}
+
+
+def test_a_head_is_of_everything_before_it(tmp_path: Path) -> None:
+    """Whatever is changed in a ledger with every hash after it, the head is another."""
+
+    def head(name: str, who: str, **said: Any) -> str:
+        with Ledger.open(tmp_path / f"{name}.sqlite") as ledger:
+            made = ledger.append(replace(run(), **said), two_counties() if name != "lines" else [entry()])
+            ledger.append(run("b"), [])
+            ledger.review(made.id, "confirmed", who)
+            return ledger.head().hash
+
+    found = [head("a", "x"), head("lines", "x"), head("who", "y"), head("title", "x", title="other")]
+    found.append(head("recorded", "x", recorded={"note": 1}))
+    assert len(set(found)) == len(found)
+
+
+def test_the_command_line_prints_a_head_and_holds_a_ledger_against_one(tmp_path: Path) -> None:
+    store = Store("sqlite", str(tmp_path / "l.sqlite"))
+    fill(store)
+
+    def gep(*args: str, lang: str = "en") -> tuple[int, str]:
+        done = CliRunner().invoke(main, ["ledger", "verify", "--ledger", store.target, *args, "--lang", lang])
+        return done.exit_code, done.output
+
+    with Ledger.open(store.target) as ledger:
+        then = ledger.head()
+    for lang in ("zh", "en"):
+        assert then.hash in gep(lang=lang)[1]
+        assert gep("--head", then.hash, lang=lang)[0] == 0
+    with Ledger.open(store.target) as ledger:
+        ledger.append(run("d"), [])
+        now = ledger.head()
+    code, text = gep("--head", then.hash[:16])
+    assert (code, now.hash in text, "1 run(s) and 1 step(s) were added" in text) == (0, True, True)
+    cut(store, 3, 3)
+    code, text = gep("--head", now.hash)
+    assert (code, "ledger-head-missing" in text) == (1, True)
 
 
 # --- older and newer schemas ---------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gep import account, allocation, bearing, dossier, dual, explain, exports, ledger, summary
+from gep import account, allocation, bearing, dossier, dual, explain, exports, ledger, summary, trail
 from gep.account import Options, Outcome
 from gep.cli import main
 from gep.errors import GepError
@@ -475,12 +475,12 @@ def test_tables_are_of_one_level_each(done: Outcome, rows_of: Rows, tmp_path: Pa
 
 
 def test_a_townships_figure_is_explained_from_its_unit(done: Outcome) -> None:
-    text = explain.in_ledger(done.database, "domestic_water_use", "01b", "2020", "en")
+    text = trail.in_ledger(done.database, trail.Figure("domestic_water_use", "01b", "2020"), "en")
     assert "250000 m³" in text
     assert "part of the accounting unit 西 01" in text
     assert "allocated by population" in text
     assert "1,000,000 m³" in text  # the unit's statistic
-    assert explain.in_ledger(done.database, "water_conservation", OUTSIDE, "2020", "en").count("Σ") == 1
+    assert trail.in_ledger(done.database, trail.Figure("water_conservation", OUTSIDE, "2020"), "en").count("Σ") == 1
 
 
 def test_a_townships_figure_of_a_stack_is_explained(tmp_path: Path) -> None:

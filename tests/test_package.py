@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gep import account, package
+from gep import account, archive, package
 from gep.account import Options
 from gep.cli import main
 from gep.errors import GepError
@@ -21,7 +22,7 @@ from gep.ledger import Ledger, run_id
 from gep.ledger.records import STORED, hash_of_hashes, row_hash
 from gep.ledger.rows import chain_of, record_hash, review_hash
 from gep.prepare import Request
-from tests.conftest import write_stack
+from tests.conftest import CELL, COLS, CRS, LEFT, ROWS, TOP, layers, write_stack
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,9 @@ def members(path: Path) -> dict[str, bytes]:
 def packed(path: Path, found: dict[str, bytes], *, sums: bool = True) -> Path:
     """Members as a package, with checksums that hold if `sums`."""
     if sums:
-        rest = {name: data for name, data in found.items() if name != package.CHECKSUMS}
+        rest = {name: data for name, data in found.items() if name != archive.CHECKSUMS}
         lines = (f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(rest.items()))
-        found = rest | {package.CHECKSUMS: "".join(lines).encode()}
+        found = rest | {archive.CHECKSUMS: "".join(lines).encode()}
     with zipfile.ZipFile(path, "w") as opened:
         for name, data in found.items():
             opened.writestr(name, data)
@@ -53,7 +54,7 @@ def packed(path: Path, found: dict[str, bytes], *, sums: bool = True) -> Path:
 
 def codes(path: Path, inputs: Path | None = None) -> list[str]:
     with pytest.raises(GepError) as caught:
-        package.verify(path, inputs)
+        package.verify(path, package.Inputs(inputs) if inputs else None)
     return [problem.code for problem in caught.value.problems]
 
 
@@ -67,7 +68,7 @@ def test_the_same_run_gives_the_same_bytes(made: tuple[Path, Path, str], tmp_pat
 def test_it_verifies_without_its_ledger_and_replays_from_a_copy(made: tuple[Path, Path, str], tmp_path: Path) -> None:
     stack, path, database = made
     copy = shutil.copytree(stack, tmp_path / "elsewhere")
-    held = package.verify(path, copy)
+    held = package.verify(path, package.Inputs(copy))
     with Ledger.open(database, create=False) as opened:
         assert held.run == opened.runs()[0]
         assert held.lines == opened.count()
@@ -129,9 +130,7 @@ def test_a_record_changed_with_its_checksum_breaks_a_hash(
     found = members(made[1])
     record = json.loads(found["run.json"])
     change(record)
-    assert codes(packed(tmp_path / "x.zip", found | {"run.json": json.dumps(record).encode()})) == [
-        "package-run-changed"
-    ]
+    assert codes(packed(tmp_path / "x.zip", found | {"run.json": package._json(record)})) == ["package-run-changed"]
 
 
 def test_a_digit_changed_with_every_hash_breaks_the_arithmetic(made: tuple[Path, Path, str], tmp_path: Path) -> None:
@@ -147,7 +146,7 @@ def test_a_digit_changed_with_every_hash_breaks_the_arithmetic(made: tuple[Path,
     record["reviews"][0]["hash"] = review_hash(row["chain"], {"run": row["id"], **record["reviews"][0]})
     assert record["columns"] == list(STORED)
     assert row["id"] == run_id(json.loads(row["determined"]))
-    changed = packed(tmp_path / "x.zip", found | {"run.json": json.dumps(record).encode()})
+    changed = packed(tmp_path / "x.zip", found | {"run.json": package._json(record)})
     assert "ledger-entry-value" in codes(changed)
 
 
@@ -168,7 +167,7 @@ def test_what_is_no_package_is_a_problem(tmp_path: Path, content: bytes | None) 
 
 
 def test_a_bomb_is_not_unpacked(made: tuple[Path, Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package, "_LARGEST", 1000)
+    monkeypatch.setattr(archive, "_LARGEST", 1000)
     assert codes(made[1]) == ["package-too-large"]
 
 
@@ -194,7 +193,7 @@ def test_files_known_by_samples_are_told_by_the_numbers(tmp_path: Path) -> None:
     stack = write_stack(tmp_path / "stack")
     done = account.account(Request(stack), Options(tmp_path / "out", maps=False, partial=True, fast_hash=True))
     package.write(done.database, done.run.id, tmp_path / "run.zip")
-    held = package.verify(tmp_path / "run.zip", Path(shutil.copytree(stack.parent, tmp_path / "copy")))
+    held = package.verify(tmp_path / "run.zip", package.Inputs(Path(shutil.copytree(stack.parent, tmp_path / "copy"))))
     assert held.replayed
     assert held.same_program
     assert held.files == 0
@@ -211,7 +210,37 @@ def test_a_profile_of_ones_own_is_among_the_files(tmp_path: Path, monkeypatch: p
     package.write(done.database, done.run.id, tmp_path / "run.zip")
     copy = Path(shutil.copytree(stack.parent, tmp_path / "copy"))
     monkeypatch.chdir(copy)
-    assert package.verify(tmp_path / "run.zip", copy).replayed
+    assert package.verify(tmp_path / "run.zip", package.Inputs(copy)).replayed
+
+
+def write_zarr(store: Path, values: Any) -> None:
+    """A Zarr folder with a variable v on the test grid."""
+    x, y = LEFT + CELL * (np.arange(COLS) + 0.5), TOP - CELL * (np.arange(ROWS) + 0.5)
+    arrays = {"x": (x, ["x"]), "y": (y, ["y"]), "v": (values.astype("<f8"), ["y", "x"])}
+    for name, (data, names) in arrays.items():
+        (store / name).mkdir(parents=True)
+        about = {"zarr_format": 2, "shape": data.shape, "chunks": data.shape, "dtype": data.dtype.str,
+                 "compressor": None, "fill_value": None, "order": "C", "filters": None}  # fmt: skip
+        (store / name / ".zarray").write_text(json.dumps(about))
+        (store / name / ".zattrs").write_text(json.dumps({"_ARRAY_DIMENSIONS": names}))
+        (store / name / ".".join("0" * data.ndim)).write_bytes(data.tobytes())
+    (store / ".zgroup").write_text('{"zarr_format": 2}')
+
+
+def test_a_variable_of_a_folder_is_found_in_a_copy_elsewhere(tmp_path: Path) -> None:
+    stack = write_stack(tmp_path / "stack")
+    write_zarr(stack.parent / "npp.zarr", layers()["npp"])
+    said = stack.read_text("utf-8").replace('path = "npp.tif"', f'path = "npp.zarr"\nvariable = "v"\ncrs = "{CRS}"')
+    stack.write_text(said, "utf-8")
+    done = account.account(Request(stack), Options(tmp_path / "out", maps=False, partial=True))
+    assert done.run.recorded["files"]["npp.zarr"][0] == "npp"
+    package.write(done.database, done.run.id, tmp_path / "run.zip")
+    copy = Path(shutil.move(stack.parent, tmp_path / "elsewhere"))
+    assert package.verify(tmp_path / "run.zip", package.Inputs(copy)).replayed
+    (copy / "npp.zarr" / "v" / ".zattrs").write_text("{}")
+    assert codes(tmp_path / "run.zip", copy) == ["package-file-other"]
+    (copy / "npp.zarr" / "v" / "0.1").symlink_to("/etc/passwd")
+    assert codes(tmp_path / "run.zip", copy) == ["package-file-outside"]
 
 
 def test_damaged_compression_is_a_problem(made: tuple[Path, Path, str], tmp_path: Path) -> None:
@@ -240,5 +269,5 @@ def test_less_or_more_than_the_run_gives_is_found_with_checksums_that_hold(
 def test_a_review_that_was_taken_out_is_missed(made: tuple[Path, Path, str], tmp_path: Path) -> None:
     found = members(made[1])
     record = json.loads(found["run.json"]) | {"reviews": []}
-    changed = packed(tmp_path / "x.zip", found | {"run.json": json.dumps(record).encode()})
+    changed = packed(tmp_path / "x.zip", found | {"run.json": package._json(record)})
     assert codes(changed) == ["package-run-changed"]

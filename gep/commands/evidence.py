@@ -38,13 +38,23 @@ def package_command(run: str, database: str, out: Path) -> None:
 @click.command(cls=Language, name="verify")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--inputs", type=FOLDER, help="The folder of its stack: compare the files, and compute the run again.")
+@click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    metavar="PLACE",
+    help="A further file, folder or start of an address that inputs may be read from; default only --inputs.",
+)
 @click.option("--json", "as_json", is_flag=True)
-def verify_command(path: Path, inputs: Path | None, *, as_json: bool) -> None:
-    """Check a package: checksums, hashes, arithmetic, sums; with --inputs the whole computation."""
+def verify_command(path: Path, inputs: Path | None, allowed: tuple[str, ...], *, as_json: bool) -> None:
+    """Check a package: checksums, hashes, arithmetic, sums; with --inputs the whole computation.
+
+    Nothing that the package or its stack names is opened outside the folder of --inputs, unless --allow says so.
+    """
     from gep import package
 
     with progress() as show:
-        held = package.verify(path, inputs, show)
+        held = package.verify(path, package.Inputs(inputs, allowed) if inputs else None, show)
     if as_json:
         return print_json(package.as_dict(held))
     return click.echo(package.text(held, language()))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gep import words
-from gep.errors import GepError
+from gep.errors import raise_all
 from gep.options import STACK, Group, Language, idle, language, ledger_option, options, print_json
 
 index_option = click.option(
@@ -66,15 +66,24 @@ def export(
 
 @ledger.command()
 @ledger_option
-def verify(database: str) -> None:
-    """Recompute every sum, value and hash."""
+@click.option("--head", help="A head that was written down, or its first 16 digits: has anything since been cut off?")
+@click.option(
+    "--package", type=STACK, help="A package that was made of this ledger: is it still in it, and all before?"
+)
+def verify(database: str, head: str | None, package: Path | None) -> None:
+    """Recompute every sum, value and hash; print the head, which tells later whether the end was cut off."""
+    from gep import summary
     from gep.ledger import Ledger
 
     with Ledger.open(database, create=False) as opened:
-        found, runs = opened.verify(), len(opened.runs())
-    if found:
-        raise GepError(found)
-    click.echo(words.say("ledger-verified", language(), runs=runs))
+        raise_all(opened.verify())
+        kept = [opened.once(head)] if head is not None else []
+        now = opened.head()
+    if package is not None:
+        from gep.package import in_ledger
+
+        kept.append(in_ledger(package, database))
+    click.echo(summary.verified(now, kept, language()))
 
 
 @ledger.command()

@@ -31,6 +31,7 @@ from gep.options import (
 @method_option
 @coefficients_option
 @click.option("--ledger", "database")
+@click.option("--run", help="A run of the ledger, superseded or not; default every valid one.")
 @click.option("--zone", metavar="CODE", help="A zone of the ledger; or of the stack, instead of a place.")
 @click.option("--code", is_flag=True, help="Print the text of the block function.")
 def explain(name: str, stack: Path | None, *, code: bool, **options: Any) -> None:
@@ -42,11 +43,15 @@ def explain(name: str, stack: Path | None, *, code: bool, **options: Any) -> Non
         idle("beside", "--ledger", "stack", "at", "profile", "methods", "coefficients", "code")
         if not options["zone"] or not options["year"]:
             raise usage("explain-ledger")
-        click.echo(explaining.in_ledger(options["database"], name, options["zone"], options["year"], language()))
+        from gep import trail
+
+        asked = trail.Figure(name, options["zone"], options["year"], options["run"])
+        click.echo(trail.in_ledger(options["database"], asked, language()))
     elif stack is None:
-        idle("needs", "STACK", "at", "year", "profile", "methods", "coefficients", "zone", "code")
+        idle("needs", "STACK", "at", "year", "profile", "methods", "coefficients", "zone", "code", "run")
         click.echo(explaining.in_general(name, language()))
     else:
+        idle("needs", "--ledger", "run")
         years = (options["year"],) if options["year"] else ()
         request = Request(stack, options["profile"], years, options["methods"], options["coefficients"])
         if code:

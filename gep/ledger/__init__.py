@@ -6,7 +6,7 @@ written. Decimals are kept as text and money in integer fen, so that no figure d
 
 Evidence: each entry has a hash; a run's `entries_hash` covers those, `record_hash` what else its row says, and `chain`
 covers both and the chain of the run before. Whoever changes a digit must rewrite every later chain; whoever kept one
-chain (in a report, in a package) can tell.
+chain (in a report, in a package) can tell. What stands at the end can be cut off; whoever kept a `Head` can tell that.
 """
 
 from gep.ledger.portable import of_record
@@ -18,6 +18,7 @@ from gep.ledger.records import (
     STATUSES,
     WHOLE,
     Entry,
+    Head,
     Line,
     Pick,
     Review,
@@ -44,6 +45,7 @@ __all__ = [
     "STATUSES",
     "WHOLE",
     "Entry",
+    "Head",
     "Ledger",
     "Line",
     "Pick",

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from gep.errors import Fact, Problem
 from gep.ledger.database import STREAM
-from gep.ledger.guards import broken_guards
+from gep.ledger.guards import broken_guards, strange_guards
 from gep.ledger.records import (
     DIGITS,
     EXACT,
@@ -30,7 +30,7 @@ from gep.ledger.records import (
     yuan,
 )
 from gep.ledger.rows import chain_of, entry_of, record_hash, review_chain, review_hash
-from gep.ledger.schema import ENTRIES, REVIEWS, RUNS
+from gep.ledger.schema import ENTRIES, REVIEWS, RUNS, SCHEMA, VERSIONS
 from gep.ledger.wholes import Wholes
 
 
@@ -93,8 +93,16 @@ def _yuan_text(value_fen: int | None) -> str:
 
 
 def check_guards(connection: sa.Connection, where: str) -> Iterator[Problem]:
-    """Triggers that are gone, switched off or were rewritten: someone meant to change what is written."""
+    """Triggers that are gone, switched off, rewritten or not ours: someone meant to change what is written."""
     yield from (Problem("ledger-guard", where, {"trigger": name}) for name in broken_guards(connection))
+    yield from (Problem("ledger-guard-strange", where, {"trigger": name}) for name in strange_guards(connection))
+
+
+def check_versions(connection: sa.Connection, where: str) -> Iterator[Problem]:
+    """Every schema version that the ledger has had: none was left out or made up."""
+    found = connection.scalars(sa.select(VERSIONS.c.version).order_by(VERSIONS.c.version)).all()
+    if not found or list(found) != list(range(max(found[0], 1), SCHEMA + 1)):
+        yield Problem("ledger-versions", where, {"versions": ", ".join(map(printable, found)), "known": SCHEMA})
 
 
 def check_file(connection: sa.Connection, where: str) -> Iterator[Problem]:

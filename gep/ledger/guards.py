@@ -70,6 +70,21 @@ def broken_guards(connection: sa.Connection, conditions: Conditions = NO_INSERT)
     yield from (name for name, said in _postgres_standing(conditions).items() if standing.get(name) != said)
 
 
+def strange_guards(connection: sa.Connection) -> Iterator[str]:
+    """Triggers, rules and row filters on a ledger's tables that are not ours, and tables that are views.
+
+    They could change, hide or add to what is written from now on, while ours still stand.
+    """
+    if _sqlite(connection):
+        found = connection.exec_driver_sql(_SQLITE_OBJECTS).all()
+        ours = sqlite_guards(NO_INSERT).keys() | NO_INSERT.keys()
+        yield from (name for name, kind in found if name not in ours or kind == "view")
+        return
+    rows = connection.exec_driver_sql(_POSTGRES_TRIGGERS).all()
+    yield from sorted({row[0] for row in rows} - _postgres_standing(NO_INSERT).keys())
+    yield from connection.exec_driver_sql(_POSTGRES_RULES).scalars().all()
+
+
 def _sqlite(connection: sa.Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
@@ -87,6 +102,11 @@ def sqlite_guards(conditions: Conditions) -> dict[str, str]:
     return made
 
 
+_SQLITE_OBJECTS: Final = (
+    "SELECT name, type FROM sqlite_master WHERE tbl_name IN ('gep_schema', 'runs', 'entries', 'reviews')"
+    " AND type IN ('trigger', 'view') ORDER BY name"
+)
+
 # --- PostgreSQL: a trigger calls a function, and ALWAYS is what also a replicating session meets --------------------
 
 _REFUSE: Final = "RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only';"
@@ -98,6 +118,12 @@ _POSTGRES_TRIGGERS: Final = (
     " FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid"
     " WHERE NOT t.tgisinternal AND pg_table_is_visible(c.oid)"
     " AND c.relname IN ('gep_schema', 'runs', 'entries', 'reviews')"
+)
+_POSTGRES_RULES: Final = (
+    "SELECT r.rulename FROM pg_class c JOIN pg_rewrite r ON c.oid = r.ev_class WHERE pg_table_is_visible(c.oid)"
+    " AND c.relname IN ('gep_schema', 'runs', 'entries', 'reviews')"
+    " UNION ALL SELECT c.relname || ' ROW LEVEL SECURITY' FROM pg_class c WHERE pg_table_is_visible(c.oid)"
+    " AND c.relname IN ('gep_schema', 'runs', 'entries', 'reviews') AND c.relrowsecurity ORDER BY 1"
 )
 
 

@@ -1,4 +1,7 @@
-"""One run outside its ledger: all of its rows as plain data, and the proof that they are whole."""
+"""One run outside its ledger: all of its rows as plain data, and the proof that they are whole.
+
+It carries the ledger's head too. That proves nothing of the run, but the ledger can be held against it later.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from gep.ledger.records import STORED, Entry, Run, hash_of_hashes, row_hash, run_id
-from gep.ledger.rows import chain_of, entry_of, record_hash, review_hash, run_of
+from gep.ledger.heads import last_head
+from gep.ledger.records import STORED, Entry, Run, canonical, hash_of_hashes, row_hash, run_id
+from gep.ledger.rows import chain_of, entry_of, entry_rows, record_hash, review_hash, run_of, run_row
 from gep.ledger.schema import ENTRIES, REVIEWS, RUNS
 
 _KEPT: Final = ("number", "status", "who", "at", "file", "file_hash", "note", "hash")
@@ -26,11 +30,15 @@ def record(connection: sa.Connection, run: str) -> dict[str, Any]:
         "columns": list(STORED),
         "entries": [[line[name] for name in STORED] for line in entries],
         "reviews": [{name: step[name] for name in _KEPT} for step in steps],
+        "head": last_head(connection).hash,
     }
 
 
 def of_record(data: Mapping[str, Any]) -> tuple[Run, list[Entry]]:
-    """The run and its entries, whose hashes and chain all hold; ValueError, KeyError or TypeError if they do not."""
+    """The run and its entries, whose hashes and chain all hold; ValueError, KeyError or TypeError if they do not.
+
+    Nothing is passed over: a record says what `record` would, of what was read, and no more.
+    """
     row, lines = data["run"], [dict(zip(data["columns"], line, strict=True)) for line in data["entries"]]
     run = run_of(row)
     hashes = (row_hash([run.id, n, *(line[name] for name in STORED)]) for n, line in enumerate(lines, 1))
@@ -42,9 +50,24 @@ def of_record(data: Mapping[str, Any]) -> tuple[Run, list[Entry]]:
         "chain": row["chain"] == chain_of(data["previous"], row),
         "reviews": _reviewed(run, data["reviews"]),
     }
+    entries = [entry_of(line) for line in lines]
+    proved["spelling"] = canonical(data) == canonical(_again(run, entries, data))
     if not all(proved.values()):
         raise ValueError(", ".join(name for name, holds in proved.items() if not holds))
-    return run, [entry_of(line) for line in lines]
+    return run, entries
+
+
+def _again(run: Run, entries: list[Entry], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The record as `record` would give it."""
+    kept = {name: data["run"][name] for name in ("lines", "entries_hash", "record_hash", "chain")}
+    return {
+        "run": run_row(run) | kept,
+        "previous": str(data["previous"]),
+        "columns": list(STORED),
+        "entries": [[row[name] for name in STORED] for row in entry_rows(run.id, entries)],
+        "reviews": [{name: step[name] for name in _KEPT} for step in data["reviews"]],
+        "head": str(data["head"]),
+    }
 
 
 def _reviewed(run: Run, steps: list[Mapping[str, Any]]) -> bool:

@@ -124,6 +124,19 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """How far a ledger had come: how many runs and steps of review, and the hash over all of them.
+
+    Each run comes with its first step, and a step's `chain` covers its run's chain and every step before it; so that
+    of the last step covers everything.
+    """
+
+    runs: int
+    steps: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """An entry with its run: what `Ledger.lines` yields and exports print."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from gep.ledger.records import (
     DECIMALS,
+    EXACT,
     FIELDS,
     MONEY,
     STORED,
@@ -49,10 +50,11 @@ def entry_of(row: Mapping[Any, Any]) -> Entry:
 
 
 def decimal_of(text: object) -> Decimal:
+    """A number from its text; none that would fill the memory to be written out."""
     if not isinstance(text, str | Decimal):
         raise TypeError(f"{type(text).__name__} is no decimal text")
     number = Decimal(text)
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > EXACT.prec:
         raise InvalidOperation
     return number
 
@@ -96,7 +98,8 @@ def chain_of(previous: str, row: Mapping[Any, Any]) -> str:
 
 def review_hash(previous: str, row: Mapping[Any, Any]) -> str:
     """Of a step after `previous`, the hash of the step before it or the chain of its run."""
-    said = [row["file"], row["note"]] if row["file"] or row["note"] else []  # as with a run's reason
+    plain = (row["file"], row["note"]) == ("", "")  # as with a run's reason; an empty blob is no empty text
+    said = [] if plain else [row["file"], row["note"]]
     return row_hash([previous, *(row[name] for name in REVIEW), *said])
 
 

@@ -14,8 +14,9 @@ from typing import Any, Self, TypeVar, Unpack
 import sqlalchemy as sa
 
 from gep.errors import Fact, GepError, Problem, raise_all
-from gep.ledger.checks import check_file, check_guards, check_orphans, check_reviews, check_runs
+from gep.ledger.checks import check_file, check_guards, check_orphans, check_reviews, check_runs, check_versions
 from gep.ledger.database import STREAM, address, engine_of, make_schema, transaction, version_of
+from gep.ledger.heads import known_head, last_head
 from gep.ledger.portable import record
 from gep.ledger.records import (
     CONTROL,
@@ -23,6 +24,7 @@ from gep.ledger.records import (
     OUTSIDE,
     STATUSES,
     Entry,
+    Head,
     Line,
     Pick,
     Review,
@@ -134,6 +136,16 @@ class Ledger:
         with self._reading() as connection:
             return record(connection, found)
 
+    def head(self) -> Head:
+        """How far the ledger has come: to be kept elsewhere, for it tells if anything is cut off at the end."""
+        with self._reading() as connection:
+            return last_head(connection)
+
+    def once(self, kept: str) -> Head:
+        """How far it had come when its head was `kept`, 16 digits of it or more; a problem if it never was."""
+        with self._reading() as connection:
+            return known_head(connection, self.where, kept)
+
     def find(self, reference: str) -> Run:
         """The run whose id is, or starts with, `reference`; problems: none, several."""
         found = [run for run in self.runs() if reference and run.id.startswith(reference)]
@@ -239,16 +251,17 @@ class Ledger:
     def verify(self) -> list[Problem]:
         """Everything in the ledger that does not hold; an empty list if all does.
 
-        Checked: the guards and the file itself; per run its id (the hash of `determined`), its record, its place in
-        the chain, what it supersedes and why, its reviews and their chain; per entry its hash, its digits, value =
-        quantity x price, bounds; one line a leaf; the number and hash of a run's entries; and all that the run says
-        its lines add up to: zones + outside = whole, ecosystems = zone, parts of zones = zones, published totals (see
-        `gep.ledger.wholes`).
+        Checked: the guards, that no others stand beside them, the versions and the file itself; per run its id (the
+        hash of `determined`), its record, its place in the chain, what it supersedes and why, its reviews and their
+        chain; per entry its hash, its digits, value = quantity x price, bounds; one line a leaf; the number and hash
+        of a run's entries; and all that the run says its lines add up to: zones + outside = whole, ecosystems = zone,
+        parts of zones = zones, published totals (see `gep.ledger.wholes`). Not that nothing was cut off at the end:
+        see `once`.
         """
         found: list[Problem] = []
         try:
             with self._reading() as connection:
-                for check in (check_guards, check_file, check_runs, check_reviews, check_orphans):
+                for check in (check_guards, check_versions, check_file, check_runs, check_reviews, check_orphans):
                     found.extend(check(connection, self.where))
         except GepError as error:  # a file so damaged that it cannot be read on
             found.extend(error.problems)

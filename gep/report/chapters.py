@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 
@@ -412,9 +412,9 @@ class _Writer:
         yield Heading(self.m.text("annex", letter="C", title=self.m.text("annex-sources")), 1)
         yield evidence.publications(self.m)
         yield Heading(self.m.text("annex", letter="D", title=self.m.text("annex-verify")), 1)
-        run = self.m.facts.run
-        for key in ("verify-1", "verify-2", "verify-3"):
-            yield self._text(key, run=run.id, chain=run.chain, year=self.m.facts.year)
+        run, head = self.m.facts.run, asdict(self.m.facts.head)
+        for key in ("verify-1", "verify-2", "verify-head", "verify-3"):
+            yield self._text(key, run=run.id, chain=run.chain, year=self.m.facts.year, **head)
         yield from self._program()
 
     def _program(self) -> Iterator[Block]:

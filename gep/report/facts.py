@@ -10,7 +10,7 @@ from typing import Any
 
 from gep import bearing, tables
 from gep.errors import GepError, Problem
-from gep.ledger import OUTSIDE, WHOLE, Entry, Ledger, Line, Run, fen, short, yuan
+from gep.ledger import OUTSIDE, WHOLE, Entry, Head, Ledger, Line, Run, fen, short, yuan
 from gep.report.model import Picked, Range, joined
 from gep.words import Lang, say
 from gep.years import is_year
@@ -77,7 +77,7 @@ class Facts:
     """Everything that a report says comes from here.
 
     `level` is that of the accounting units, `towns` the next finer one or "". `others` are accounts of other years
-    of the same profile and units, in order, this one among them.
+    of the same profile and units, in order, this one among them; `head` is the ledger's as it is read.
     """
 
     lang: Lang
@@ -85,6 +85,7 @@ class Facts:
     level: str
     towns: str
     others: tuple[Account, ...]
+    head: Head
     _zoned: dict[tuple[str, str], dict[str, list[Line]]] = field(default_factory=dict, repr=False)
     _sums: dict[Picked, Sum] = field(default_factory=dict, repr=False)
 
@@ -299,6 +300,7 @@ def read(database: str, year: str, lang: Lang, run: str | None = None) -> Facts:
         runs = opened.valid(profile=named.profile if named else None)
         chosen = _chosen(opened, runs, year, named.id if named else None)
         accounts = [_account(opened, one, label) for one, label in _beside(runs, chosen, year)]
+        head = opened.head()
     main = next(one for one in accounts if one.run.id == chosen.id and one.year == year)
     levels = list(main.levels)
     if not levels:
@@ -307,7 +309,7 @@ def read(database: str, year: str, lang: Lang, run: str | None = None) -> Facts:
     level = level if level in levels else levels[0]
     towns = next((one for one in _TOWNS if one in levels and one != level), "")
     others = tuple(one for one in accounts if set(main.levels[level]) <= set(one.levels.get(level, ())))
-    return Facts(lang, main, level, towns, others)
+    return Facts(lang, main, level, towns, others, head)
 
 
 def _chosen(opened: Ledger, runs: Sequence[Run], year: str, asked: str | None) -> Run:
