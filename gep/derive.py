@@ -35,13 +35,17 @@ def field(opened: Stack, node: Node, year: str) -> Source:
     way = ways(bare(node.name))[node.method]
     assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
     source, values, meaning = _input(opened, way, bare(node.args[0]), year)
-    part = stack.under(source.grid, opened.grid, way.halo(source.grid))
+    part, block = stack.aligned(source, stack.under(source.grid, opened.grid, way.halo(source.grid)), way.block)
     path = _kept(bare(node.name), stack.fingerprint(source), repr((source.grid, part)), node.method, *meaning)
     if not path.exists():
         near = stack.tiled(source, part, way.block, shipped.cache())
-        at = part if near is source else near.grid.window()
+        at, block = (part, block) if near is source else (near.grid.window(), (way.block, way.block))
         fields.derive(
-            way, source.grid.cut(part), lambda window: values(stack.read_native(near, _from(at, window))), path
+            way,
+            source.grid.cut(part),
+            lambda window: values(stack.read_native(near, _from(at, window))),
+            path,
+            block=block,
         )
     return stack.derived(bare(node.name), path, opened.grid)
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from gep import cubes
 from gep.declaration import Declaration, Polygons, declare
 from gep.layers import filled
 from gep.prepare import Inputs, Request
@@ -19,7 +20,7 @@ def files(request: Request, inputs: Inputs) -> dict[str, list[str]]:
     """Path -> [role, content hash], in the order of paths; a role is the quantity that a file supplies, or its part."""
     folder = inputs.stack.path.parent
     found: dict[str, list[str]] = {}
-    for role, path in _named(request, inputs):
+    for role, path in dict.fromkeys(_named(request, inputs)):  # a path once, however many bands are read of it
         found.setdefault(relative(path, folder), [role, content_hash(path)])
     return dict(sorted(found.items()))
 
@@ -51,7 +52,7 @@ def _named(request: Request, inputs: Inputs) -> Iterator[tuple[str, str]]:
         yield "profile", request.profile
     for (name, _), source in [*stack.sources.items(), *stack.threat_sources.items()]:
         for band in [*source.bands, *(source.qc.bands if source.qc else ())]:
-            yield name, band.path
+            yield name, cubes.file_of(band.path) or band.path
     yield from _tables(declared, inputs)
     if stack.access:
         yield "access", str(stack.access.path)

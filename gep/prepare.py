@@ -528,10 +528,8 @@ def piece(inputs: Inputs, graph: Graph, name: str, year: str, reports: dict[str,
 
 def default_block(grid: Grid, sources: Iterable[Source]) -> tuple[int, int]:
     """Windows that follow the inputs on the grid: full-width strips for striped files, else whole tiles."""
-    shapes = set()
     with rasterio.Env(**maps.environment()):
-        for path in {band.path for source in sources if source.grid == grid for band in source.bands}:
-            shapes.update(rasters.dataset(path).block_shapes)
+        shapes = {stack.shape(source) for source in sources if source.grid == grid}
     tallest, widest = max([512, *(rows for rows, _ in shapes)]), max([512, *(cols for _, cols in shapes)])
     if any(cols >= grid.cols for _, cols in shapes):
         strip = max(rows for rows, cols in shapes if cols >= grid.cols)
