@@ -348,7 +348,7 @@ def _planes(group: Any) -> tuple[str, ...]:
     """The variables that may be layers: of two dimensions or more, and no bounds."""
     bounds = {value.attrs.get("bounds") for value in group.variables.values()}
     many = (str(key) for key, value in group.variables.items() if value.ndim > 1 and value.dtype.kind in "iuf")
-    return tuple(key for key in many if key not in bounds)
+    return tuple(sorted(key for key in many if key not in bounds))
 
 
 # --- small words of CF ---------------------------------------------------------------------------------------------

@@ -528,7 +528,7 @@ def _netcdf(path: Path, years: int = 2) -> NDArray[np.float64]:
 def test_netcdf_variables_by_their_time_axis(folder: Folder) -> None:
     rain = _netcdf(folder.path / "降水 月.nc", 3)
     layer = '[layers.precipitation]\npath = "降水 月.nc"\nunit = "mm"\n'
-    assert folder.problems(layer)["layer-variable-unpicked"].facts["variables"] == "pr, other"
+    assert folder.problems(layer)["layer-variable-unpicked"].facts["variables"] == "other, pr"
     layer += 'variable = "pr"\n'
     assert "layer-crs-missing" in folder.problems(layer)
     stack = folder.load(layer + 'crs = "EPSG:4326"\n')
