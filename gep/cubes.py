@@ -6,7 +6,6 @@ applied: `read` gives them as they are stored, as for any other raster. Nothing 
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 import warnings
@@ -14,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,7 +32,7 @@ SUFFIXES = (".nc", ".nc4", ".zarr", ".h5", ".hdf5")
 _NAMED = re.compile(r'XARRAY:"(.*)":([^"]*)')
 _EVEN = 0.01  # of a cell: how far a coordinate may lie from even spacing (files round theirs)
 _METADATA = (".zmetadata", "zarr.json", ".zgroup", ".zattrs")
-_KINDS = (OSError, RuntimeError, ValueError, KeyError, TypeError, NotImplementedError)  # what libraries raise of files
+_KINDS = (OSError, RuntimeError, ValueError, LookupError, TypeError)  # what libraries raise of files
 _NAMES = {"Y": ("lat", "latitude", "y"), "X": ("lon", "longitude", "x")}
 _STANDARD = {"Y": ("latitude", "projection_y_coordinate"), "X": ("longitude", "projection_x_coordinate")}
 _METRES = {"m": 1.0, "meter": 1.0, "metre": 1.0, "meters": 1.0, "metres": 1.0, "km": 1000.0, "kilometre": 1000.0}
@@ -84,15 +82,15 @@ class Cube:
         if found is None:
             raise ValueError(path)
         self.path, self.closed = found[1], False
-        with _said_plainly(self.path):
-            self._groups = _opened(self.path, found[2])
-        self._all = {key: value for group in reversed(self._groups) for key, value in group.variables.items()}
-        self.variables = _planes(self._groups[0])
-        self.variable = found[2].rpartition("/")[2] or (self.variables[0] if len(self.variables) == 1 else "")
-        self.files = tuple(map(str, _watched(self.path)))
         self.count = 0
-        if self.variable:
-            self._look()
+        with said_plainly(self.path):
+            self._groups = _opened(self.path, found[2])
+            self._all = {key: value for group in reversed(self._groups) for key, value in group.variables.items()}
+            self.variables = _planes(self._groups[0])
+            self.variable = found[2].rpartition("/")[2] or (self.variables[0] if len(self.variables) == 1 else "")
+            self.files = tuple(map(str, _watched(self.path)))
+            if self.variable:
+                self._look()
 
     def close(self) -> None:
         """Close the file."""
@@ -119,15 +117,15 @@ class Cube:
 
     def read(self, bands: Sequence[int], window: Window) -> Array:
         """Stored values (bands, rows, cols) of steps counted from 1, in one go where they lie together."""
-        with _said_plainly(self.path):
+        with said_plainly(self.path):
             first, last = min(bands) - 1, max(bands)
             if last - first > 2 * len(bands):
                 return np.concatenate([self.read((band,), window) for band in bands])
             rows, cols = self.y.spans(window.row, window.rows), list(self.x.spans(window.col, window.cols))
-            pieces = [[self._piece(slice(first, last), r, c) for c in cols] for r in rows]
-            found = pieces[0][0] if len(pieces[0]) == 1 else np.concatenate(pieces[0], axis=2)
+            pieces = [self._piece(slice(first, last), r, c) for r in rows for c in cols]  # rows are of one piece
+            found: Array = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=2)
         order = [band - 1 - first for band in bands]
-        return found if order == list(range(len(found))) else found[order]
+        return found if order == list(range(len(found))) else np.asarray(found[order])
 
     def _piece(self, steps: slice, rows: slice, cols: slice) -> Array:
         where: dict[str, Any] = dict.fromkeys(self._data.dims, 0)
@@ -197,9 +195,9 @@ class Cube:
         from xarray import Variable
         from xarray.coders import CFDatetimeCoder
 
-        data, bounds = found, self._all.get(found.attrs.get("bounds", found.attrs.get("climatology", "")))
-        values = np.ravel(data.values if bounds is None else bounds.values.mean(axis=-1))
-        attributes = {key: data.attrs[key] for key in ("units", "calendar") if key in data.attrs}
+        bounds = self._all.get(found.attrs.get("bounds", ""))
+        values = np.ravel(found.values if bounds is None else bounds.values.mean(axis=-1))
+        attributes = {key: found.attrs[key] for key in ("units", "calendar") if key in found.attrs}
         try:
             coder = CFDatetimeCoder(use_cftime=True)
             times = coder.decode(Variable(("time",), values, attributes), "time").values
@@ -267,7 +265,7 @@ class Cube:
             raise self._problem("cube-irregular", axis=str(data.dims[0]), cells=int(values.size))
         step = (edges[-1] - edges[0]) / values.size
         off = np.abs(edges - (edges[0] + step * np.arange(edges.size))).max()
-        if not max(off, broken) <= _EVEN * abs(step):
+        if not (step and max(off, broken) <= _EVEN * abs(step)):
             raise self._problem("cube-irregular", axis=str(data.dims[0]), cells=int(values.size))
         return float(edges[0]), float(step)
 
@@ -293,7 +291,8 @@ class Cube:
 
 
 @contextmanager
-def _said_plainly(path: str) -> Iterator[None]:
+def said_plainly(path: str) -> Iterator[None]:
+    """What libraries raise of a file as GepError `layer-unreadable`."""
     try:
         yield
     except _KINDS as error:
@@ -313,15 +312,15 @@ def _opened(path: str, variable: str) -> list[Any]:
     import xarray
 
     target, engine = _target(path)
-    how = {"mask_and_scale": False, "decode_times": False, "decode_timedelta": False, "decode_coords": False}
+    how: dict[str, Any] = {"mask_and_scale": False, "decode_times": False, "decode_timedelta": False, "cache": False}
+    how |= {"decode_coords": False, **({"phony_dims": "access"} if engine == "h5netcdf" else {})}
     parts = variable.strip("/").split("/")[:-1]
     made = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of things that are not asked for here
         for depth in range(len(parts), -1, -1):
             group = "/".join(parts[:depth]) or None
-            more = {"phony_dims": "access"} if engine == "h5netcdf" else {}
-            made.append(xarray.open_dataset(target, engine=engine, group=group, cache=False, **how, **more))
+            made.append(xarray.open_dataset(target, engine=engine, group=group, **how))
     return made
 
 
@@ -329,11 +328,17 @@ def _target(path: str) -> tuple[Any, str]:
     """What xarray opens, and by which engine."""
     address = remote.url(path)
     if is_zarr(path):
-        return (_far()(address) if address else path), "zarr"
+        return (_far(address) if address else path), "zarr"
     if address:
         return remote.Ranged(address), "h5netcdf"
     with Path(path).open("rb") as file:
         return path, "scipy" if file.read(3) == b"CDF" else "h5netcdf"
+
+
+def _far(address: str) -> Any:
+    from gep import farzarr  # zarr takes half a second to load
+
+    return farzarr.Far(address)
 
 
 def _watched(path: str) -> list[Path]:
@@ -406,72 +411,17 @@ def _native(dtype: Any, said: Mapping[str, Any]) -> np.dtype[Any]:
     return np.dtype(f"u{found.itemsize}") if unsigned else found
 
 
-# --- a Zarr on a web server ----------------------------------------------------------------------------------------
-
-
-@cache
-def _far() -> type[Any]:
-    """The class of stores that read members of a Zarr over HTTP, made once zarr is needed."""
-    from zarr.abc.store import OffsetByteRequest, RangeByteRequest, Store
-
-    class Far(Store):
-        """Reads members by way of `remote.member`; what a server says is not there is not there, all else is raised."""
-
-        supports_writes = supports_deletes = supports_listing = False
-
-        def __init__(self, address: str) -> None:
-            super().__init__(read_only=True)
-            self.address = address.rstrip("/")
-
-        def __eq__(self, other: object) -> bool:
-            return isinstance(other, Far) and other.address == self.address
-
-        def __hash__(self) -> int:
-            return hash(self.address)
-
-        async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-            at, span = f"{self.address}/{key}", None
-            if isinstance(byte_range, RangeByteRequest):
-                span = byte_range.start, byte_range.end
-            elif byte_range is not None:
-                said = await asyncio.to_thread(remote.present, at)
-                whole = said.length if said else 0
-                span = (byte_range.offset if isinstance(byte_range, OffsetByteRequest) else whole - byte_range.suffix), whole
-            found = await asyncio.to_thread(remote.member, at, span)
-            return None if found is None else prototype.buffer.from_bytes(found)
-
-        async def get_partial_values(self, prototype: Any, key_ranges: Any) -> list[Any]:
-            return [await self.get(key, prototype, span) for key, span in key_ranges]
-
-        async def exists(self, key: str) -> bool:
-            return await asyncio.to_thread(remote.present, f"{self.address}/{key}") is not None
-
-        async def set(self, key: str, value: Any) -> None:
-            raise NotImplementedError
-
-        async def delete(self, key: str) -> None:
-            raise NotImplementedError
-
-        async def list(self) -> Any:
-            raise NotImplementedError
-
-        list_prefix = list_dir = list
-
-    return Far
-
-
 def members(path: str) -> tuple[str, ...]:
     """The addresses of what a far variable is made of: of a NetCDF the file, of a Zarr its metadata and every chunk."""
     found = _NAMED.fullmatch(path)
-    address, variable = (found[1].rstrip("/"), found[2].strip("/")) if found else (path, "")
-    address = remote.url(address)
+    address, variable = (remote.url(found[1]), found[2]) if found else (path, "")
     if not is_zarr(address):
         return (address,)
-    import zarr
+    from gep import farzarr
 
-    with _said_plainly(address):
-        array = zarr.open_array(_far()(address), path=variable, mode="r")
-        sizes = array.shards or array.chunks
-        counts = [math.ceil(have / size) for have, size in zip(array.shape, sizes, strict=True)]
-        chunks = [array.metadata.encode_chunk_key(place) for place in np.ndindex(*counts)]
-    return tuple(f"{address}/{variable}/{key}" for key in ("zarr.json", ".zarray", ".zattrs", *chunks))
+    if not variable:
+        cube = Cube(path)
+        cube.close()
+        variable = cube.variable
+    with said_plainly(address):
+        return farzarr.members(address, variable)

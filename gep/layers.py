@@ -129,16 +129,17 @@ class Opening:
     def _file(self, path: str, variable: str) -> Raster | None:
         local = not re.match(r"/vsi|[A-Za-z0-9_]{2,}:", path)
         suffix = Path(path).suffix.lower()
+        cube = suffix in cubes.SUFFIXES
         if local and not Path(path).exists():
             self.problem(Problem("layer-file-missing", self.where, {"path": path}))
         elif suffix == ".hdf":
             self.problem(Problem("layer-hdf4", self.where, {"path": path}))
-        elif variable and suffix not in cubes.SUFFIXES:
-            self.problem(Problem("layer-variable-unusable", self.where, {"path": path}))
-        elif re.match(r"(NETCDF|ZARR):", path) or (re.match(r"/vsi(?!curl/http)", path) and suffix in cubes.SUFFIXES):
+        elif re.match(r"(NETCDF|ZARR):", path) or (cube and not local and not remote.url(path)):
             self.problem(Problem("layer-cube-path", self.where, {"path": path}))
+        elif variable and not cube:
+            self.problem(Problem("layer-variable-unusable", self.where, {"path": path}))
         else:
-            return self.opened.describe(cubes.name(path, variable) if suffix in cubes.SUFFIXES else path, self.where)
+            return self.opened.describe(cubes.name(path, variable) if cube else path, self.where)
         return None
 
     def _bands(self, files: list[Raster]) -> tuple[Band, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from gep import derive, levels, maps, mosaic, profile, rasters, shipped, stack, tables, zones
+from gep import derive, levels, maps, mosaic, profile, shipped, stack, tables, zones
 from gep.declaration import Declaration, ZoneSource, declare
 from gep.engine import UNCLASSIFIED, Output, Plan
 from gep.errors import Fact, GepError, Problem, raise_all

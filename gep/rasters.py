@@ -73,7 +73,7 @@ _opened = _Opened()
 
 
 def dataset(path: str) -> Any:
-    """rasterio's dataset, or a `cubes.Cube`, opened for this thread alone, anew if its files were replaced.
+    """A dataset of rasterio's, or a `cubes.Cube`, opened for this thread alone, anew if its files were replaced.
 
     RasterioIOError or GepError if it cannot be opened.
     """
@@ -142,7 +142,10 @@ def _raw(bands: tuple[Band, ...], rows: int, window: Window) -> Array:
 def block(band: Band) -> tuple[int, int, int]:
     """Bands, rows and columns that are unpacked together where one cell of a band is read."""
     data = dataset(band.path)
-    return data.block if isinstance(data, cubes.Cube) else (1, *map(int, data.block_shapes[band.band - 1]))
+    if isinstance(data, cubes.Cube):
+        return data.block
+    rows, cols = data.block_shapes[band.band - 1]
+    return 1, int(rows), int(cols)
 
 
 def kind(band: Band) -> str:
@@ -220,7 +223,8 @@ def describe(path: str) -> Raster:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         data = dataset(path)
         if isinstance(data, cubes.Cube):
-            return _of_cube(path, data)
+            with cubes.said_plainly(path):
+                return _of_cube(path, data)
         place = data.transform
         flip = place.e > 0
         top = place.f + data.height * place.e if flip else place.f

@@ -1,8 +1,9 @@
 """Files on a web server: each block or member of them crosses the network once and is then kept.
 
-What is read is stored in the cache folder, by the file's address, ETag and length, in chunks of whole blocks of the
-remote file; members of a Zarr and parts of a NetCDF as they came. Checks, fields and the pass share it, threads and processes too, and the next account of the same file
-reads nothing. Only chunks under what is asked for are fetched. Nothing is ever removed from it but by hand.
+What is read is stored in the cache folder, by the file's address, ETag and length: of rasters chunks of whole blocks of
+the remote file, of a Zarr its members and of a NetCDF the parts read, as they came. Checks, fields and the pass share
+it, threads and processes too, and the next account of the same file reads nothing. Only what lies under what is asked
+for is fetched. Nothing is ever removed from it but by hand.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import os
 import re
 import time
 import urllib.error
@@ -185,8 +185,7 @@ def identity(addresses: Sequence[str]) -> str:
         return _identity(addresses[0])
     with ThreadPoolExecutor(_AT_ONCE) as asked:
         found = list(asked.map(_identity, addresses))
-    root = os.path.commonprefix(addresses)
-    lines = "".join(f"{address[len(root) :]} {one}\n" for address, one in zip(addresses, found, strict=True))
+    lines = "".join(f"{number} {one}\n" for number, one in enumerate(found))  # in the order of chunks, at any address
     return f"etags:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 

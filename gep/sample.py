@@ -254,7 +254,9 @@ def aligned(source: Source, part: Window, side: int) -> tuple[Window, tuple[int,
     So that no block is unpacked for two windows. A block of more than twice the side is not followed.
     """
     _, *sizes = block(source.bands[0])
-    (high, row), (wide, col) = ((size * max(1, side // size), size) if size <= 2 * side else (side, 1) for size in sizes)
+    (high, row), (wide, col) = (
+        (size * max(1, side // size), size) if size <= 2 * side else (side, 1) for size in sizes
+    )
     top, left = part.row // row * row, part.col // col * col
     bottom = min(math.ceil((part.row + part.rows) / row) * row, source.grid.rows)
     right = min(math.ceil((part.col + part.cols) / col) * col, source.grid.cols)
@@ -314,9 +316,10 @@ def _tile(source: Source, part: Window, side: int, out: Path) -> None:
     tiles = {"tiled": True, "blockxsize": side, "blockysize": side, "interleave": "band", "bigtiff": "if_safer"}
     deep, high, wide = block(source.bands[0])
     together = groupby(enumerate(source.bands, 1), lambda one: (one[1].path, (one[1].band - 1) // deep))
-    with written(out) as draft, rasterio.open(
-        draft, "w", driver="GTiff", **_shape(source.grid.cut(part)), **how, **tiles
-    ) as made:
+    with (
+        written(out) as draft,
+        rasterio.open(draft, "w", driver="GTiff", **_shape(source.grid.cut(part)), **how, **tiles) as made,
+    ):
         for steps, bands in (zip(*of, strict=True) for _, of in together):
             for at in _blocks(part, high, wide):
                 place = replace(at, row=at.row - part.row, col=at.col - part.col)

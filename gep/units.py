@@ -36,7 +36,7 @@ meter = [length] = m = metre
 second = [time] = s = sec
 gram = [mass] = g
 kelvin = [temperature]; offset: 0 = K = degK = Kelvin
-degree_Celsius = kelvin; offset: 273.15 = °C = celsius = degC = Celsius = degree_celsius = degrees_celsius = degrees_Celsius
+degree_Celsius = kelvin; offset: 273.15 = °C = celsius = degC = Celsius = degree_celsius
 radian = []
 degree = 3.141592653589793 / 180 * radian = deg
 percent = 0.01 = %
@@ -145,7 +145,7 @@ def cf_unit(said: str, *, water: bool = False) -> str:
     >>> cf_unit("mm day-1"), cf_unit("0.1 degC"), cf_unit("kg m-2 s-1", water=True), cf_unit("dBZ?")
     ('mm*day**-1', '0.1*degC', 'mm*s**-1', '')
     """
-    words = _TERM.sub(r"\1**\2", said).split()
+    words = _TERM.sub(r"\1**\2", said.replace("degrees_", "degree_")).split()
     found = "*".join(words).replace("kg*m**-2", "mm" if water else "kg*m**-2")
     try:
         parse(found or "?")

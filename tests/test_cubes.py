@@ -98,7 +98,7 @@ def _zarr(data: xr.Dataset, path: Path, form: int, encoding: dict[str, Any]) -> 
     chunks = {"chunks": encoding.pop("chunksizes")} if "chunksizes" in encoding else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # consolidated metadata are not in version 3's text
-        data.to_zarr(out, zarr_format=form, consolidated=True, encoding={"pr": {**encoding, **chunks}}, mode="w")  # type: ignore[call-overload]
+        data.to_zarr(out, zarr_format=form, consolidated=True, encoding={"pr": {**encoding, **chunks}}, mode="w")
     return out
 
 
@@ -401,6 +401,15 @@ def test_the_middle_of_its_bounds_says_which_month_a_step_is(tmp_path: Path) -> 
     assert "layer-bands" in refused(nc4(data, tmp_path / "b"))
 
 
+def test_a_climatology_s_bounds_span_years_and_say_no_month(tmp_path: Path) -> None:
+    data = cube(values(12))
+    middle = np.array([15, 45, 75, 106, 136, 167, 197, 228, 259, 289, 320, 350], "f8")
+    about = {"units": "days since 1961-01-01", "climatology": "span"}
+    data = data.assign_coords(time=("time", middle, about))
+    data["span"] = (("time", "two"), np.stack([middle - 15, middle + 30 * 365], axis=1))
+    np.testing.assert_array_equal(whole(opened(nc4(data, tmp_path / "a"), year="1961-1990")), values(12))
+
+
 def test_times_a_hair_before_midnight_are_rounding(tmp_path: Path) -> None:
     data = cube(values(366), unit="mm/day")
     hours = (np.arange(366) * 24).astype("f8") - 1e-5
@@ -440,7 +449,7 @@ def test_a_year_of_days_in_a_file_a_month(write: Write, tmp_path: Path) -> None:
     assert "layer-packing-differs" in refused(path, "daily_precipitation")
 
 
-# --- variables, groups, stores -----------------------------------------------------------------------------------------
+# --- variables, groups, stores ---------------------------------------------------------------------------------------
 
 
 @writers
@@ -474,7 +483,9 @@ def test_a_sharded_store(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole(opened(path, "daily_precipitation")), rain)
 
 
-@pytest.mark.parametrize("path", ['NETCDF:"a.nc":pr', 'ZARR:"/vsicurl/https://a/b.zarr":/pr', "/vsis3/bucket/a.zarr"])
+@pytest.mark.parametrize(
+    "path", ['NETCDF:"a.nc":pr', 'ZARR:"/vsicurl/https://a/b.zarr":/pr', "/vsis3/bucket/a.zarr", "s3://b/a.zarr"]
+)
 def test_a_path_of_gdal_is_told_how_to_be_written(path: str) -> None:
     assert set(refused(path, variable="")) == {"layer-cube-path"}
 
@@ -578,8 +589,8 @@ def test_days_are_reduced_as_xarray_would_with_all_in_memory(
     wanted = half_month_power(cut.to_numpy(), half_months(366)).sum(0)
     np.testing.assert_allclose(found[0], wanted.astype("f4"), rtol=1e-6)
     depth = cut.where(cut >= 12, 0.0)
-    warm = cut["time.month"].isin([5, 6, 7, 8, 9])
-    by_hand = (xr.where(warm, 0.3937, 0.3101) * depth**1.7265).sum("time").where(cut.notnull().all("time"))
+    alpha = xr.full_like(cut["time.month"], 0.3101, "f8").where(~cut["time.month"].isin([5, 6, 7, 8, 9]), 0.3937)
+    by_hand = (alpha * depth**1.7265).sum("time").where(cut.notnull().all("time"))
     np.testing.assert_allclose(found[0], by_hand.transpose("lat", "lon"), rtol=1e-6)
 
 
@@ -616,9 +627,7 @@ def test_no_library_is_loaded_that_is_not_needed() -> None:
     assert found.stdout.strip() == b"[]"
 
 
-
-
-# --- the command line --------------------------------------------------------------------------------------------------
+# --- the command line ------------------------------------------------------------------------------------------------
 
 
 def _as_cube(tif: Path, write: Write) -> None:
@@ -670,7 +679,9 @@ def test_check_names_what_is_wrong_with_all_layers_at_once(tmp_path: Path) -> No
     stack = conftest.write_stack(tmp_path / "stack")
     nc4(cube(values(12), unit="K"), tmp_path / "stack" / "rain")
     text = stack.read_text("utf-8").replace('path = "precipitation.tif"', 'path = "rain.nc"\nvariable = "pr"')
-    text = text.replace('unit = "mm/year"', 'unit = "mm"', 1).replace('path = "npp.tif"', 'path = "rain.nc"\nvariable = "npp"')
+    text = text.replace('unit = "mm/year"', 'unit = "mm"', 1).replace(
+        'path = "npp.tif"', 'path = "rain.nc"\nvariable = "npp"'
+    )
     stack.write_text(text, "utf-8")
     checked = CliRunner().invoke(main, ["--lang", "en", "check", str(stack), "--partial"])
     assert checked.exit_code == 1

@@ -296,7 +296,7 @@ def test_what_is_not_there_is_a_problem(served: Served) -> None:
     assert [p.code for p in caught.value.problems] == ["layer-unreadable"]
 
 
-# --- NetCDF and Zarr ---------------------------------------------------------------------------------------------------
+# --- NetCDF and Zarr -------------------------------------------------------------------------------------------------
 
 SIDE, STEPS = 480, 24
 CHUNK = (6, 96, 120)
@@ -311,14 +311,15 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
 def far_cube(served: Served, folder: Path, name: str, how: dict[str, Any]) -> tuple[str, Any]:
     """Two years of months on the server, and what is in them."""
     rain = np.random.default_rng(4).random((STEPS, SIDE, SIDE), np.float32)
+    centres = (np.arange(SIDE) + 0.5) * CELL
     data = xr.Dataset(
         {"pr": (("time", "y", "x"), rain, {"units": "mm", "grid_mapping": "crs"})},
         coords={
             "time": xr.date_range("2019-01-01", periods=STEPS, freq="MS", use_cftime=True),
-            "y": ("y", TOP - (np.arange(SIDE) + 0.5) * CELL, {"units": "m", "standard_name": "projection_y_coordinate"}),
-            "x": ("x", LEFT + (np.arange(SIDE) + 0.5) * CELL, {"units": "m", "standard_name": "projection_x_coordinate"}),
+            "y": ("y", TOP - centres, {"units": "m", "standard_name": "projection_y_coordinate"}),
+            "x": ("x", LEFT + centres, {"units": "m", "standard_name": "projection_x_coordinate"}),
         },
-    )  # fmt: skip
+    )
     data["crs"] = ((), 0, pyproj.CRS(CRS).to_cf())
     out, form = folder / name, how.get("zarr_format")
     more = {"shards": how["shards"]} if "shards" in how else {}
@@ -364,7 +365,7 @@ def test_only_the_chunks_that_are_needed_cross_the_network_and_once(
 
 
 def test_the_identity_of_a_far_zarr_is_of_every_member(served: Served, tmp_path: Path) -> None:
-    path, rain = far_cube(served, tmp_path, *FORMS[0])
+    path, _ = far_cube(served, tmp_path, *FORMS[0])
     source = far_source(path)
     known = rasters.content_hash(source.bands[0].path)
     assert known.startswith("etags:")

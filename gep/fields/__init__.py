@@ -145,9 +145,7 @@ def fields() -> Mapping[str, tuple[Field, ...]]:
     return MappingProxyType({quantity: tuple(methods.values()) for quantity, methods in _registry.items()})
 
 
-def derive(
-    field: Field, grid: Grid, read: Read, out: Path, *, block: int | tuple[int, int] | None = None
-) -> None:
+def derive(field: Field, grid: Grid, read: Read, out: Path, *, block: int | tuple[int, int] | None = None) -> None:
     """Write a field as a tiled float32 GeoTIFF with NaN nodata, under a temporary name and then renamed.
 
     `read` gives a window of the input on `grid`, its native grid, as (steps, rows, cols) in the vocabulary's unit with
