@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
 from gep import daily, shipped, tomlfile
+from gep.almanac import DAYS
+from gep.cubes import SUFFIXES
 from gep.daily import How
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.quantities import Quantity, quantities
@@ -698,16 +700,17 @@ def _check_unit(layer: Layer, quantity: Quantity, keys: _Keys) -> None:
     if quantity.kind == "class":
         for key in {"unit", "scale", "offset"} & keys.table.keys():
             keys.problems.append(Problem("layer-class-scale", keys.where, {"key": key}))
-    elif not layer.unit:
+    elif not layer.unit and Path(layer.path).suffix.lower() not in SUFFIXES:  # NetCDF and Zarr may say it themselves
         keys.problems.append(Problem("layer-unit-missing", keys.where, {"unit": quantity.unit}))
-    else:
+    elif layer.unit:
         keys.problems += unit_problems(layer.unit, quantity, keys.where)
 
 
 def unit_problems(unit: str, quantity: Quantity, where: str, steps: int | None = None) -> list[Problem]:
     """A unit that measures neither the year's value nor a step's; with `steps` known, not the one that it should."""
     facts: dict[str, Fact] = {"unit": unit, "quantity": quantity.name, "wanted": quantity.unit}
-    if not any(_converts(unit, want) for want in (quantity.unit, quantity.step_unit)):
+    wanted = (quantity.unit, quantity.step_unit, *([f"({quantity.unit})*day"] if quantity.steps == DAYS else []))
+    if not any(_converts(unit, want) for want in wanted):
         return [Problem("layer-unit-wrong", where, facts)]
     if steps is not None and conversion(unit, quantity, steps) is None:
         return [Problem("layer-unit-step", where, {**facts, "steps": steps})]
@@ -725,9 +728,12 @@ def _converts(unit: str, want: str) -> bool:
 def conversion(unit: str, quantity: Quantity, steps: int) -> tuple[float, float] | None:
     """Scale and offset from a unit to that of a year's value, or of one step's; None if it does not measure that.
 
-    A step's amount may be given per month where there are twelve steps. A rate per day may not: months differ.
+    A step's amount may be given per month where there are twelve steps. A rate per day may not: months differ. A day's
+    rate may be given as the day's amount.
     """
     want = quantity.step_unit if steps > 1 else quantity.unit
+    if steps >= DAYS and not _converts(unit, want):
+        want = f"({want})*day"
     unit = re.sub(r"/\s*月", "/month", unit)
     if not _converts(unit, want) and steps == 12 and re.search(r"/\s*month\b", unit):
         want = f"({want})/month"

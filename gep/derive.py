@@ -35,15 +35,20 @@ def field(opened: Stack, node: Node, year: str) -> Source:
     way = ways(bare(node.name))[node.method]
     assert isinstance(way, fields.Field)  # noqa: S101  (a field node is made from a field)
     source, values, meaning = _input(opened, way, bare(node.args[0]), year)
-    part = stack.under(source.grid, opened.grid, way.halo(source.grid))
+    part, block = stack.aligned(source, stack.under(source.grid, opened.grid, way.halo(source.grid)), way.block)
     path = _kept(bare(node.name), stack.fingerprint(source), repr((source.grid, part)), node.method, *meaning)
     if not path.exists():
-        near = stack.tiled(source, part, way.block, shipped.cache())
-        at = part if near is source else near.grid.window()
-        fields.derive(
-            way, source.grid.cut(part), lambda window: values(stack.read_native(near, _from(at, window))), path
-        )
+        read, block = _reading(source, part, block, way.block)
+        fields.derive(way, source.grid.cut(part), lambda window: values(read(window)), path, block=block)
     return stack.derived(bare(node.name), path, opened.grid)
+
+
+def _reading(source: Source, part: Window, block: tuple[int, int], side: int) -> tuple[fields.Read, tuple[int, int]]:
+    """How windows of a part of a source are read, and how large they are best: no block is unpacked for each again."""
+    near = stack.tiled(source, part, side, shipped.cache())
+    if near is source:
+        return lambda window: stack.read_native(source, _from(part, window)), block
+    return lambda window: stack.read_native(near, window), (side, side)
 
 
 def _from(part: Window, window: Window) -> Window:
@@ -92,8 +97,9 @@ def _influence(opened: Stack, name: str, year: str) -> Source:
     how = (stack.fingerprint(source), repr((source.grid, part)), threat.decay, repr(threat.reach))
     path = _kept(field.quantity, *how)
     if not path.exists():
-        grid, side = source.grid.cut(part), habitat.block(field, source.grid)
-        fields.derive(field, grid, lambda window: stack.read_native(source, _from(part, window)), path, block=side)
+        side = habitat.block(field, source.grid)
+        read, block = _reading(source, part, (side, side), side)
+        fields.derive(field, source.grid.cut(part), read, path, block=block)
     return stack.derived(field.quantity, path, opened.grid)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -14,19 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gep import rasters, remote
+from gep import almanac, cubes, rasters, remote
 from gep.coverage import transformer
 from gep.declaration import Layer, QcRule, conversion, unit_problems
 from gep.errors import Fact, GepError, Problem
 from gep.grid import Grid, Window
 from gep.places import same_crs, shift
-from gep.quantities import quantities
+from gep.quantities import Quantity, quantities
 from gep.rasters import Band, Raster
 from gep.sample import Qc, Resample, Source, read_native
-from gep.units import parse
+from gep.units import cf_unit, parse
 from gep.years import is_year
 
 _FEW = 10  # cells of one implausible value: an undeclared nodata value rather than an odd measurement
+_MANY = 24  # bands of a file that a first look takes all of
 _FINER = 2.0  # a source whose cells are this many times smaller than the grid's is averaged unless told otherwise
 
 
@@ -50,7 +50,7 @@ class Files:
     def blocks(self, source: Source) -> Iterator[NDArray[Any]]:
         """First, middle and last block of every file of a source (of its quality layer read only); GepError."""
         for path in dict.fromkeys(band.path for band in source.bands):
-            bands = tuple(band for band in source.bands if band.path == path)
+            bands = _few(tuple(band for band in source.bands if band.path == path))
             for window in self._windows(path):
                 yield read_native(replace(source, bands=bands, qc=None), window)
         for band in source.qc.bands if source.qc else ():
@@ -60,16 +60,21 @@ class Files:
     def _windows(self, path: str) -> Iterator[Window]:
         file = self._asked[path]
         found = file.blocks if file else ()
-        if remote.url(path):  # a block of each band of a far file is enough
+        if remote.url(cubes.file_of(path) or path):  # a block of each band of a far file is enough
             found = found[len(found) // 2 :][:1]
         for window in found:
             top = file.grid.rows - window.row - window.rows if file and file.flip else window.row
             yield replace(window, row=top)
 
 
+def _few(bands: tuple[Band, ...]) -> tuple[Band, ...]:
+    """All bands of months; the first, middle and last of a year of days, whose blocks may be many and large."""
+    return bands if len(bands) <= _MANY else (bands[0], bands[len(bands) // 2], bands[-1])
+
+
 def _usable(file: Raster, where: str, problems: list[Problem]) -> Raster | None:
     if file.count == 0:
-        found = ", ".join(name.rsplit(":", 1)[-1].strip("/") for name in file.variables)
+        found = ", ".join(file.variables)
         problems.append(Problem("layer-variable-unpicked", where, {"path": file.path, "variables": found or "–"}))
         return None
     if file.rotated:
@@ -107,12 +112,16 @@ class Opening:
         if not files or not bands or grid is None:
             return None
         self._check_kind(files[0])
+        if len({(file.scales[:1], file.offsets[:1], file.dtype, file.unit, file.valid) for file in files}) > 1:
+            self.problem(Problem("layer-packing-differs", self.where, {"path": self.layer.where}))
+            return None
         numbers = self._numbers(files[0], len(bands))
         qc = self._qc(self.layer.qc, grid) if self.layer.qc else None
         if numbers is None or (self.layer.qc and qc is None):
             return None
         layer = self.layer
-        return Source(layer.quantity, bands, grid, *numbers, self._fills(files), layer.valid, qc, layer.absent)
+        valid = layer.valid or files[0].valid
+        return Source(layer.quantity, bands, grid, *numbers, self._fills(files), valid, qc, layer.absent)
 
     def _files(self, template: str, variable: str) -> list[Raster]:
         months = range(1, 13) if "{month" in template else (None,)
@@ -123,58 +132,70 @@ class Opening:
     def _file(self, path: str, variable: str) -> Raster | None:
         local = not re.match(r"/vsi|[A-Za-z0-9_]{2,}:", path)
         suffix = Path(path).suffix.lower()
+        cube = suffix in cubes.SUFFIXES
         if local and not Path(path).exists():
             self.problem(Problem("layer-file-missing", self.where, {"path": path}))
         elif suffix == ".hdf":
             self.problem(Problem("layer-hdf4", self.where, {"path": path}))
-        elif variable and suffix not in _VARIABLE_DRIVERS:
+        elif re.match(r"(NETCDF|ZARR):", path) or (cube and not local and not remote.url(path)):
+            self.problem(Problem("layer-cube-path", self.where, {"path": path}))
+        elif variable and not cube:
             self.problem(Problem("layer-variable-unusable", self.where, {"path": path}))
         else:
-            return self.opened.describe(
-                _VARIABLE_DRIVERS[suffix].format(path=path, name=variable) if variable else path, self.where
-            )
+            return self.opened.describe(cubes.name(path, variable) if cube else path, self.where)
         return None
 
     def _bands(self, files: list[Raster]) -> tuple[Band, ...]:
-        """The bands of the year's steps, in order."""
-        if len(files) > 1:
-            band = self.layer.bands[0] if self.layer.bands else 1
-            bands = tuple(Band(file.path, band, file.flip) for file in files)
-            if all(file.count == 1 or (self.layer.bands and band <= file.count) for file in files):
-                return bands if self._counted(len(bands)) else ()
-            return () if self._counted(sum(file.count for file in files)) else bands
-        file = files[0]
-        numbers = self.layer.bands or (tuple(range(1, file.count + 1)) if file.count == 1 else self._of_year(file))
-        if numbers and max(numbers) > file.count:
-            facts: dict[str, Fact] = {"path": file.path, "band": max(numbers), "count": file.count}
-            self.problem(Problem("layer-band-missing", self.where, facts))
+        """The bands of the year's steps, in order; () if a year has other steps, which is noted."""
+        many = len(files) > 1
+        numbers = [self.layer.bands[: 1 if many else None] or self._of_year(file) for file in files]
+        for file, chosen in zip(files, numbers, strict=True):
+            if chosen and max(chosen) > file.count:
+                facts: dict[str, Fact] = {"path": file.path, "band": max(chosen), "count": file.count}
+                self.problem(Problem("layer-band-missing", self.where, facts))
+                return ()
+        bands = tuple(Band(file.path, n, file.flip) for file, ns in zip(files, numbers, strict=True) for n in ns)
+        if not self._counted(len(bands), {file.calendar for file in files}):
             return ()
-        return tuple(Band(file.path, n, file.flip) for n in numbers) if self._counted(len(numbers)) else ()
+        return bands if self.layer.bands or self._in_time(files, bands) else ()
 
     def _of_year(self, file: Raster) -> tuple[int, ...]:
-        """All bands of a file, or those that its time axis puts in the year."""
+        """All bands of a file, or those that its time axis puts in the year, by time."""
         everything = tuple(range(1, file.count + 1))
-        if not file.months or "{year}" in self.layer.path or not is_year(self.year):
+        fixed = file.count == 1 and "{year}" not in self.layer.path
+        if not file.moments or fixed or not is_year(self.year):
             return everything
-        order = sorted(everything, key=lambda band: file.months[band - 1])
-        return tuple(band for band in order if file.months[band - 1][0] == int(self.year))
+        order = sorted(everything, key=lambda band: file.moments[band - 1])
+        return tuple(band for band in order if file.moments[band - 1][0] == int(self.year))
 
-    def _counted(self, count: int) -> bool:
-        """Whether a year may have so many values."""
-        steps = self.quantity.steps
-        wanted = {1, steps}
-        if steps == 365:
-            leap = is_year(self.year) and calendar.isleap(int(self.year))
-            wanted = {1, 366} if leap else {1, 365}
-        if count not in wanted:
+    def _counted(self, count: int, calendars: set[str]) -> bool:
+        """Whether a year may have so many values; a calendar of months of 30 days has no year of days."""
+        steps, said = self.quantity.steps, min(calendars, default="")
+        if steps == almanac.DAYS and count > 1 and any(map(almanac.irregular, calendars)):
+            self.problem(Problem("layer-calendar", self.where, {"path": self.layer.where, "calendar": said}))
+            return False
+        wanted = almanac.count(steps, self.year, said)
+        if count not in {1, wanted}:
             facts: dict[str, Fact] = {
                 "quantity": self.quantity.name,
                 "year": self.year,
                 "count": count,
-                "wanted": max(wanted),
+                "wanted": wanted,
             }
             self.problem(Problem("layer-bands", self.where, facts))
-        return count in wanted
+        return count in {1, wanted}
+
+    def _in_time(self, files: list[Raster], bands: tuple[Band, ...]) -> bool:
+        """Whether the time axes, where there are some, say that each month, or each day, is there once and in order."""
+        known = {file.path: file for file in files}
+        if not all(file.moments for file in files):
+            return True
+        moments = [known[band.path].moments[band.band - 1] for band in bands]
+        found, steps = almanac.amiss(moments, self.year, files[0].calendar)
+        if found:
+            facts: dict[str, Fact] = {"path": self.layer.where, "year": self.year, "count": found, "steps": steps}
+            self.problem(Problem("layer-time-gaps", self.where, facts))
+        return not found
 
     def _common_grid(self, files: list[Raster]) -> Grid | None:
         """The grid of all files, with the CRS they or the layer name."""
@@ -211,21 +232,37 @@ class Opening:
 
     def _numbers(self, file: Raster, steps: int) -> tuple[float, float] | None:
         """Scale and offset from raw values to the vocabulary's unit of a step."""
-        layer = self.layer
-        if layer.categorical or not layer.unit:
-            return 1.0, 0.0
-        found = conversion(layer.unit, self.quantity, steps)
+        layer, unit = self.layer, self._unit(file, steps)
+        if layer.categorical or not unit:
+            return (1.0, 0.0) if unit is not None else None
+        found = conversion(unit, self.quantity, steps)
         if found is None:
-            self.opened.problems += unit_problems(layer.unit, self.quantity, self.where, steps)
+            self.opened.problems += unit_problems(unit, self.quantity, self.where, steps)
             return None
         scale, offset = layer.scale, layer.offset
         if scale is None and (file.scales[0], file.offsets[0]) != (1.0, 0.0):
-            if len(set(zip(file.scales, file.offsets, strict=True))) > 1 or parse(layer.unit).magnitude != 1:
-                facts: dict[str, Fact] = {"path": file.path, "scale": file.scales[0], "unit": layer.unit}
+            if len(set(zip(file.scales, file.offsets, strict=True))) > 1 or parse(unit).magnitude != 1:
+                facts: dict[str, Fact] = {"path": file.path, "scale": file.scales[0], "unit": unit}
                 self.problem(Problem("layer-scale-unclear", self.where, facts))
             scale, offset = file.scales[0], file.offsets[0] if offset is None else offset
         scale, offset = 1.0 if scale is None else scale, offset or 0.0
         return found[0] * scale, found[0] * offset + found[1]
+
+    def _unit(self, file: Raster, steps: int) -> str | None:
+        """What is declared, else what the file says; None if they contradict each other or neither says, noted."""
+        layer, quantity = self.layer, self.quantity
+        if layer.categorical or layer.quantity == "threat_presence":
+            return ""
+        declared, said = layer.unit, cf_unit(file.unit, water=quantity.unit.startswith("mm"))
+        if not declared and not said:
+            self.problem(Problem("layer-unit-missing", self.where, {"unit": quantity.unit}))
+            return None
+        told = (layer.scale, layer.offset) != (None, None)  # then the file's own unit is not that of the result
+        if declared and said and not told and not _alike(declared, said, quantity, steps):
+            facts: dict[str, Fact] = {"path": file.path, "unit": declared, "have": file.unit}
+            self.problem(Problem("layer-units-conflict", self.where, facts))
+            return None
+        return declared or said
 
     def _fills(self, files: list[Raster]) -> tuple[float, ...]:
         """What is declared; else what the preset and the files say. As the files' type of number holds them."""
@@ -247,13 +284,8 @@ class Opening:
         return Qc(bands, first, (1 << (last - first + 1)) - 1, rule.accept, low, high)
 
 
-_VARIABLE_DRIVERS = {
-    ".nc": 'NETCDF:"{path}":{name}',
-    ".nc4": 'NETCDF:"{path}":{name}',
-    ".zarr": 'ZARR:"{path}":/{name}',
-    ".h5": 'HDF5:"{path}"://{name}',
-    ".hdf5": 'HDF5:"{path}"://{name}',
-}
+def _alike(declared: str, said: str, quantity: Quantity, steps: int) -> bool:
+    return conversion(declared, quantity, steps) in (None, conversion(said, quantity, steps))
 
 
 def _same(a: Grid, b: Grid) -> bool:

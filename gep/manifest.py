@@ -22,7 +22,7 @@ def files(request: Request, inputs: Inputs) -> dict[str, list[str]]:
     """Path -> [role, content hash], in the order of paths; a role is the quantity that a file supplies, or its part."""
     folder = inputs.stack.path.parent
     found: dict[str, list[str]] = {}
-    for role, path in _named(request, inputs):
+    for role, path in dict.fromkeys(_named(request, inputs)):  # a path once, however many bands are read of it
         found.setdefault(_named_as(path, folder), [role, content_hash(path)])
     return dict(sorted(found.items()))
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from gep import derive, levels, maps, mosaic, profile, rasters, shipped, stack, tables, zones
+from gep import derive, levels, maps, mosaic, profile, shipped, stack, tables, zones
 from gep.declaration import Declaration, ZoneSource, declare
 from gep.engine import UNCLASSIFIED, Output, Plan
 from gep.errors import Fact, GepError, Problem, raise_all
@@ -537,10 +537,8 @@ def piece(inputs: Inputs, graph: Graph, name: str, year: str, reports: dict[str,
 
 def default_block(grid: Grid, sources: Iterable[Source]) -> tuple[int, int]:
     """Windows that follow the inputs on the grid: full-width strips for striped files, else whole tiles."""
-    shapes = set()
     with rasterio.Env(**maps.environment()):
-        for path in {band.path for source in sources if source.grid == grid for band in source.bands}:
-            shapes.update(rasters.dataset(path).block_shapes)
+        shapes = {stack.shape(source) for source in sources if source.grid == grid}
     tallest, widest = max([512, *(rows for rows, _ in shapes)]), max([512, *(cols for _, cols in shapes)])
     if any(cols >= grid.cols for _, cols in shapes):
         strip = max(rows for rows, cols in shapes if cols >= grid.cols)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
-from gep import remote, shipped
+from gep import cubes, remote, shipped
+from gep.almanac import Moment
 from gep.errors import GepError, Problem
 from gep.grid import Grid, Window
 
@@ -36,12 +38,13 @@ Array = NDArray[Any]
 
 _SAMPLES, _BLOCK = 64, 1 << 16  # blocks read of a file that is hashed by samples, and their bytes
 _SAMPLED: ContextVar[bool] = ContextVar("sampled", default=False)
+_LOOK = 256  # cells a side of a first look into a cube, whose block may be a whole plane
 _OPEN_DATASETS = 64  # per thread: a dozen layers, some of them in twelve monthly files
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """One band of one file, or of a GDAL dataset string; `flip` where its rows run from south to north."""
+    """One band of a file or of a dataset string (GDAL's or `cubes`'); `flip` where its rows run from south to north."""
 
     path: str
     band: int
@@ -70,20 +73,27 @@ _opened = _Opened()
 
 
 def dataset(path: str) -> Any:
-    """The dataset, opened for this thread alone, anew if its files were replaced; RasterioIOError if it cannot be."""
+    """A dataset of rasterio's, or a `cubes.Cube`, opened for this thread alone, anew if its files were replaced.
+
+    RasterioIOError or GepError if it cannot be opened.
+    """
     if _opened.pid != os.getpid():  # after a fork the parent's handles share its file offsets
         _opened.pid, _opened.datasets = os.getpid(), OrderedDict()
     kept = _opened.datasets
     if path in kept and kept[path].state != _state(kept[path].files):
         kept.pop(path).data.close()
     if path not in kept:
-        with rasterio.Env(**(remote.OPTIONS if remote.url(path) else {})):
-            data = rasterio.open(path, sharing=False)
+        data = cubes.Cube(path) if cubes.file_of(path) else _raster(path)
         kept[path] = _Kept(data, tuple(data.files), _state(data.files))
         if len(kept) > _OPEN_DATASETS:
             kept.popitem(last=False)[1].data.close()
     kept.move_to_end(path)
     return kept[path].data
+
+
+def _raster(path: str) -> Any:
+    with rasterio.Env(**(remote.OPTIONS if remote.url(path) else {})):
+        return rasterio.open(path, sharing=False)
 
 
 def _state(files: Iterable[str]) -> tuple[Any, ...]:
@@ -102,6 +112,7 @@ def _stat(file: str) -> tuple[int, int, int] | None:
 def close() -> None:
     """Close the calling thread's datasets; servers are asked anew."""
     remote.ask.cache_clear()
+    remote.present.cache_clear()
     while _opened.datasets:
         _opened.datasets.popitem()[1].data.close()
 
@@ -111,16 +122,36 @@ atexit.register(close)  # GDAL complains of datasets that the interpreter's own 
 
 def raw(bands: tuple[Band, ...], rows: int, window: Window) -> Array:
     """Raw values (bands, rows, cols) of files that have `rows` rows, north up; GepError `layer-unreadable`."""
-    first = bands[0]
-    if any((band.path, band.flip) != (first.path, first.flip) for band in bands):
-        return np.concatenate([raw((band,), rows, window) for band in bands])
+    files = [tuple(of) for _, of in groupby(bands, lambda band: (band.path, band.flip))]
+    found = [_raw(of, rows, window) for of in files]
+    return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def _raw(bands: tuple[Band, ...], rows: int, window: Window) -> Array:
+    first, numbers = bands[0], [band.band for band in bands]
     top = rows - window.row - window.rows if first.flip else window.row
     place = RasterWindow(window.col, top, window.cols, window.rows)
     with _said_plainly(first.path):
-        kept = _store(first.path)
-        numbers = [band.band for band in bands]
-        found = kept.read(numbers, place) if kept else dataset(first.path).read(numbers, window=place)
+        kept, data = _store(first.path), dataset(first.path)
+        if isinstance(data, cubes.Cube):
+            return np.ascontiguousarray(data.read(numbers, window))
+        found = kept.read(numbers, place) if kept else data.read(numbers, window=place)
     return np.ascontiguousarray(found[:, ::-1]) if first.flip else np.asarray(found)
+
+
+def block(band: Band) -> tuple[int, int, int]:
+    """Bands, rows and columns that are unpacked together where one cell of a band is read."""
+    data = dataset(band.path)
+    if isinstance(data, cubes.Cube):
+        return data.block
+    rows, cols = data.block_shapes[band.band - 1]
+    return 1, int(rows), int(cols)
+
+
+def kind(band: Band) -> str:
+    """The type of a band's raw values."""
+    data = dataset(band.path)
+    return str(data.dtype if isinstance(data, cubes.Cube) else data.dtypes[band.band - 1])
 
 
 def _store(path: str) -> remote.Store | None:
@@ -136,6 +167,8 @@ def _stored(path: str, said: remote.Answer, folder: Path) -> remote.Store:
 
 def fetched(path: str) -> dict[str, Any]:
     """What a run records of a file on a web server: ETag, length, compressed bytes kept here; nothing of others."""
+    if remote.url(cubes.file_of(path)):
+        return remote.kept(cubes.members(path))
     said = remote.ask(remote.url(path)) if remote.url(path) else None
     kept = _store(path)
     return {**asdict(said), "bytes": kept.bytes() if kept else None} if said else {}
@@ -157,8 +190,9 @@ def _said_plainly(path: str) -> Iterator[None]:
 class Raster:
     """What a file says of itself, band by band where bands may differ.
 
-    `grid` is north up whatever the file is; `crs` is empty where the file names none; `months` are (year, month) of
-    each band where a time axis says so; `masked` where missing cells are marked by a mask and not by a value.
+    `grid` is north up whatever the file is; `crs` is empty where the file names none; `masked` where missing cells are
+    marked by a mask and not by a value. Of NetCDF and Zarr: `moments` are year, month and day of each band in the
+    `calendar` where a time axis says so, `unit` is that of raw × scale + offset, `valid` a range of raw values.
     """
 
     path: str
@@ -169,10 +203,13 @@ class Raster:
     nodata: tuple[float, ...]
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
-    months: tuple[tuple[int, int], ...]
     variables: tuple[str, ...]
     masked: bool
     blocks: tuple[Window, ...]
+    moments: tuple[Moment, ...] = ()
+    calendar: str = ""
+    unit: str = ""
+    valid: tuple[float, float] | None = None
 
     @property
     def count(self) -> int:
@@ -185,6 +222,9 @@ def describe(path: str) -> Raster:
     with _said_plainly(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         data = dataset(path)
+        if isinstance(data, cubes.Cube):
+            with cubes.said_plainly(path):
+                return _of_cube(path, data)
         place = data.transform
         flip = place.e > 0
         top = place.f + data.height * place.e if flip else place.f
@@ -198,11 +238,34 @@ def describe(path: str) -> Raster:
             nodata=tuple(dict.fromkeys(float(value) for value in data.nodatavals if value is not None)),
             scales=tuple(map(float, data.scales)),
             offsets=tuple(map(float, data.offsets)),
-            months=_months(data),
             variables=tuple(map(str, data.subdatasets)),
             masked=any(MaskFlags.per_dataset in flags for flags in data.mask_flag_enums),
-            blocks=_three_blocks(data),
+            blocks=_three_blocks(data.height, data.width, data.block_shapes[0]) if data.count else (),
         )
+
+
+def _of_cube(path: str, cube: cubes.Cube) -> Raster:
+    """What a variable of a NetCDF or Zarr says of itself; `count` 0 where none was picked of several."""
+    if not cube.count:
+        return Raster(path, Grid(0, 0, 0, 0, 1, 1, ""), False, False, "", (), (), (), cube.variables, False, ())
+    side = tuple(min(size, _LOOK) for size in cube.block[1:])
+    return Raster(
+        path=path,
+        grid=cube.grid,
+        flip=False,
+        rotated=False,
+        dtype=str(cube.dtype),
+        nodata=cube.nodata,
+        scales=(cube.number("scale_factor", 1.0),) * cube.count,
+        offsets=(cube.number("add_offset", 0.0),) * cube.count,
+        variables=cube.variables,
+        masked=False,
+        blocks=_three_blocks(cube.grid.rows, cube.grid.cols, (side[0], side[1])),
+        moments=cube.moments,
+        calendar=cube.calendar,
+        unit=cube.unit,
+        valid=cube.valid,
+    )
 
 
 def _crs_text(data: Any) -> str:
@@ -212,50 +275,12 @@ def _crs_text(data: Any) -> str:
         return ""
 
 
-def _three_blocks(data: Any) -> tuple[Window, ...]:
+def _three_blocks(rows: int, cols: int, shape: tuple[int, int]) -> tuple[Window, ...]:
     """The first, middle and last block of a file."""
-    if not data.count:
-        return ()
-    high, wide = data.block_shapes[0]
-    last = (data.height - 1) // high, (data.width - 1) // wide
+    high, wide = shape
+    last = (rows - 1) // high, (cols - 1) // wide
     found = dict.fromkeys(((0, 0), (last[0] // 2, last[1] // 2), last))
-    return tuple(
-        Window(i * high, j * wide, min(high, data.height - i * high), min(wide, data.width - j * wide))
-        for i, j in found
-    )
-
-
-_CALENDARS = ("", "standard", "gregorian", "proleptic_gregorian")
-_CLOCK = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "min": 60.0, "second": 1.0, "sec": 1.0}
-
-
-def _months(data: Any) -> tuple[tuple[int, int], ...]:
-    """Year and month of each band by its time axis; empty where there is none that can be read."""
-    whole = data.tags()
-    found = []
-    for band in data.indexes:
-        tags = data.tags(band)
-        value = tags.get("NETCDF_DIM_time", tags.get("DIM_time_VALUE"))
-        unit = whole.get("time#units", tags.get("DIM_time_UNIT"))
-        month = _month(value, unit) if value and unit and whole.get("time#calendar", "") in _CALENDARS else None
-        if month is None:
-            return ()
-        found.append(month)
-    return tuple(found)
-
-
-def _month(value: str, unit: str) -> tuple[int, int] | None:
-    """Year and month of a CF time such as 45.5 "days since 2020-01-01"."""
-    said = re.fullmatch(
-        r"(day|hour|minute|min|second|sec)s? since (\d{1,4})-(\d{1,2})-(\d{1,2})(?:[T ].*)?", unit.strip()
-    )
-    if said is None:
-        return None
-    start = np.datetime64(f"{int(said[2]):04}-{int(said[3]):02}-{int(said[4]):02}", "s")
-    moment = start + np.timedelta64(round(float(value) * _CLOCK[said[1]]), "s")
-    return int(moment.astype("datetime64[Y]").astype(int)) + 1970, int(
-        moment.astype("datetime64[M]").astype(int)
-    ) % 12 + 1
+    return tuple(Window(i * high, j * wide, min(high, rows - i * high), min(wide, cols - j * wide)) for i, j in found)
 
 
 # --- what a file holds ---------------------------------------------------------------------------------------------
@@ -266,12 +291,16 @@ def content_hash(path: str) -> str:
 
     Of a folder, a shapefile or a VRT it is over the names and hashes of all its files.
 
-    Of a file on a web server it is `etag:…;length:…`; of what has no bytes here (s3, an archive's member, a server that
+    Of a file on a web server it is `etag:…;length:…`, of a Zarr there `etags:…`, the hash of what the server says of
+    every member of the variable; of what has no bytes here (s3, an archive's member, a server that
     gives no ETag) `pixels:…`, the hash of its decoded blocks, which reads them all. Within `hashing(sampled=True)` it
     is `sampled:…` of a file's size, time and some of its blocks; what this program keeps in its cache is hashed whole,
     since its time says nothing.
     """
-    said = remote.ask(remote.url(path)) if remote.url(path) else None
+    address = remote.url(file_of(path))
+    if address and cubes.file_of(path):
+        return remote.identity(cubes.members(path))
+    said = remote.ask(address) if address else None
     return said.identity if said and said.mark else _content_hash(path, stamp(path), sampled=_SAMPLED.get())
 
 
@@ -340,7 +369,7 @@ def _members(path: str, local: Path) -> list[Path]:
 
 
 def file_of(path: str) -> str:
-    """The file of a dataset string such as NETCDF:"file":variable."""
+    """The file of a dataset string such as XARRAY:"file":variable."""
     found = re.fullmatch(r'[A-Z0-9_]+:"(.*)":[^"]*', path)
     return found[1] if found else path
 

@@ -1,18 +1,23 @@
-"""Rasters on a web server: each block crosses the network once and is then kept.
+"""Files on a web server: each block or member of them crosses the network once and is then kept.
 
-What is read is stored in the cache folder, by the file's address, ETag and length, in chunks of whole blocks of the
-remote file. Checks, fields and the pass share it, threads and processes too, and the next account of the same file
-reads nothing. Only chunks under what is asked for are fetched. Nothing is ever removed from it but by hand.
+What is read is stored in the cache folder, by the file's address, ETag and length: of rasters chunks of whole blocks of
+the remote file, of a Zarr its members and of a NetCDF the parts read, as they came. Checks, fields and the pass share
+it, threads and processes too, and the next account of the same file reads nothing. Only what lies under what is asked
+for is fetched. Nothing is ever removed from it but by hand.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import re
+import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +29,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterWindow
 
+from gep import shipped
 from gep.errors import GepError, Problem
 from gep.written import written
 
@@ -31,6 +37,9 @@ Array = NDArray[Any]
 
 _CHUNK = 256  # cells a side that a chunk has at least: a file each
 _MOST_CELLS = 1 << 23  # fetched at once
+_PART = 1 << 16  # bytes of a NetCDF asked for where fewer are needed
+_AT_ONCE = 16  # members asked for
+_TRIES = 3  # for a server that stumbles
 _FETCHED = "fetched.txt"  # a line each time: compressed bytes
 _NO_HEAD = (403, 405, 501)  # what servers say that answer GET alone, addresses signed for it among them
 _NOWHERE = rasterio.Affine(2, 0, 0, 0, -2, 0)  # rasterio warns where a file lies nowhere
@@ -100,23 +109,169 @@ def ask(address: str) -> Answer:
 
 def _asked(address: str) -> Answer:
     for method, how in (("HEAD", {}), ("GET", {"Range": "bytes=0-0"})):  # some servers answer no HEAD
-        request = urllib.request.Request(address, method=method, headers=how)  # noqa: S310  (`url` saw to the scheme)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-                headers = answer.headers
-            break
+            with _sent(address, method, how) as answer:
+                return _answer(answer.headers)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code not in _NO_HEAD or method == "GET":
+                raise _unreadable(address, error) from error
+    raise AssertionError(address)
+
+
+def _sent(address: str, method: str, how: dict[str, str]) -> Any:
+    """A server's answer; HTTPError where it refuses, GepError `layer-unreadable` where there is none."""
+    request = urllib.request.Request(address, method=method, headers=how)  # noqa: S310  (`url` saw to the scheme)
+    for attempt in range(_TRIES):
+        try:
+            return urllib.request.urlopen(request, timeout=60)  # noqa: S310
+        except urllib.error.HTTPError as error:
+            if error.code < 500 or attempt == _TRIES - 1 or error.code in _NO_HEAD:
+                raise
+            error.close()
         except OSError as error:
-            refused = isinstance(error, urllib.error.HTTPError) and error.code in _NO_HEAD and method == "HEAD"
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()
-            if not refused:
-                facts = {"path": address, "reason": str(error)}
-                raise GepError([Problem("layer-unreadable", address, facts)]) from error
+            if attempt == _TRIES - 1:
+                raise _unreadable(address, error) from error
+        time.sleep(attempt)
+    raise AssertionError(address)
+
+
+def _unreadable(address: str, error: OSError) -> GepError:
+    return GepError([Problem("layer-unreadable", address, {"path": address, "reason": str(error)})])
+
+
+def _answer(headers: Any) -> Answer:
     length = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length") or "0"
     return Answer(
         headers.get("ETag") or headers.get("Last-Modified") or "",
         int(length) if re.fullmatch("[0-9]{1,18}", length) else 0,
     )
+
+
+# --- members of a Zarr, parts of a NetCDF --------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1 << 17)
+def present(address: str) -> Answer | None:
+    """What a server says of a file, asked once; None where it says that there is none; GepError `layer-unreadable`."""
+    try:
+        return ask(address)
+    except GepError as error:
+        if isinstance(error.__cause__, urllib.error.HTTPError) and error.__cause__.code in (404, 410):
+            return None
+        raise
+
+
+def member(address: str, span: tuple[int, int] | None = None) -> bytes | None:
+    """A file's bytes, or those of a half-open span, from the cache or else fetched; None where there is no such file.
+
+    Raises GepError `layer-unreadable`, or `layer-changed` if it is another than when its server was first asked.
+    """
+    said = present(address)
+    if said is None:
+        return None
+    file = _folder(address, said) / (f"{span[0]}-{span[1]}" if span else "whole")
+    if said.mark and file.exists():
+        return file.read_bytes()
+    found = _fetched(address, said, span)
+    if said.mark:
+        _keep_bytes(file, found)
+    return found
+
+
+def identity(addresses: Sequence[str]) -> str:
+    """What stands for the content of a file (`etag:…;length:…`), or of many (`etags:…`): all that their server says.
+
+    Where it gives neither ETag nor time of change, the bytes stand for it, and are read.
+    """
+    if len(addresses) == 1:
+        return _identity(addresses[0])
+    with ThreadPoolExecutor(_AT_ONCE) as asked:
+        found = list(asked.map(_identity, addresses))
+    lines = "".join(f"{number} {one}\n" for number, one in enumerate(found))  # in the order of chunks, at any address
+    return f"etags:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+def _identity(address: str) -> str:
+    said = present(address)
+    if said is None or said.mark:
+        return said.identity if said else "absent"
+    return f"sha256:{hashlib.file_digest(Ranged(address), 'sha256').hexdigest()}"
+
+
+def kept(addresses: Sequence[str]) -> dict[str, Any]:
+    """What a run records of far files: their identity, their length together, and how many of their bytes are here."""
+    said = {address: found for address in addresses if (found := present(address))}
+    here = sum(file.stat().st_size for address, found in said.items() for file in _folder(address, found).glob("*"))
+    return {"mark": identity(addresses), "length": sum(one.length for one in said.values()), "bytes": here}
+
+
+def _folder(address: str, said: Answer) -> Path:
+    """Where a member, or parts of it, are kept."""
+    key = hashlib.sha256(f"{address}\0{said.identity}".encode()).hexdigest()[:24]
+    return shipped.cache() / "remote" / key
+
+
+def _keep_bytes(file: Path, found: bytes) -> None:
+    """Write a file that appears only when it is whole."""
+    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(found)
+        draft.replace(file)
+    except OSError as error:
+        raise GepError([Problem("raster-not-written", str(file), {"reason": str(error)})]) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _fetched(address: str, said: Answer, span: tuple[int, int] | None) -> bytes:
+    how = {"Range": f"bytes={span[0]}-{span[1] - 1}"} if span else {}
+    try:
+        with _sent(address, "GET", how) as answer:
+            found, now, part = bytes(answer.read()), _answer(answer.headers), answer.status == 206
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise _unreadable(address, error) from error
+    if now != said:
+        raise GepError([Problem("layer-changed", address, {"path": address})])
+    return found[slice(*span)] if span and not part else found
+
+
+class Ranged(io.RawIOBase):
+    """A file on a web server as one to read from: parts of it are asked for as they are needed."""
+
+    def __init__(self, address: str) -> None:
+        """GepError `layer-unreadable`."""
+        self.address, self.length, self.place = address, ask(address).length, 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte is read."""
+        return self.place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place counted from the start, from here or from the end."""
+        self.place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.length}[whence]
+        return self.place
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer: much at once as it is asked for, little by whole parts."""
+        room = memoryview(buffer).cast("B")
+        stop = min(self.place + len(room), self.length)
+        first = self.place if len(room) >= _PART else self.place // _PART * _PART
+        last = stop if len(room) >= _PART else min(math.ceil(stop / _PART) * _PART, self.length)
+        found = (member(self.address, (first, last)) or b"")[self.place - first : stop - first] if stop > first else b""
+        room[: len(found)] = found
+        self.place += len(found)
+        return len(found)
 
 
 class Store:

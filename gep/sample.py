@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,10 +27,11 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterWindow
 
+from gep.cubes import file_of
 from gep.grid import Grid, Window
 from gep.places import places, projected, same_crs, shift
 from gep.quantities import quantities
-from gep.rasters import Band, content_hash, dataset, raw, stamp
+from gep.rasters import Band, block, content_hash, kind, raw, stamp
 from gep.written import written
 
 Resample = Literal["nearest", "bilinear", "average", "mode", "conserve"]
@@ -98,6 +100,7 @@ def read(source: Source, grid: Grid, window: Window, cache: Path, out: Array | N
     `cache` is the folder where wholes (average, mode, conserve) are kept. Raises GepError `layer-unreadable`.
     """
     out = blank(source, window) if out is None else out
+    source = _near(source, grid, cache)
     same = shift(source.grid, grid)
     if same is not None:
         return _copied(source, window, same, out)
@@ -119,7 +122,8 @@ def blank(source: Source, window: Window) -> Array:
 
 
 def prepare(source: Source, grid: Grid, cache: Path) -> None:
-    """Make what `read` would make on its first call (average, mode, conserve on another grid), if anything."""
+    """Make what `read` would make on its first call (tiles; average, mode, conserve on another grid), if anything."""
+    source = _near(source, grid, cache)
     if source.resample in _GDAL_RESAMPLING and shift(source.grid, grid) is None:
         _whole(source, grid, cache)
 
@@ -242,17 +246,32 @@ def _index(codes: tuple[int, ...], code: int) -> int:
 # --- other blocks ---------------------------------------------------------------------------------------------------
 
 _WIDE = 4  # a file whose blocks are this many times larger than what is asked for is copied into tiles first
+_TILE = 256  # cells a side of the tiles that the pass reads of a NetCDF or Zarr with larger blocks
+
+
+def aligned(source: Source, part: Window, side: int) -> tuple[Window, tuple[int, int]]:
+    """A part grown to whole blocks of the source, and the rows and columns nearest `side` that are whole blocks too.
+
+    So that no block is unpacked for two windows. A block of more than twice the side is not followed.
+    """
+    _, *sizes = block(source.bands[0])
+    (high, row), (wide, col) = (
+        (size * max(1, side // size), size) if size <= 2 * side else (side, 1) for size in sizes
+    )
+    top, left = part.row // row * row, part.col // col * col
+    bottom = min(math.ceil((part.row + part.rows) / row) * row, source.grid.rows)
+    right = min(math.ceil((part.col + part.cols) / col) * col, source.grid.cols)
+    return Window(top, left, bottom - top, right - left), (high, wide)
 
 
 def tiled(source: Source, part: Window, side: int, cache: Path) -> Source:
     """A part of a source, as a source that windows of `side` cells can be read from without unpacking others' cells.
 
-    A year of days often has one block a day, and each window would unpack all of it. So it is copied, block by block
-    and day by day, into a GeoTIFF of tiles in `cache`, once. What has small blocks is given back as it is.
+    A year of days often has one block a day, and each window would unpack all of it. So it is copied, block by block,
+    into a GeoTIFF of tiles in `cache`, once. What has small blocks is given back as it is.
     """
-    high, wide = _block(source.bands[0])
-    alike = len({dataset(band.path).dtypes[band.band - 1] for band in source.bands}) == 1
-    if high * wide < _WIDE * side * side or source.qc is not None or not alike:
+    alike = len({kind(band) for band in source.bands}) == 1
+    if not _wide(source, side) or source.qc is not None or not alike:
         return source
     grid = source.grid.cut(part)
     how = json.dumps([fingerprint(source), asdict(grid), side])
@@ -263,22 +282,61 @@ def tiled(source: Source, part: Window, side: int, cache: Path) -> Source:
     return replace(source, grid=grid, bands=bands)
 
 
-def _block(band: Band) -> tuple[int, int]:
-    high, wide = dataset(band.path).block_shapes[band.band - 1]
-    return int(high), int(wide)
+def shape(source: Source) -> tuple[int, int]:
+    """Rows and columns of the blocks that `read` reads a source by."""
+    _, rows, cols = block(source.bands[0])
+    return (_TILE, _TILE) if _copied_first(source) else (rows, cols)
+
+
+def _copied_first(source: Source) -> bool:
+    return bool(file_of(source.bands[0].path)) and _wide(source, _TILE)
+
+
+def _near(source: Source, grid: Grid, cache: Path) -> Source:
+    """What windows of a source are read from: of a NetCDF or Zarr with large blocks the tiles of what is needed."""
+    if not _copied_first(source):
+        return source
+    with _making:
+        return _tiles_under(source, grid, cache, tuple(stamp(path) for path in {band.path for band in source.bands}))
+
+
+@lru_cache(maxsize=256)
+def _tiles_under(source: Source, grid: Grid, cache: Path, _files: tuple[str, ...]) -> Source:
+    part = under(source.grid, grid, 0)
+    return tiled(source, part, _TILE, cache) if part.rows and part.cols else source
+
+
+def _wide(source: Source, side: int) -> bool:
+    _, high, wide = block(source.bands[0])
+    return high * wide >= _WIDE * side * side
 
 
 def _tile(source: Source, part: Window, side: int, out: Path) -> None:
     """Copy raw values; a block of the source is all that is held."""
-    kind = {"dtype": dataset(source.bands[0].path).dtypes[source.bands[0].band - 1], "count": len(source.bands)}
+    how = {"dtype": kind(source.bands[0]), "count": len(source.bands), "compress": "zstd", "zstd_level": 1}
     tiles = {"tiled": True, "blockxsize": side, "blockysize": side, "interleave": "band", "bigtiff": "if_safer"}
-    shape = {**_shape(source.grid.cut(part)), **kind, **tiles, "compress": "zstd", "zstd_level": 1}
-    high, wide = _block(source.bands[0])
-    with written(out) as draft, rasterio.open(draft, "w", driver="GTiff", **shape) as made:
-        for step, band in enumerate(source.bands, 1):
-            for at in source.grid.cut(part).windows(high, wide):
-                window = replace(at, row=part.row + at.row, col=part.col + at.col)
-                made.write(raw((band,), source.grid.rows, window)[0], step, window=_place(at))
+    deep, high, wide = block(source.bands[0])
+    together = groupby(enumerate(source.bands, 1), lambda one: (one[1].path, (one[1].band - 1) // deep))
+    with (
+        written(out) as draft,
+        rasterio.open(draft, "w", driver="GTiff", **_shape(source.grid.cut(part)), **how, **tiles) as made,
+    ):
+        for steps, bands in (zip(*of, strict=True) for _, of in together):
+            for at in _blocks(part, high, wide):
+                place = replace(at, row=at.row - part.row, col=at.col - part.col)
+                made.write(raw(bands, source.grid.rows, at), list(steps), window=_place(place))
+
+
+def _blocks(part: Window, high: int, wide: int) -> Iterator[Window]:
+    """The parts of a window that lie in one block each, blocks counted from the grid's corner."""
+    for row, rows in _cuts(part.row, part.rows, high):
+        for col, cols in _cuts(part.col, part.cols, wide):
+            yield Window(row, col, rows, cols)
+
+
+def _cuts(first: int, count: int, size: int) -> Iterator[tuple[int, int]]:
+    inner = range((first // size + 1) * size, first + count, size)
+    return ((start, stop - start) for start, stop in pairwise([first, *inner, first + count]))
 
 
 # --- cells that coincide --------------------------------------------------------------------------------------------
@@ -481,7 +539,7 @@ def _whole(source: Source, grid: Grid, cache: Path) -> Source:
     return replace(_whole_raw(replace(source, codes=()), grid, cache, files), codes=source.codes)
 
 
-_making = threading.Lock()
+_making = threading.RLock()  # tiles are made, if need be, while a whole is
 
 
 def _whole_raw(source: Source, grid: Grid, cache: Path, files: tuple[str, ...]) -> Source:
@@ -641,7 +699,8 @@ def fingerprint(source: Source) -> str:
     Raises GepError `layer-unreadable`.
     """
     plain = asdict(source)
-    for bands in (plain["bands"], plain["qc"]["bands"] if plain["qc"] else ()):
-        for band in bands:
-            band["path"] = content_hash(band["path"])
+    bands = [*plain["bands"], *(plain["qc"]["bands"] if plain["qc"] else ())]
+    hashes = {path: content_hash(path) for path in {band["path"] for band in bands}}
+    for band in bands:
+        band["path"] = hashes[band["path"]]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -321,7 +321,7 @@ def _before(opened: Ledger, place: Place, wanted: Wanted) -> Place | None:
     since = wanted.since or compared or (earlier[-1] if earlier and is_year(place.year) else None)
     if since is None:
         return None
-    if since == place.year or (since.isdigit() and place.year.isdigit() and int(since) > int(place.year)):
+    if since == place.year or (is_year(since) and is_year(place.year) and int(since) > int(place.year)):
         raise GepError([Problem("seea-from", "--from", {"since": since, "year": place.year})])
     found = [r for r in runs if since in r.years]
     own = [r for r in found if r.id == place.run.id] or found

@@ -39,7 +39,20 @@ from gep.layers import Files, Opening, filled
 from gep.places import same_crs
 from gep.quantities import quantities
 from gep.rasters import Band, close, content_hash
-from gep.sample import Qc, Resample, Source, blank, fingerprint, prepare, read, read_native, tiled, under
+from gep.sample import (
+    Qc,
+    Resample,
+    Source,
+    aligned,
+    blank,
+    fingerprint,
+    prepare,
+    read,
+    read_native,
+    shape,
+    tiled,
+    under,
+)
 from gep.statistics import Statistic, zone_words
 from gep.statistics import read as read_statistics
 from gep.words import Lang
@@ -55,6 +68,7 @@ __all__ = [
     "Stations",
     "Statistic",
     "ZoneSource",
+    "aligned",
     "blank",
     "close",
     "content_hash",
@@ -65,6 +79,7 @@ __all__ = [
     "prepare",
     "read",
     "read_native",
+    "shape",
     "tiled",
     "under",
     "unknown_codes",

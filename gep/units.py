@@ -35,8 +35,8 @@ tera- = 1e12 = T-
 meter = [length] = m = metre
 second = [time] = s = sec
 gram = [mass] = g
-kelvin = [temperature]; offset: 0 = K = degK
-degree_Celsius = kelvin; offset: 273.15 = °C = celsius = degC
+kelvin = [temperature]; offset: 0 = K = degK = Kelvin
+degree_Celsius = kelvin; offset: 273.15 = °C = celsius = degC = Celsius = degree_celsius
 radian = []
 degree = 3.141592653589793 / 180 * radian = deg
 percent = 0.01 = %
@@ -132,6 +132,26 @@ def convert(have: str, want: str) -> tuple[float, float]:
     except pint.DimensionalityError as error:
         raise UnitError(f"{have!r} cannot be converted to {want!r}") from error
     return _tidy((one - zero) / wanted.magnitude), _tidy(zero / wanted.magnitude)
+
+
+_TERM = re.compile(r"([^\W\d]+)[\^*]{0,2}(-?\d+)")
+
+
+def cf_unit(said: str, *, water: bool = False) -> str:
+    """A unit in the spelling of UDUNITS (`mm day-1`, `kg m-2 s-1`) in that of this module; "" if it cannot be read.
+
+    A depth of `water` may be given as mass: 1 kg/m² is 1 mm (WMO-No. 8, I, 6.1.2).
+
+    >>> cf_unit("mm day-1"), cf_unit("0.1 degC"), cf_unit("kg m-2 s-1", water=True), cf_unit("dBZ?")
+    ('mm*day**-1', '0.1*degC', 'mm*s**-1', '')
+    """
+    words = _TERM.sub(r"\1**\2", said.replace("degrees_", "degree_")).split()
+    found = "*".join(words).replace("kg*m**-2", "mm" if water else "kg*m**-2")
+    try:
+        parse(found or "?")
+    except UnitError:
+        return ""
+    return found
 
 
 def factor(have: str, want: str) -> float:

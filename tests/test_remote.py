@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,16 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 import rasterio.shutil
+import xarray as xr
 from affine import Affine
 
 from gep import account, rasters, remote
 from gep.account import Options
-from gep.errors import GepError
+from gep.declaration import Layer
+from gep.errors import GepError, Problem
 from gep.grid import Window
+from gep.layers import Files, Opening
 from gep.prepare import Request
+from gep.sample import Source, read_native
 from tests.conftest import CRS, TABLES, write_zones
 
 SIZE, CELL, LEFT, TOP = 2560, 30.0, 400_000.0, 3_240_000.0
@@ -37,6 +43,7 @@ class Served:
     sent: int = 0
     asked: list[str] = field(default_factory=list)
     head: int = 200
+    refused: dict[str, int] = field(default_factory=dict)
     address: str = ""
 
 
@@ -55,6 +62,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         name, of = self.path.lstrip("/"), self.served
         of.asked.append(f"{self.command} {self.path}")
+        if name in of.refused:
+            self.send_error(of.refused[name])
+            return
         if name not in of.files or (not body and of.head != 200):
             self.send_error(404 if name not in of.files else of.head)
             return
@@ -284,3 +294,130 @@ def test_what_is_not_there_is_a_problem(served: Served) -> None:
     with pytest.raises(GepError) as caught:
         remote.ask(f"{served.address}/none.tif")
     assert [p.code for p in caught.value.problems] == ["layer-unreadable"]
+
+
+# --- NetCDF and Zarr -------------------------------------------------------------------------------------------------
+
+SIDE, STEPS = 480, 24
+CHUNK = (6, 96, 120)
+FORMS: list[tuple[str, dict[str, Any]]] = [
+    ("v2.zarr", {"zarr_format": 2}),
+    ("v3.zarr", {"zarr_format": 3}),
+    ("shards.zarr", {"zarr_format": 3, "shards": (12, 192, 240)}),
+    ("a.nc", {}),
+]
+
+
+def far_cube(served: Served, folder: Path, name: str, how: dict[str, Any]) -> tuple[str, Any]:
+    """Two years of months on the server, and what is in them."""
+    rain = np.random.default_rng(4).random((STEPS, SIDE, SIDE), np.float32)
+    centres = (np.arange(SIDE) + 0.5) * CELL
+    data = xr.Dataset(
+        {"pr": (("time", "y", "x"), rain, {"units": "mm", "grid_mapping": "crs"})},
+        coords={
+            "time": xr.date_range("2019-01-01", periods=STEPS, freq="MS", use_cftime=True),
+            "y": ("y", TOP - centres, {"units": "m", "standard_name": "projection_y_coordinate"}),
+            "x": ("x", LEFT + centres, {"units": "m", "standard_name": "projection_x_coordinate"}),
+        },
+    )
+    data["crs"] = ((), 0, pyproj.CRS(CRS).to_cf())
+    out, form = folder / name, how.get("zarr_format")
+    more = {"shards": how["shards"]} if "shards" in how else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # consolidated metadata are not in version 3's text
+        if form:
+            data.to_zarr(out, zarr_format=form, consolidated=True, encoding={"pr": {"chunks": CHUNK, **more}})
+        else:
+            data.to_netcdf(out, engine="h5netcdf", encoding={"pr": {"chunksizes": CHUNK, "zlib": True}})
+    for file in out.rglob("*") if out.is_dir() else [out]:
+        if file.is_file():
+            served.files[file.relative_to(folder).as_posix()] = file.read_bytes()
+    return f"{served.address}/{name}", rain
+
+
+def far_source(path: str) -> Source:
+    problems: list[Problem] = []
+    found = Opening(Files(problems), Layer("precipitation", path, path, variable="pr"), "2020", "here").source()
+    if found is None:
+        raise GepError(problems)
+    return found
+
+
+@pytest.mark.parametrize(("name", "how"), FORMS, ids=[name for name, _ in FORMS])
+def test_only_the_chunks_that_are_needed_cross_the_network_and_once(
+    name: str, how: dict[str, Any], served: Served, tmp_path: Path
+) -> None:
+    path, rain = far_cube(served, tmp_path, name, how)
+    source = far_source(path)
+    assert len(source.bands) == 12
+    before, window = served.sent, Window(96, 120, 192, 240)  # four chunks of eighty, for two of four half-years
+    found = read_native(source, window)
+    np.testing.assert_array_equal(found, rain[12:, 96:288, 120:360])
+    chunks = 2 * 2 * 2 * sum(len(data) for at, data in served.files.items() if at.startswith(name)) / (4 * 5 * 4)
+    assert 0.3 * chunks < served.sent - before <= 1.1 * chunks + (0 if how else 2 * 65536)
+    before = served.sent
+    rasters.close()
+    np.testing.assert_array_equal(read_native(source, Window(100, 130, 50, 60)), rain[12:, 100:150, 130:190])
+    assert served.sent == before
+    said = rasters.fetched(source.bands[0].path)
+    assert 0 < said["bytes"] <= served.sent
+    assert said["mark"] == rasters.content_hash(source.bands[0].path)
+
+
+def test_the_identity_of_a_far_zarr_is_of_every_member(served: Served, tmp_path: Path) -> None:
+    path, _ = far_cube(served, tmp_path, *FORMS[0])
+    source = far_source(path)
+    known = rasters.content_hash(source.bands[0].path)
+    assert known.startswith("etags:")
+    assert len([one for one in served.asked if one.startswith("HEAD") and "/pr/" in one]) >= 4 * 5 * 4
+    for name in ("v2.zarr/pr/3.4.3", "v2.zarr/pr/.zarray"):
+        served.marks[name] = "two"
+        rasters.close()
+        assert rasters.content_hash(source.bands[0].path) != known
+        known = rasters.content_hash(source.bands[0].path)
+    served.files = {at: data for at, data in served.files.items() if at != "v2.zarr/pr/0.0.0"}
+    rasters.close()
+    assert rasters.content_hash(source.bands[0].path) != known
+    served.marks = dict.fromkeys(served.files, "")
+    rasters.close()
+    unmarked = rasters.content_hash(source.bands[0].path)
+    served.files["v2.zarr/pr/3.4.3"] += b"?"
+    rasters.close()
+    assert rasters.content_hash(source.bands[0].path) != unmarked
+
+
+@pytest.mark.parametrize("status", [403, 410])
+def test_a_chunk_that_is_refused_is_a_problem_and_one_that_is_gone_its_fill_value(
+    status: int, served: Served, tmp_path: Path
+) -> None:
+    path, rain = far_cube(served, tmp_path, *FORMS[0])
+    source = far_source(path)
+    served.refused["v2.zarr/pr/2.0.0"] = status
+    rasters.close()
+    if status == 403:
+        with pytest.raises(GepError, match="layer-unreadable"):
+            read_native(source, Window(0, 0, 10, 10))
+    else:
+        found = read_native(source, Window(0, 0, 10, 10))
+        assert np.isnan(found[:6]).all()
+        np.testing.assert_array_equal(found[6:], rain[18:, :10, :10])
+
+
+def test_a_chunk_replaced_after_the_first_question_is_a_problem(served: Served, tmp_path: Path) -> None:
+    path, _ = far_cube(served, tmp_path, *FORMS[0])
+    source = far_source(path)
+    rasters.content_hash(source.bands[0].path)
+    served.marks["v2.zarr/pr/2.2.2"] = "two"
+    read_native(source, Window(0, 0, 10, 10))
+    with pytest.raises(GepError, match="layer-changed"):
+        read_native(source, Window(200, 250, 10, 10))
+
+
+def test_a_far_store_that_is_not_there_or_not_consolidated_is_a_problem(served: Served, tmp_path: Path) -> None:
+    with pytest.raises(GepError, match="layer-unreadable"):
+        far_source(f"{served.address}/none.zarr")
+    path, _ = far_cube(served, tmp_path, *FORMS[0])
+    del served.files["v2.zarr/.zmetadata"]
+    rasters.close()
+    with pytest.raises(GepError, match="layer-unreadable"):
+        far_source(path)

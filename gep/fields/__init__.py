@@ -145,13 +145,14 @@ def fields() -> Mapping[str, tuple[Field, ...]]:
     return MappingProxyType({quantity: tuple(methods.values()) for quantity, methods in _registry.items()})
 
 
-def derive(field: Field, grid: Grid, read: Read, out: Path, *, block: int | None = None) -> None:
+def derive(field: Field, grid: Grid, read: Read, out: Path, *, block: int | tuple[int, int] | None = None) -> None:
     """Write a field as a tiled float32 GeoTIFF with NaN nodata, under a temporary name and then renamed.
 
     `read` gives a window of the input on `grid`, its native grid, as (steps, rows, cols) in the vocabulary's unit with
-    NaN missing. `block` is the side of a block; it does not change a bit of the result.
+    NaN missing. `block` is the side of a block, or its rows and columns; it does not change a bit of the result.
     """
-    blocks = _blocks(field, grid, read, block or field.block)
+    sides = block if isinstance(block, tuple) else (block or field.block,) * 2
+    blocks = _blocks(field, grid, read, (sides[0], sides[1]))
     write(out, grid, blocks, tags=_tags(field), bands=field.steps, tile=min(field.block, 256))
 
 
@@ -187,12 +188,12 @@ def write(
             file.write(values.reshape(bands, at.rows, at.cols).astype(np.float32), window=window)
 
 
-def _blocks(field: Field, grid: Grid, read: Read, side: int) -> Iterator[tuple[Window, Floats]]:
+def _blocks(field: Field, grid: Grid, read: Read, sides: tuple[int, int]) -> Iterator[tuple[Window, Floats]]:
     if field.compute is None:
         raise ValueError(f"{field.name} takes several inputs")
     widths, height = grid.metres(grid.window())  # once for all rows, so that no block can differ by a bit
     halo = field.halo(grid)
-    for window in grid.windows(side, side):
+    for window in grid.windows(*sides):
         grown = window.grow(halo, grid)
         values = np.ascontiguousarray(read(grown), dtype=np.float64)
         if values.ndim != 3 or values.shape[1:] != (grown.rows, grown.cols):
