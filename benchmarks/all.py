@@ -77,7 +77,7 @@ def _sizes(asked: argparse.Namespace) -> Ratios:
     said = _script(asked, "sizes", "--sizes", asked.sizes, "--full", asked.full)
     kinds = [kind for kind, sizes in (("plain", asked.sizes), ("every service", asked.full)) if sizes]
     for kind, text in zip(kinds, said.split("Most beside least:")[1:], strict=True):
-        for part, cpu, memory in re.findall(r"- (.*?): .*?\*\*([\d.]+)\*\*.*?\*\*([\d.]+)\*\*", text):
+        for part, cpu, memory in re.findall(r"- (.*?): .*?\*\*(.*?)\*\*.*?\*\*(.*?)\*\*", text):
             yield f"{kind}, {part}: CPU a further cell, most beside least", cpu, "1.05"
             yield f"{kind}, {part}: peak memory, most beside least", memory, "1.10"
     if asked.full:

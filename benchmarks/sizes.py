@@ -1,6 +1,6 @@
 """Whether size costs anything but size: CPU a cell and peak memory of accounts from small to large.
 
-    python benchmarks/sizes.py [--sizes 1000,3000,6000,12000,20000] [--full 1000,3000,6000] [--times 3] [--workers 1]
+    python benchmarks/sizes.py [--sizes 1000,3000,6000,12000,20000] [--full 1000,3000,6000] [--times 2] [--workers 1]
                                [--folder DIR]
 
 accounts plain landscapes of `--sizes` and full ones, with every service, of `--full`: fields derived apart, the ledger
@@ -62,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=_sizes, default="1000,3000,6000,12000,20000", help="plain; none where empty")
     parser.add_argument("--full", type=_sizes, default="1000,3000,6000", help="with every service; none where empty")
-    parser.add_argument("--times", type=int, default=3, help="runs of sizes up to 3000, of which the least counts")
+    parser.add_argument("--times", type=int, default=2, help="runs of sizes up to 3000, of which the least counts")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=HERE / ".work")
     return parser.parse_args()
@@ -168,10 +168,14 @@ def report(rows: dict[int, Size], workers: int, *, full: bool) -> str:
         lines.append(f"| {size:,}² | {seconds} | {', '.join(further)} | {memory} |")
     lines += ["", "Most beside least:", ""]
     for part, title in PARTS.items():
-        cpu, memory = steps(rows, part), [row.costs[part].memory for row in rows.values()]
-        apart = f"CPU a further cell **{max(cpu) / min(cpu):.3f}**, peak memory **{max(memory) / min(memory):.3f}**"
-        lines.append(f"- {title}: {apart}")
+        cpu, memory = apart(steps(rows, part)), apart([row.costs[part].memory for row in rows.values()])
+        lines.append(f"- {title}: CPU a further cell **{cpu}**, peak memory **{memory}**")
     return "\n".join([*lines, ""])
+
+
+def apart(figures: list[float]) -> str:
+    """The most beside the least; "–" of a single figure, and where noise is larger than what was measured."""
+    return f"{max(figures) / min(figures):.3f}" if len(figures) > 1 and min(figures) > 0 else "–"
 
 
 if __name__ == "__main__":
