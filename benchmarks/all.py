@@ -1,9 +1,11 @@
 """Everything that is measured, in one command: inputs made, all of it run, one table of ratios.
 
-    python benchmarks/all.py [--size 6000] [--sizes 1000,…,20000] [--cluster 3000] [--folder DIR] [--only PART,…]
+    python benchmarks/all.py [--size 6000] [--cluster 6000] [--sizes 1000,…,20000] [--full 1000,3000,6000]
+                             [--folder DIR] [--only PART,…]
 
-The defaults take hours and some 100 GB of disk. Each part's own table is written beside, as if its script had been run;
-`benchmarks/last-all.md` has the ratios together, with the machine.
+`--cluster`, `--sizes` and `--full` are for `cluster.py` and `sizes.py`. Each part's own table is written beside, as if
+its script had been run; `benchmarks/last-all.md` has the ratios together, with the machine. README.md says how long it
+takes and how much disk.
 """
 
 from __future__ import annotations
@@ -36,8 +38,9 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=6000)
-    parser.add_argument("--sizes", default="1000,2000,6000,12000,20000")
-    parser.add_argument("--cluster", type=int, default=3000)
+    parser.add_argument("--cluster", type=int, default=6000)
+    parser.add_argument("--sizes", default="1000,3000,6000,12000,20000")
+    parser.add_argument("--full", default="1000,3000,6000")
     parser.add_argument("--folder", type=Path, default=HERE / ".work")
     parser.add_argument("--only", default="", help=f"some of {','.join(PARTS)}")
     return parser.parse_args()
@@ -65,27 +68,20 @@ def _floor(asked: argparse.Namespace) -> Ratios:
 
 
 def _threads(asked: argparse.Namespace) -> Ratios:
-    clock = []
-    for workers in (1, 2):
-        said = _script(asked, "floor", "--size", asked.size, "--workers", workers, "--full")
-        clock.append([float(_found(rf"\| {row} \|(?: [\d.]+ \|){{2}} ([\d.]+)", said)) for row in _ROWS])
-    for k, row in enumerate(_ROWS):
-        yield f"two threads beside one, clock: {row}", f"{clock[0][k] / clock[1][k]:.2f}", "1.8"
-
-
-_ROWS = ("account, no maps", "account with maps")
+    said = _script(asked, "threads", "--size", asked.size)
+    for part, found in re.findall(r"^\| (\w+) \|.*\*\*([\d.]+)\*\*", said, re.MULTILINE):
+        yield f"two threads beside one, clock: {part}", found, "1.8"
 
 
 def _sizes(asked: argparse.Namespace) -> Ratios:
-    said = _script(asked, "sizes", "--sizes", asked.sizes)
-    rows = re.findall(r"\| [\d,]+² \| [\d.]+ \| [\d.]+ \| ([\d.]+) \| .*?(\d+) \|", said)
-    cpu, memory = (
-        [float(row[0]) for row in rows[1:]],
-        [float(row[1]) for row in rows[1:]],
-    )  # start-up weighs on the first
-    yield "CPU a cell, most beside least, without the smallest", f"{max(cpu) / min(cpu):.2f}", "1.05"
-    yield "peak memory, most beside least, without the smallest", f"{max(memory) / min(memory):.2f}", "1.10"
-    subprocess.run([sys.executable, str(HERE / "scale.py")], cwd=ROOT, check=True)
+    said = _script(asked, "sizes", "--sizes", asked.sizes, "--full", asked.full)
+    kinds = [kind for kind, sizes in (("plain", asked.sizes), ("every service", asked.full)) if sizes]
+    for kind, text in zip(kinds, said.split("Most beside least:")[1:], strict=True):
+        for part, cpu, memory in re.findall(r"- (.*?): .*?\*\*(.*?)\*\*.*?\*\*(.*?)\*\*", text):
+            yield f"{kind}, {part}: CPU a further cell, most beside least", cpu, "1.05"
+            yield f"{kind}, {part}: peak memory, most beside least", memory, "1.10"
+    if asked.full:
+        subprocess.run([sys.executable, str(HERE / "scale.py")], cwd=ROOT, check=True)
 
 
 def _invest(asked: argparse.Namespace) -> Ratios:
@@ -95,13 +91,13 @@ def _invest(asked: argparse.Namespace) -> Ratios:
 
 def _cluster(asked: argparse.Namespace) -> Ratios:
     said = _script(asked, "cluster", "--size", asked.cluster)
-    yield "two worker processes, overhead of CPU", _found(r"\*\*(.*?)\*\*", said), "15 %"
+    for how, found in re.findall(r"start-up, (.*?): \*\*(.*?)\*\*", said):
+        yield f"two worker processes {how}, overhead of CPU", found, "15 %"
 
 
 def _uncertainty(asked: argparse.Namespace) -> Ratios:
-    if (HERE / "uncertainty.py").exists():
-        said = _script(asked, "uncertainty")
-        yield "uncertainty", _found(r"\*\*(.*?)\*\*", said), "see its table"
+    said = _script(asked, "uncertainty", "--size", asked.size)
+    yield "a thousand draws, in single runs", _found(r"\*\*([\d.]+) single runs", said), "20"
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Ratios]] = {

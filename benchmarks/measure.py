@@ -17,11 +17,13 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a process took: seconds of CPU and of the clock, peak resident memory in MB."""
+    """What a process took: seconds of CPU and of the clock, peak resident memory in MB, bytes read and written."""
 
     cpu: float
     wall: float
     memory: float
+    read: int = 0
+    written: int = 0
 
 
 def run(
@@ -32,13 +34,24 @@ def run(
     around = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""} | (environment or {})
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=around, cwd=ROOT) as child:
         said = child.stdout.read() if child.stdout else b""
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        moved = _moved(child.pid)
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}")
     if printed is not None:
         printed.update(json.loads(said))
-    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - start, used.ru_maxrss / 1024)
+    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - start, used.ru_maxrss / 1024, *moved)
+
+
+def _moved(pid: int) -> tuple[int, int]:
+    """Bytes that a process has read and written, whether from the disk or from memory; zero where nothing says so."""
+    said = Path(f"/proc/{pid}/io")
+    if not said.exists():
+        return 0, 0
+    counts = dict(line.split(": ") for line in said.read_text("ascii").splitlines())
+    return int(counts["rchar"]), int(counts["wchar"])
 
 
 def machine() -> str:

@@ -16,7 +16,6 @@ HERE = Path(__file__).parent
 PLACES = {"Sichuan at 10 m": 4.9e9, "China at 30 m": 10.7e9}
 _WINDOW = 1 << 18  # cells of a default window of strips (`prepare._CELLS`)
 _TILE = 512**2
-_CELL = 4  # bytes of a cell of a part
 BEGIN, END = "<!-- reckoned by scale.py -->", "<!-- end -->"
 
 
@@ -57,14 +56,18 @@ def reckoned(slopes: dict[str, Any], cells: float) -> dict[str, str]:
         "CPU hours: fields, once": f"{hours['fields']:.1f}",
         "CPU hours: ledger alone": f"{hours['bare']:.1f}",
         "CPU hours: ledger and maps": f"{hours['maps']:.1f}",
-        "hours on 2 cores, with fields and maps": f"{with_maps / 2:.1f}",
-        "hours on 64 cores": f"{with_maps / 64:.2f}",
-        "bytes of inputs read": _bytes(slopes["read_bytes"] * cells),
-        "bytes of maps written": _bytes(slopes["written_bytes"] * cells),
-        "bytes of parts meanwhile": _bytes(_CELL * maps * cells),
-        "memory of a worker process, MB": f"{slopes['maps_mb']:.0f}",
-        "windows (tasks)": f"{windows:,}",
-        "files of parts": f"{windows * (maps + 2):,}",
+        "hours on 2 cores, fields and maps": f"{with_maps / 2:.1f}",
+        "hours on 64 cores, were all of it spread over them": f"{with_maps / 64:.2f}",
+        "inputs on disk": _bytes(slopes["input_bytes"] * cells),
+        "read for the fields": _bytes(slopes["fields_read"] * cells),
+        "read for the ledger alone": _bytes(slopes["bare_read"] * cells),
+        "read for ledger and maps": _bytes(slopes["maps_read"] * cells),
+        "written for the fields": _bytes(slopes["fields_written"] * cells),
+        "written for ledger and maps": _bytes(slopes["maps_written"] * cells),
+        "maps on disk": _bytes(slopes["map_bytes"] * cells),
+        "peak memory, MB: fields, ledger and maps": f"{slopes['fields_mb']:.0f}, {slopes['maps_mb']:.0f}",
+        "windows (tasks of a cluster)": f"{windows:,}",
+        "files of parts meanwhile": f"{windows * (maps + 1):,}",
         "tiles of 512 × 512 a map": f"{math.ceil(cells / _TILE):,}",
     }
 

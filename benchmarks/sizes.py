@@ -1,15 +1,27 @@
 """Whether size costs anything but size: CPU a cell and peak memory of accounts from small to large.
 
-    python benchmarks/sizes.py [--sizes 1000,2000,6000,12000,20000] [--workers 1] [--folder DIR]
+    python benchmarks/sizes.py [--sizes 1000,3000,6000,12000,20000] [--full 1000,3000,6000] [--times 2] [--workers 1]
+                               [--folder DIR]
 
-accounts full landscapes, fields prepared beforehand and counted apart. Slopes between the smallest and the largest,
-which start-up does not touch, go into `benchmarks/last-slopes.json`, from which `scale.py` reckons provinces.
+accounts plain landscapes of `--sizes` and full ones, with every service, of `--full`: fields derived apart, the ledger
+alone, ledger and maps, each in a process of its own. Inputs, fields and outputs of a size are removed before the next
+(at 20,000² some 40 GB of disk). A cell's cost is what a landscape takes more than the size before it, for its further
+cells: start-up does not count. Sizes up to 3,000² are run `--times` times and the least counts, or start-up's noise
+would show.
+
+The tables go to `last-sizes.md` and `last-sizes-full.md`; slopes of the full ones into `last-slopes.json`, from which
+`scale.py` reckons provinces.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,79 +29,153 @@ import floor
 from measure import Cost, machine
 
 HERE = Path(__file__).parent
+PARTS = {"fields": "fields", "bare": "ledger alone", "maps": "ledger and maps"}
+_NOISY = 3000  # up to this size start-up is much of the time
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What an account of one size took by part, and the bytes of its inputs and of its maps."""
+
+    costs: dict[str, Cost]
+    inputs: int
+    outputs: int
+    maps: int
 
 
 def main() -> None:
-    """Measure, print the table and keep it with the slopes."""
+    """Measure, print the tables and keep them with the slopes."""
     asked = _arguments()
-    sizes = [int(size) for size in asked.sizes.split(",")]
-    text = measured(asked.folder, sizes, asked.workers)
-    (HERE / "last-sizes.md").write_text(text, "utf-8")
-    print(text)
+    os.environ["GEP_CACHE"] = str((asked.folder / "sizes" / "cache").absolute())  # whose fields can be removed
+    for kind, sizes in (("", asked.sizes), ("-full", asked.full)):
+        if sizes:
+            rows = _measured(asked, sizes, full=bool(kind))
+            text = report(rows, asked.workers, full=bool(kind))
+            (HERE / f"last-sizes{kind}.md").write_text(text, "utf-8")
+            print(text, flush=True)
+    if asked.full:
+        said = slopes(rows) | {"machine": machine(), "workers": asked.workers}
+        (HERE / "last-slopes.json").write_text(json.dumps(said, indent=1) + "\n", "utf-8")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", default="1000,2000,6000,12000,20000")
+    parser.add_argument("--sizes", type=_sizes, default="1000,3000,6000,12000,20000", help="plain; none where empty")
+    parser.add_argument("--full", type=_sizes, default="1000,3000,6000", help="with every service; none where empty")
+    parser.add_argument("--times", type=int, default=2, help="runs of sizes up to 3000, of which the least counts")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=HERE / ".work")
     return parser.parse_args()
 
 
-def measured(folder: Path, sizes: list[int], workers: int) -> str:
-    """The table of all sizes; the slopes are kept on the way."""
-    warm = floor._landscape(folder, 200, full=True)  # noqa: SLF001
-    floor._account(warm, folder / "warm", 1, maps=True)  # noqa: SLF001  (compiles what is compiled once)
-    rows = {size: _of_size(folder, size, workers) for size in sizes}
-    slopes = _slopes(rows, min(sizes), max(sizes)) | {"machine": machine(), "sizes": sizes, "workers": workers}
-    (HERE / "last-slopes.json").write_text(json.dumps(slopes, indent=1) + "\n", "utf-8")
-    return _report(rows, workers)
+def _sizes(text: str) -> list[int]:
+    sizes = sorted(int(size) for size in text.split(",") if size)
+    if len(sizes) == 1:
+        raise argparse.ArgumentTypeError("a slope needs two sizes")
+    return sizes
 
 
-def _of_size(folder: Path, size: int, workers: int) -> dict[str, Any]:
-    stack, out = floor._landscape(folder, size, full=True), folder / f"sizes-{size}"  # noqa: SLF001
-    fields = floor._child("prepare", stack)  # noqa: SLF001
-    bare = floor._account(stack, out / "ledger", workers, maps=False)  # noqa: SLF001
-    whole = floor._account(stack, out / "maps", workers, maps=True)  # noqa: SLF001
-    made = sorted((out / "maps" / "maps").glob("*.tif"))
-    return {
-        "fields": fields,
-        "bare": bare,
-        "maps": whole,
-        "read": sum(path.stat().st_size for path in stack.parent.rglob("*.tif")),
-        "written": sum(path.stat().st_size for path in made),
-        "count": len(made),
-    }
+def _measured(asked: argparse.Namespace, sizes: list[int], *, full: bool) -> dict[int, Size]:
+    """What each size takes, smallest first."""
+    work = asked.folder / "sizes"
+    floor._account(floor._landscape(work, 200, full=full), work / "out", 1, maps=True)  # noqa: SLF001  (compiles)
+    return {size: _of_size(asked, work, size, full=full) for size in sizes}
 
 
-def _slopes(rows: dict[int, dict[str, Any]], small: int, large: int) -> dict[str, Any]:
-    """What a cell more costs."""
-    cells = large**2 - small**2
-    found: dict[str, Any] = {}
-    for name in ("fields", "bare", "maps"):
-        found[f"{name}_ns"] = (rows[large][name].cpu - rows[small][name].cpu) / cells * 1e9
-        found[f"{name}_mb"] = rows[large][name].memory
-    for name in ("read", "written"):
-        found[f"{name}_bytes"] = (rows[large][name] - rows[small][name]) / cells
-    start = rows[small]["maps"].cpu - found["maps_ns"] * small**2 / 1e9
-    return found | {"maps": rows[large]["count"], "start_s": start}
+def _of_size(asked: argparse.Namespace, work: Path, size: int, *, full: bool) -> Size:
+    """Everything of one size, which leaves nothing behind but compiled code."""
+    stack, out = floor._landscape(work, size, full=full), work / "out"  # noqa: SLF001
+    times, workers = asked.times if size <= _NOISY else 1, asked.workers
+    try:
+        costs = {
+            "fields": _least(times, lambda: _fields(work, stack)),
+            "bare": _least(times, lambda: floor._account(stack, out, workers, maps=False)),  # noqa: SLF001
+            "maps": _least(times, lambda: floor._account(stack, out, workers, maps=True)),  # noqa: SLF001
+        }
+        made = list((out / "maps").glob("*.tif"))
+        return Size(costs, _bytes(stack.parent.rglob("*.tif")), _bytes(made), len(made))
+    finally:
+        _forget(work)
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.rmtree(stack.parent)
 
 
-def _report(rows: dict[int, dict[str, Any]], workers: int) -> str:
+def _fields(work: Path, stack: Path) -> Cost:
+    """Derive the fields of a landscape anew."""
+    _forget(work)
+    return floor._child("prepare", stack)  # noqa: SLF001
+
+
+def _forget(work: Path) -> None:
+    """Remove derived fields from the cache."""
+    for kept in (work / "cache").glob("*"):
+        if kept.name != "code":
+            shutil.rmtree(kept)
+
+
+def _least(times: int, call: Callable[[], Cost]) -> Cost:
+    return min((call() for _ in range(times)), key=lambda cost: cost.cpu)
+
+
+def _bytes(paths: Any) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+# --- slopes --------------------------------------------------------------------------------------------------------
+
+
+def steps(rows: dict[int, Size], part: str) -> list[float]:
+    """Nanoseconds of CPU that a further cell takes, from each size to the next."""
+    return [
+        (rows[large].costs[part].cpu - rows[small].costs[part].cpu) / (large**2 - small**2) * 1e9
+        for small, large in pairwise(rows)
+    ]
+
+
+def slopes(rows: dict[int, Size]) -> dict[str, Any]:
+    """What a cell more costs from the smallest size to the largest, and the largest's peak memory."""
+    small, large = min(rows), max(rows)
+    first, last, cells = rows[small], rows[large], large**2 - small**2
+    found: dict[str, Any] = {"sizes": list(rows), "maps": last.maps}
+    for part in PARTS:
+        one, other = first.costs[part], last.costs[part]
+        found[f"{part}_ns"] = (other.cpu - one.cpu) / cells * 1e9
+        found[f"{part}_mb"] = other.memory
+        found[f"{part}_read"] = (other.read - one.read) / cells
+        found[f"{part}_written"] = (other.written - one.written) / cells
+    found["input_bytes"] = (last.inputs - first.inputs) / cells
+    found["map_bytes"] = (last.outputs - first.outputs) / cells
+    return found
+
+
+# --- the table -----------------------------------------------------------------------------------------------------
+
+
+def report(rows: dict[int, Size], workers: int, *, full: bool) -> str:
+    """A line a size; then how far apart CPU a cell and peak memory are."""
     lines = [
-        f"# Accounts of every service by size, {workers} worker(s)",
+        f"# Accounts by size, {'every service' if full else 'a plain landscape'}, {workers} worker(s)",
         "",
         machine(),
         "",
-        "| cells | fields ns a cell | ledger alone ns a cell | with maps ns a cell | peak MB: fields, ledger, maps |",
-        "| ---: | ---: | ---: | ---: | ---: |",
+        "| cells | CPU s: fields, ledger alone, with maps | ns a further cell | peak MB |",
+        "| ---: | ---: | ---: | ---: |",
     ]
-    for size, row in rows.items():
-        costs: list[Cost] = [row[name] for name in ("fields", "bare", "maps")]
-        figures = " | ".join(f"{cost.cpu / size**2 * 1e9:.0f}" for cost in costs)
-        memory = ", ".join(f"{cost.memory:.0f}" for cost in costs)
-        lines.append(f"| {size:,}² | {figures} | {memory} |")
-    return "\n".join([*lines, "", "CPU a cell counts start-up, which weighs on small sizes; slopes do without it.", ""])
+    by_part = [["–", *(f"{step:.0f}" for step in steps(rows, part))] for part in PARTS]
+    for (size, row), further in zip(rows.items(), zip(*by_part, strict=True), strict=True):
+        seconds = ", ".join(f"{row.costs[part].cpu:.1f}" for part in PARTS)
+        memory = ", ".join(f"{row.costs[part].memory:.0f}" for part in PARTS)
+        lines.append(f"| {size:,}² | {seconds} | {', '.join(further)} | {memory} |")
+    lines += ["", "Most beside least:", ""]
+    for part, title in PARTS.items():
+        cpu, memory = apart(steps(rows, part)), apart([row.costs[part].memory for row in rows.values()])
+        lines.append(f"- {title}: CPU a further cell **{cpu}**, peak memory **{memory}**")
+    return "\n".join([*lines, ""])
+
+
+def apart(figures: list[float]) -> str:
+    """The most beside the least; "–" of a single figure, and where noise is larger than what was measured."""
+    return f"{max(figures) / min(figures):.3f}" if len(figures) > 1 and min(figures) > 0 else "–"
 
 
 if __name__ == "__main__":

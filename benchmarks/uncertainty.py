@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from floor import HERE, Cost, _account, _child, _landscape, _machine, _run
+from floor import HERE, Cost, _account, _child, _landscape
+from measure import machine, run
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def _arguments() -> argparse.Namespace:
 def _draws(stack: Path, asked: argparse.Namespace, draws: int, found: dict[str, Any]) -> Cost:
     out = asked.folder / "uncertainty.json"
     options = ["--partial", "--draws", str(draws), "--workers", "1", "--json"]
-    cost = _run([sys.executable, "-m", "gep", "uncertainty", str(stack), *options], found)
+    cost = run([sys.executable, "-m", "gep", "uncertainty", str(stack), *options], found)
     out.write_text(json.dumps(found), "utf-8")
     return cost
 
@@ -62,7 +63,7 @@ def _report(asked: argparse.Namespace, single: Cost, draws: Cost, found: dict[st
     lines = [
         f"# {asked.draws:,} draws at {asked.size:,} × {asked.size:,} cells, one thread",
         "",
-        _machine(),
+        machine(),
         "",
         "| what | CPU s | clock s | peak MB |",
         "| --- | ---: | ---: | ---: |",

@@ -429,19 +429,24 @@ def _maps(
 
     made = []
     with ThreadPoolExecutor(options.workers or os.cpu_count() or 1) as pool:
+        types = pool.map(lambda year: _types(checked.inputs, year, prepared[year], folder, run), prepared)  # longest
         for done, path in enumerate(pool.map(make, jobs), 1):
             made += [path, *([path.with_suffix(".qml")] if path.with_suffix(".qml").exists() else [])]
             progress("maps", done, len(jobs))
-    return [*made, *_beside_maps(checked.inputs, prepared, folder, run)]
+        made += [path for paths in types for path in paths]
+    return [*made, _zones(checked.inputs, folder)]
 
 
-def _beside_maps(inputs: Inputs, prepared: Mapping[str, Prepared], folder: Path, run: str) -> Iterator[Path]:
-    """What a reader of the maps needs beside them: the ecosystem types of each year, and the zones."""
-    for year, one in prepared.items():
-        said = {"quantity": ecomap.NAME, **ecomap.names(), "units": "1", **_said(inputs, year), "run": run}
-        yield from ecomap.write(one.plan, folder / f"{ecomap.NAME}_{file_label(year)}.tif", said)
+def _types(inputs: Inputs, year: str, prepared: Prepared, folder: Path, run: str) -> list[Path]:
+    """The map of a year's ecosystem types."""
+    said = {"quantity": ecomap.NAME, **ecomap.names(), "units": "1", **_said(inputs, year), "run": run}
+    return ecomap.write(prepared.plan, folder / f"{ecomap.NAME}_{file_label(year)}.tif", said)
+
+
+def _zones(inputs: Inputs, folder: Path) -> Path:
+    """The zones beside the maps, for whoever draws them."""
     further = [inputs.laid.shapes(level) for level in inputs.laid.levels]
-    yield borders.write(folder / borders.FILE, [inputs.zones, *further], inputs.stack.grid.crs)
+    return borders.write(folder / borders.FILE, [inputs.zones, *further], inputs.stack.grid.crs)
 
 
 def map_tags(inputs: Inputs, graph: Graph, quantity: str, year: str) -> dict[str, str]:

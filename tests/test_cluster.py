@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import signal
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +57,70 @@ def test_ledger_and_maps_are_those_of_threads(
     assert files(tmp_path) == undisturbed
 
 
+def holding(marker: str) -> None:
+    """On a worker: its third window never ends, and a file says which process has it."""
+    from gep import engine
+
+    compute, windows = engine.compute, itertools.count(1)
+
+    def held(*args: Any) -> Any:
+        if next(windows) == 3:
+            Path(f"{marker}.draft").write_text(str(os.getpid()), "ascii")
+            Path(f"{marker}.draft").replace(marker)
+            time.sleep(600)
+        return compute(*args)
+
+    setattr(engine, "compute", held)  # noqa: B010
+
+
+def kill_holder(marker: Path) -> int:
+    """Wait for the process that holds a window, and kill it."""
+    end = time.monotonic() + 600
+    while not marker.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    victim = int(marker.read_text("ascii"))
+    os.kill(victim, signal.SIGKILL)
+    return victim
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_a_worker_killed_in_the_middle_costs_time_and_nothing_else(
+def test_a_worker_killed_with_a_window_in_its_hands_costs_time_and_nothing_else(
     stack_path: Path, workers: Any, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
-    killed: list[int] = []
+    marker = tmp_path / "held"
+    with distributed.Client(workers) as client:
+        before = client.run(os.getpid)
+        client.run(holding, str(marker), workers=[min(before)])
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(kill_holder, marker)
+        run(stack_path, tmp_path / "out", workers.scheduler_address)
+        assert killed.result() == before[min(before)]
+    assert files(tmp_path / "out") == undisturbed
 
-    def kill(_label: str, done: int, _of: int) -> None:
-        if done == 5 and not killed:
-            (victim,) = [one for key, one in workers.workers.items() if key == 0]
-            killed.append(victim.pid)
-            os.kill(victim.pid, signal.SIGKILL)
 
-    run(stack_path, tmp_path, workers.scheduler_address, told=kill)
-    assert killed
+class Stopped(Exception):  # noqa: N818
+    pass
+
+
+def test_an_account_on_a_cluster_that_was_stopped_goes_on_where_it_was(
+    stack_path: Path, workers: Any, tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    seen: list[dict[str, int]] = []
+
+    def told(label: str, done: int, of: int) -> None:
+        if label == "2020" and done in (20, of):
+            seen.append({path.name: path.stat().st_mtime_ns for path in tmp_path.glob(".run-*/2020/*.json")})
+        if len(seen) == 1:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run(stack_path, tmp_path, workers.scheduler_address, told=told)
+    seen.append({})  # no stop at the twentieth window of the second run
+    run(stack_path, tmp_path, workers.scheduler_address, told=told)
+    first, last = seen[0], seen[-1]
+    assert len(first) >= 20
+    assert len(last) == 48
+    assert first.items() <= last.items()
     assert files(tmp_path) == undisturbed
 
 

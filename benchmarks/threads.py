@@ -1,0 +1,116 @@
+"""What a second thread is worth: the clock of the pass and of putting the maps together, with one thread and with two.
+
+    python benchmarks/threads.py [--size 6000] [--times 2] [--folder DIR] [--plain]
+
+accounts a full landscape (`--plain`: a plain one) with maps, each time in a process of its own, fields prepared
+beforehand, and takes the quickest of `--times` runs of each. Start-up, and what the first window of a process compiles
+or loads, are done before the clock starts. Only a machine whose cores are idle says anything; CPU beside the clock
+tells how idle they were: with one thread both are the same. The table is printed and written to `last-threads.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import floor
+from measure import machine, run
+
+HERE = Path(__file__).parent
+PARTS = ("pass", "assembly")
+
+
+def main() -> None:
+    """Measure, print the table and keep it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=6000)
+    parser.add_argument("--times", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=HERE / ".work")
+    parser.add_argument("--plain", action="store_true", help="account a plain landscape, as floor.py does")
+    asked = parser.parse_args()
+    text = measured(asked.folder, asked.size, asked.times, full=not asked.plain)
+    (HERE / "last-threads.md").write_text(text, "utf-8")
+    print(text)
+
+
+def measured(folder: Path, size: int, times: int, *, full: bool) -> str:
+    """The table."""
+    stack = floor._landscape(folder, size, full=full)  # noqa: SLF001
+    floor._child("prepare", stack)  # noqa: SLF001
+    _timed(floor._landscape(folder, 200, full=full), folder, 1)  # noqa: SLF001  (compiles what is compiled once)
+    runs = {workers: [_timed(stack, folder, workers) for _ in range(times)] for workers in (1, 2)}
+    best = {workers: {part: min(one[part] for one in found) for part in PARTS} for workers, found in runs.items()}
+    lines = [
+        f"# One thread and two at {size:,} × {size:,} cells, {'every service' if full else 'a plain landscape'}",
+        "",
+        machine(),
+        "",
+        "| part | one: clock s | CPU s | two: clock s | CPU s | one beside two, clock |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        *(f"| {part} | {_figures(best[1][part], best[2][part])} |" for part in PARTS),
+        "",
+        f"The quickest of {times} runs each. Wanted: 1.8 for the pass and for assembly.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _figures(one: list[float], two: list[float]) -> str:
+    return f"{one[0]:.2f} | {one[1]:.2f} | {two[0]:.2f} | {two[1]:.2f} | **{one[0] / two[0]:.2f}**"
+
+
+def _timed(stack: Path, folder: Path, workers: int) -> dict[str, list[float]]:
+    """Clock and CPU seconds of each part of an account in a process of its own."""
+    out, found = folder / "threads", {}
+    shutil.rmtree(out, ignore_errors=True)
+    command = [sys.executable, str(Path(__file__).resolve()), "timed", str(stack), str(out), str(workers)]
+    run(command, found)
+    return found
+
+
+def timed(stack: Path, out: Path, workers: int) -> None:
+    """Pass and assembly of one account; print as JSON the clock and CPU seconds of each."""
+    from gep import account, engine
+    from gep.prepare import Request, prepare
+
+    options = account.Options(out, partial=True, workers=workers)
+    checked = account.check(Request(stack), partial=True)
+    prepared = {y: prepare(checked.inputs, y, account.targets(checked, y, options)) for y in checked.lines}
+    spent: dict[str, list[float]] = {}
+    with account.executor(options) as (pool, count):
+        for year, one in prepared.items():
+            _warm(engine, replace(one.plan, spool=out / "warm"))
+            spool = out / account.file_label(year)
+            _clock(spent, "pass", lambda: account._sums(one, spool, pool=pool, workers=count, progress=_silent))  # noqa: B023, SLF001
+    _clock(spent, "assembly", lambda: account._maps(checked, prepared, out, options, _silent))  # noqa: SLF001
+    print(json.dumps(spent))
+
+
+def _silent(*_: Any) -> None:
+    pass
+
+
+def _warm(engine: Any, plan: Any) -> None:
+    """The first window, so that what is loaded once is loaded."""
+    plan.spool.mkdir(parents=True)
+    engine.evaluate(plan, *next(plan.windows()))
+
+
+def _clock(spent: dict[str, list[float]], name: str, call: Callable[[], Any]) -> None:
+    clock, used = time.perf_counter(), time.process_time()
+    call()
+    spent[name] = [time.perf_counter() - clock, time.process_time() - used]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["timed"]:
+        timed(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    else:
+        main()
