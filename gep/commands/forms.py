@@ -37,7 +37,11 @@ def template(stack: Path, profile: str | None, year: str, out: Path, *, methods:
 @click.argument("folder", type=FOLDER)
 @click.option("--profile", help="A standard: see `gep profiles`.")
 @asked_year
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the numbers as one table, prices and coefficients beside it.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the numbers as one table, prices and coefficients beside it.",
+)
 @click.option("--json", "as_json", is_flag=True)
 @method_option
 def check_forms(stack: Path, folder: Path, profile: str | None, year: str, *, methods: Any, **options: Any) -> None:
