@@ -134,6 +134,8 @@ def warnings(of: Accounted) -> Iterator[Problem]:
     yield from _overlaps(of)
     yield from _unshared(of)
     yield from _zone_values(of)
+    yield from _undefined(of)
+    yield from _nowhere(of)
     for closure in closures(inputs, plan, year, sums):
         if abs(closure.gap) > IMBALANCE:
             facts = {"zone": closure.zone, "gap": f"{closure.gap:+.0%}", "factor": f"{closure.factor:.3f}"}
@@ -185,6 +187,23 @@ def _zone_values(of: Accounted) -> Iterator[Problem]:
         row = quantities()[bare(name)]
         facts: dict[str, Fact] = {"zone": code, "quantity": row.name, "value": f"{value:.4g}", "unit": row.unit}
         yield Problem("zone-value-unusual", f"{code} {of.year}", facts | {"low": row.low, "high": row.high})
+
+
+def _undefined(of: Accounted) -> Iterator[Problem]:
+    """Zone formulas without a finite result, which made their numbers missing."""
+    for node, zone, count in entries.undefined(of):
+        facts: dict[str, Fact] = {"zone": zone, "quantity": bare(node.name), "method": node.method, "count": count}
+        yield Problem("zone-value-undefined", f"{zone} {of.year}", facts)
+
+
+def _nowhere(of: Accounted) -> Iterator[Problem]:
+    """Items of pixels in whose scope no cell lies: they have no line and no map."""
+    for line in of.numbers:
+        if of.graph.nodes[line.quantity].level != "zone":
+            found = entries.cells(of, line.service, line.quantity)
+            if not (found.valid + found.missing)[:, 1:].any():  # the first are cells of no known class
+                facts: dict[str, Fact] = {"quantity": line.quantity, "service": line.service.id}
+                yield Problem("item-nowhere", of.year, facts)
 
 
 def _densities(of: Accounted) -> Iterator[Problem]:
