@@ -32,8 +32,9 @@ RESPIRED = 0.4  # NEP / NPP above this is implausible (methods reference §10.1)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The plausible mean of a quantity over a zone's accounted area, in the vocabulary's unit."""
+    """The plausible mean of a quantity over a zone's accounted area, in the vocabulary's unit; "" is any zone."""
 
+    zone: str
     quantity: str
     low: float
     high: float
@@ -74,7 +75,7 @@ def gates() -> tuple[Gate, ...]:
 
 def _gate(row: Mapping[str, str]) -> Gate:
     scale = factor(row["unit"], quantities()[row["quantity"]].unit)
-    return Gate(row["quantity"], float(row["low"]) * scale, float(row["high"]) * scale)
+    return Gate(row["zone"], row["quantity"], float(row["low"]) * scale, float(row["high"]) * scale)
 
 
 def targets(inputs: Inputs, year: str, found: Iterable[Target]) -> list[Target]:
@@ -207,13 +208,14 @@ def _nowhere(of: Accounted) -> Iterator[Problem]:
 
 
 def _densities(of: Accounted) -> Iterator[Problem]:
-    """Zone means outside their gate."""
+    """Zone means outside their gate: the zone's own where it has one."""
     plan, sums, year = of.prepared.plan, of.sums, of.year
-    by_quantity = {gate.quantity: gate for gate in gates()}
+    known = {(gate.zone, gate.quantity): gate for gate in gates()}
     for at, output in enumerate(plan.outputs):
-        gate = by_quantity.get(output.wanted.node)
-        for i, zone in enumerate(of.inputs.zones.zones, 1) if gate and not output.key.startswith(CHECK) else ():
-            area = _counted_area(plan, sums, at, i)
+        for i, zone in enumerate(of.inputs.zones.zones, 1) if not output.key.startswith(CHECK) else ():
+            node = output.wanted.node
+            gate = known.get((zone.code, node)) or known.get(("", node))
+            area = _counted_area(plan, sums, at, i) if gate else 0.0
             mean = math.fsum(sums.values[1 + at, i]) / area if area else math.nan
             if gate and not gate.low <= mean <= gate.high and area:
                 facts: dict[str, Fact] = {"quantity": gate.quantity, "mean": f"{mean:.4g}", "zone": zone.code}
