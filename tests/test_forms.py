@@ -313,6 +313,11 @@ def test_filled_coefficients_become_tables_that_an_account_takes(
     assert rows["shannon_index", ("forest",)].value == 3.1
     assert rows["shannon_index", ("forest.mixed",)].verified == "demo"  # — is an answer, and no number
     assert rows["habitat_sensitivity", ("forest", "town")].value == 0.7
+    later = gep(
+        "statistics", "check", stack, forms, "--year", 2020, "--coefficients", tmp_path / "all_coefficients",
+        "--lang", "zh",
+    )  # fmt: skip
+    assert "sequestration_ratio" not in later.output  # it is not asked again, and nobody is late with it
     declared, _ = declare(stack)
     folders = [stack.parent / "coefficients", tmp_path / "all_coefficients"]
     left = lacking.lacking(declared, profile.load("leshan"), {}, folders)

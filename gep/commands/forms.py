@@ -44,12 +44,14 @@ def template(stack: Path, profile: str | None, year: str, out: Path, *, methods:
 )
 @click.option("--json", "as_json", is_flag=True)
 @method_option
+@coefficients_option
 def check_forms(stack: Path, folder: Path, profile: str | None, year: str, *, methods: Any, **options: Any) -> None:
     """Read the filled forms back: what is wrong with them, and who is late. Late alone is no error."""
     from gep import forms, summary
     from gep.prepare import Request
 
-    found = forms.check(Request(stack, profile, (year,), methods), folder, year, options["out"])
+    request = Request(stack, profile, (year,), methods, options["coefficients"])
+    found = forms.check(request, folder, year, options["out"])
     written = forms.merge(found, options["out"]) if options["out"] and not found.problems else ()
     if options["as_json"]:
         print_json(forms.as_dict(found, language()))
