@@ -21,16 +21,10 @@ from gep.tables import THREAT, Row, Table
 ECOSYSTEM = "ecosystem"
 LAND_COVER = "land_cover"
 # Tables that nobody ships and that are numbers of a class; the others without a table are one number.
-_BY_CLASS: tuple[str, ...] = (
-    "carbon_above",
-    "carbon_below",
-    "carbon_soil",
-    "carbon_dead",
-    "shannon_index",
-    "habitat",
-    SENSITIVITY,
-)
-_BY_CLASS += ("plot_erosion", "bare_plot_erosion", "plot_erodibility", "bare_plot_erodibility")
+_BY_CLASS = (
+    "carbon_above", "carbon_below", "carbon_soil", "carbon_dead", "shannon_index", "plot_erosion", "bare_plot_erosion",
+    "plot_erodibility", "bare_plot_erodibility", "habitat", SENSITIVITY,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
