@@ -14,6 +14,7 @@ import os
 import platform
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -241,9 +242,10 @@ def _account(request: Request, options: Options, progress: Progress) -> Outcome:
             of_year = partial(_sums, pool=pool, workers=workers, progress=progress)
             sums = {year: of_year(p, spool / file_label(year)) for year, p in prepared.items()}
         _refuse(checked.inputs, prepared, {y: _units(checked.inputs, one) for y, one in sums.items()}, spool)
-        made = _maps(checked, prepared, spool, options, progress) if options.maps else []
+        done = _accounted(checked, prepared, sums)
+        made = _maps(done, ledger.run_id(determined), spool, options, progress) if options.maps else []
         asked = _asked(request, checked, options)
-        run = _commit(_accounted(checked, prepared, sums), determined, (database, options), checked, asked)
+        run = _commit(done, determined, (database, options), checked, asked)
         files = [_final(path, options.out / "maps" / path.name) for path in made]
         files += [qgis.write(options.out / "maps")] if made else []
         files += _tables(run, database, options.out)
@@ -407,40 +409,46 @@ def _sums(prepared: Prepared, spool: Path, *, pool: Executor, workers: int, prog
     return engine.run(plan, pool, workers, lambda done: progress(spool.name, done, of))
 
 
-def _maps(
-    checked: Checked, prepared: Mapping[str, Prepared], spool: Path, options: Options, progress: Progress
-) -> list[Path]:
+def _maps(years: Sequence[Accounted], run: str, spool: Path, options: Options, progress: Progress) -> list[Path]:
     """Every map of every year, assembled from the parts, in parallel, still under the spool folder."""
-    jobs = [(year, key) for year, one in prepared.items() for key in one.plan.mapped]
-    run = ledger.run_id(_determined(checked, prepared))
+    jobs = [(of, key) for of in years for key in _mapped(of)]
     folder = spool / "maps"
     folder.mkdir(parents=True, exist_ok=True)
 
-    def make(job: tuple[str, str]) -> Path:
-        year, key = job
-        plan, quantity = prepared[year].plan, key.rpartition("|")[2]
-        reading = NORMAL_CLIMATE.replace("+", "_") if checked.inputs.climate else ""
-        out = folder / f"{quantity}_{file_label(year)}{reading}.tif"
-        if not maps.finished(parts := spool / file_label(year), key):
-            windows, tags = list(plan.windows()), map_tags(checked.inputs, prepared[year].graph, quantity, year)
+    def make(job: tuple[Accounted, str]) -> Path:
+        of, key = job
+        plan, quantity = of.prepared.plan, key.rpartition("|")[2]
+        reading = NORMAL_CLIMATE.replace("+", "_") if of.inputs.climate else ""
+        out = folder / f"{quantity}_{file_label(of.year)}{reading}.tif"
+        if not maps.finished(parts := spool / file_label(of.year), key):
+            windows, tags = list(plan.windows()), map_tags(of.inputs, of.prepared.graph, quantity, of.year)
             maps.assemble(parts, plan.grid, windows, key, out, tags | {"run": run}, maps.style(quantity))
             maps.drop_parts(parts, windows, key)
         return out
 
     made = []
     with ThreadPoolExecutor(options.workers or os.cpu_count() or 1) as pool:
-        types = pool.map(lambda year: _types(checked.inputs, year, prepared[year], folder, run), prepared)  # longest
+        types = pool.map(lambda of: _types(of, folder, run), years)  # longest
         for done, path in enumerate(pool.map(make, jobs), 1):
             made += [path, *([path.with_suffix(".qml")] if path.with_suffix(".qml").exists() else [])]
             progress("maps", done, len(jobs))
         made += [path for paths in types for path in paths]
-    return [*made, _zones(checked.inputs, folder)]
+    return [*made, _zones(years[0].inputs, folder)]
 
 
-def _types(inputs: Inputs, year: str, prepared: Prepared, folder: Path, run: str) -> list[Path]:
+def _mapped(of: Accounted) -> Iterator[str]:
+    """The outputs to be mapped that have a value anywhere: what is nowhere has no map, and the ledger says why."""
+    services = {line.service.id: line.service for line in of.lines}
+    for key in of.prepared.plan.mapped:
+        service, _, quantity = key.rpartition("|")
+        if entries.cells(of, services[service], quantity).valid.any():
+            yield key
+
+
+def _types(of: Accounted, folder: Path, run: str) -> list[Path]:
     """The map of a year's ecosystem types."""
-    said = {"quantity": ecomap.NAME, **ecomap.names(), "units": "1", **_said(inputs, year), "run": run}
-    return ecomap.write(prepared.plan, folder / f"{ecomap.NAME}_{file_label(year)}.tif", said)
+    said = {"quantity": ecomap.NAME, **ecomap.names(), "units": "1", **_said(of.inputs, of.year), "run": run}
+    return ecomap.write(of.prepared.plan, folder / f"{ecomap.NAME}_{file_label(of.year)}.tif", said)
 
 
 def _zones(inputs: Inputs, folder: Path) -> Path:
@@ -677,7 +685,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         "extent": {year: extent.table(inputs, year) for year in inputs.mosaics},
         "remote": _remote(inputs),
         "derived": {one.year: dict(one.prepared.derived) for one in years},
-        "nonfinite": {one.year: _nonfinite(one.prepared, one.sums) for one in years},
+        "nonfinite": {one.year: _nonfinite(one) for one in years},
         "warnings": warnings,
         "official": {year: plausibility.official(inputs.stack.statistics, year) for year in inputs.years},
         "closures": {
@@ -762,9 +770,12 @@ def _beside(inputs: Inputs, quantity: str, year: str) -> dict[str, dict[str, Any
     return {s.zone: {"value": repr(s.value), "year": s.year, "source": s.source} for s in fitting}
 
 
-def _nonfinite(prepared: Prepared, sums: Sums) -> dict[str, int]:
-    """How often each formula gave no finite number, which made the value missing."""
-    return {name: int(n) for name, n in zip(prepared.plan.fused.formulas, sums.nonfinite, strict=False) if n}
+def _nonfinite(of: Accounted) -> dict[str, int]:
+    """How often each formula gave no finite number, in a cell or for a zone, which made the value missing."""
+    found = Counter(dict(zip(of.prepared.plan.fused.formulas, map(int, of.sums.nonfinite), strict=False)))
+    for node, _, count in entries.undefined(of):
+        found[node.name] += count
+    return {name: n for name, n in found.items() if n}
 
 
 def closure(checked: Checked) -> list[gates.Closure]:

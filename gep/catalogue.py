@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import TypeVar
 
 import gep.services  # noqa: F401  (registers the formulas)
@@ -16,7 +20,7 @@ from gep.prepare import DEFAULT_PROFILE
 from gep.profile import Profile, Service
 from gep.quantities import quantities as vocabulary
 from gep.tables import Row, Table
-from gep.words import Lang
+from gep.words import LANGS, Lang
 
 T = TypeVar("T")
 
@@ -75,13 +79,53 @@ def _heading(formula: Formula) -> str:
     return about.partition(":")[0].partition("\n")[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method that the methods reference lists: what computes it here, or why nothing does.
+
+    Without `methods` a profile counts the quantity as it is, or prices by it.
+    """
+
+    section: str
+    what: Mapping[Lang, str]
+    quantity: str
+    methods: tuple[str, ...]
+    reason: Mapping[Lang, str]
+
+
+@cache
+def reference() -> tuple[Method, ...]:
+    """The methods of the reference in its order."""
+    text = (resources.files("gep") / "methods.csv").read_text("utf-8")
+    return tuple(
+        Method(
+            row["section"],
+            {lang: row[lang] for lang in LANGS},
+            row["quantity"],
+            tuple(filter(None, row["methods"].split("|"))),
+            {lang: row[f"reason_{lang}"] for lang in LANGS},
+        )
+        for row in csv.DictReader(text.splitlines())
+    )
+
+
 def profiles(lang: Lang) -> str:
-    """The shipped standards, how many services each counts, and whether its clauses have been seen."""
-    return words.columns([_profile_row(profile.load(name), lang) for name in profile.available()], range(5))
+    """The shipped standards: how many services each counts, whether its clauses have been seen, what is left out."""
+    found = [profile.load(name) for name in profile.available()]
+    table = words.columns([_profile_row(one, lang) for one in found], range(5))
+    left = [_left_row(one, service, lang) for one in found for service in one.services.values() if service.reason[lang]]
+    unbuilt = [[one.section, one.what[lang], one.reason[lang]] for one in reference() if not one.quantity]
+    blocks = [_block(words.say("profiles-left-out", lang), left), _block(words.say("methods-left-out", lang), unbuilt)]
+    return "\n\n".join([table, *blocks])
+
+
+def _left_row(found: Profile, service: Service, lang: Lang) -> list[str]:
+    said = " ".join(filter(None, (service.title[lang], service.clause)))
+    return [found.id, said, service.reason[lang]]
 
 
 def _profile_row(found: Profile, lang: Lang) -> list[str]:
-    counted = sum(s.status == "counted" and s.cls != "deduction" for s in found.services.values())
+    counted = sum(bool(s.items) and s.status == "counted" and s.cls != "deduction" for s in found.services.values())
     count = words.say("n-services", lang, count=counted)
     return [found.id, found.standard, count, found.title[lang], found.label.get(lang, "")]
 

@@ -141,7 +141,7 @@ def _pairs(case: Case, year: str, zone: str) -> Iterator[_Pair]:
     yield _pair(case, year, zone, ("retained", "water_conservation", "m³", "water_resources"), high)
     yield _forest(case, year, zone, km2)
     yield _pair(case, year, zone, ("electricity", "cooling_saved", "kWh", "electricity_use"))
-    for item, emitted in plausibility.EMITTED.items():
+    for item, emitted in plausibility.emitted().items():
         yield _pair(case, year, zone, ("emissions", item, "t", emitted))
 
 

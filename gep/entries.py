@@ -23,7 +23,7 @@ from gep.ledger import WHOLE, Entry, door, fen
 from gep.prepare import Inputs, Prepared
 from gep.profile import Item, Service, within
 from gep.quantities import quantities
-from gep.resolve import Graph, walk
+from gep.resolve import Graph, Node, walk
 from gep.tables import Row
 
 Floats = NDArray[np.float64]
@@ -298,6 +298,17 @@ def given(of: Accounted, line: Line, level: str = "") -> zonal.Given:
             unknown = not found.valid[z].any() and found.missing[z].any()
             totals[feed, code] = math.nan if unknown else math.fsum(found.quantity[z])
     return zonal.given(of.inputs, of.graph, line.quantity, of.year, totals)
+
+
+def undefined(of: Accounted) -> Iterator[tuple[Node, str, int]]:
+    """Zone formulas that made no finite number of arguments all known: which, in which zone, of how many objects."""
+    found: dict[tuple[str, str], tuple[Node, str, int]] = {}
+    for line in (x for x in of.numbers if of.graph.nodes[x.quantity].level == "zone"):
+        seen = given(of, line)
+        for zone in of.inputs.zones.zones:
+            for node, count in zonal.undefined(line.quantity, zone.code, seen):
+                found.setdefault((node.name, zone.code), (node, zone.code, count))
+    yield from found.values()
 
 
 def _shared(of: Accounted, line: Line, zone: int, total: float) -> Iterator[Leaf]:

@@ -32,8 +32,9 @@ RESPIRED = 0.4  # NEP / NPP above this is implausible (methods reference §10.1)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The plausible mean of a quantity over a zone's accounted area, in the vocabulary's unit."""
+    """The plausible mean of a quantity over a zone's accounted area, in the vocabulary's unit; "" is any zone."""
 
+    zone: str
     quantity: str
     low: float
     high: float
@@ -74,7 +75,7 @@ def gates() -> tuple[Gate, ...]:
 
 def _gate(row: Mapping[str, str]) -> Gate:
     scale = factor(row["unit"], quantities()[row["quantity"]].unit)
-    return Gate(row["quantity"], float(row["low"]) * scale, float(row["high"]) * scale)
+    return Gate(row["zone"], row["quantity"], float(row["low"]) * scale, float(row["high"]) * scale)
 
 
 def targets(inputs: Inputs, year: str, found: Iterable[Target]) -> list[Target]:
@@ -134,6 +135,8 @@ def warnings(of: Accounted) -> Iterator[Problem]:
     yield from _overlaps(of)
     yield from _unshared(of)
     yield from _zone_values(of)
+    yield from _undefined(of)
+    yield from _nowhere(of)
     for closure in closures(inputs, plan, year, sums):
         if abs(closure.gap) > IMBALANCE:
             facts = {"zone": closure.zone, "gap": f"{closure.gap:+.0%}", "factor": f"{closure.factor:.3f}"}
@@ -187,14 +190,32 @@ def _zone_values(of: Accounted) -> Iterator[Problem]:
         yield Problem("zone-value-unusual", f"{code} {of.year}", facts | {"low": row.low, "high": row.high})
 
 
+def _undefined(of: Accounted) -> Iterator[Problem]:
+    """Zone formulas without a finite result, which made their numbers missing."""
+    for node, zone, count in entries.undefined(of):
+        facts: dict[str, Fact] = {"zone": zone, "quantity": bare(node.name), "method": node.method, "count": count}
+        yield Problem("zone-value-undefined", f"{zone} {of.year}", facts)
+
+
+def _nowhere(of: Accounted) -> Iterator[Problem]:
+    """Items of pixels in whose scope no cell lies: they have no line and no map."""
+    for line in of.numbers:
+        if of.graph.nodes[line.quantity].level != "zone":
+            found = entries.cells(of, line.service, line.quantity)
+            if not (found.valid + found.missing)[:, 1:].any():  # the first are cells of no known class
+                facts: dict[str, Fact] = {"quantity": line.quantity, "service": line.service.id}
+                yield Problem("item-nowhere", of.year, facts)
+
+
 def _densities(of: Accounted) -> Iterator[Problem]:
-    """Zone means outside their gate."""
+    """Zone means outside their gate: the zone's own where it has one."""
     plan, sums, year = of.prepared.plan, of.sums, of.year
-    by_quantity = {gate.quantity: gate for gate in gates()}
+    known = {(gate.zone, gate.quantity): gate for gate in gates()}
     for at, output in enumerate(plan.outputs):
-        gate = by_quantity.get(output.wanted.node)
-        for i, zone in enumerate(of.inputs.zones.zones, 1) if gate and not output.key.startswith(CHECK) else ():
-            area = _counted_area(plan, sums, at, i)
+        for i, zone in enumerate(of.inputs.zones.zones, 1) if not output.key.startswith(CHECK) else ():
+            node = output.wanted.node
+            gate = known.get((zone.code, node)) or known.get(("", node))
+            area = _counted_area(plan, sums, at, i) if gate else 0.0
             mean = math.fsum(sums.values[1 + at, i]) / area if area else math.nan
             if gate and not gate.low <= mean <= gate.high and area:
                 facts: dict[str, Fact] = {"quantity": gate.quantity, "mean": f"{mean:.4g}", "zone": zone.code}

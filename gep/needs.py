@@ -1,4 +1,4 @@
-"""What an account needs from people: statistics and prices that a profile's services rest on, and whose they are.
+"""What an account needs from people: statistics, prices and coefficients that a profile rests on, and whose they are.
 
 `bureaus.csv` says which bureau gives a quantity, in which unit it usually does, and of which objects.
 """
@@ -6,19 +6,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
-from gep.profile import Profile
+from gep.profile import Item, Profile, Service
 from gep.quantities import Quantity, quantities
 from gep.resolve import GIVEN, TABLE, bare, inputs_of, node_name, ways
 from gep.statistics import conversion
 from gep.words import LANGS, Lang
 
 BUREAUS = ("statistics", "water", "forestry", "environment", "culture", "planning")
+_NO_KEYS: Mapping[str, Iterable[str]] = {}
+_PEOPLE = ("statistic", "zone")  # kinds of what bureaus give, beside prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,31 @@ def needs(chosen: Profile, layers: frozenset[str], methods: Mapping[str, str]) -
             found[one.name] = Need(one, whose, optional=False)
     for service in chosen.services.values():
         for item in service.items if service.status != "not_applicable" else ():
-            roots = [name for name in (item.quantity, item.price, item.share) if name]
-            for name in _reached(roots, layers, methods):
-                _add(found, name, optional=item.optional)
+            for name in _reached(_roots(item), layers, methods):
+                if quantities()[name].kind in (*_PEOPLE, "price"):
+                    _add(found, name, optional=item.optional)
     ordered = [found[name] for name in quantities() if name in found]
     return [n for n in ordered if n.quantity.kind != "price"], [n for n in ordered if n.quantity.kind == "price"]
+
+
+def coefficients(
+    chosen: Profile, layers: frozenset[str], methods: Mapping[str, str], keys: Mapping[str, Iterable[str]]
+) -> dict[str, list[tuple[Service, Item]]]:
+    """The tables that a profile's items rest on, each with those items; `keys` are what a table is looked up by.
+
+    A quantity that a picked method "table" takes from a table is one of them.
+    """
+    found: dict[str, list[tuple[Service, Item]]] = {}
+    for service in chosen.services.values():
+        for item in service.items if service.status != "not_applicable" else ():
+            for name in _reached(_roots(item), layers, methods, keys):
+                if quantities()[name].kind not in (*_PEOPLE, "price"):
+                    found.setdefault(name, []).append((service, item))
+    return {name: found[name] for name in quantities() if name in found}
+
+
+def _roots(item: Item) -> list[str]:
+    return [name for name in (item.quantity, item.price, item.share) if name]
 
 
 def _add(found: dict[str, Need], name: str, *, optional: bool) -> None:
@@ -113,19 +135,21 @@ def _add(found: dict[str, Need], name: str, *, optional: bool) -> None:
     need.optional = need.optional and optional
 
 
-def _reached(roots: list[str], layers: frozenset[str], methods: Mapping[str, str]) -> Iterator[str]:
-    """Statistics and prices at the ends of the ways down from some quantities."""
+def _reached(
+    roots: list[str], layers: frozenset[str], methods: Mapping[str, str], keys: Mapping[str, Iterable[str]] = _NO_KEYS
+) -> Iterator[str]:
+    """Statistics, prices and tables at the ends of the ways down from some quantities."""
     pending, seen = list(roots), set(GIVEN)
     while pending:
         name = bare(node_name(pending.pop()))
         if name in seen or name not in quantities() or name in layers:
             continue
         seen.add(name)
-        known = ways(name)
-        picked = methods.get(name)
-        tabled = quantities()[name].kind == "price" and (picked == TABLE or not known)
+        known, picked = ways(name), methods.get(name)
+        tabled = picked == TABLE or (quantities()[name].kind in ("price", "coefficient") and not known)
         if tabled or asked(quantities()[name]):
             yield name
-        elif picked != TABLE:
+            pending += keys.get(name, ())
+        else:
             for way in [known[picked]] if picked in known else known.values():
                 pending += inputs_of(way)

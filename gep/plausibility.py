@@ -1,7 +1,7 @@
 """Plausibility of what the ledger will say: money per area and per tonne, shares, purified against emitted.
 
 `gates` looks at quantities per area while they are summed; this looks at the finished entries of a year. The ranges
-lie in `coefficients/gates/values.csv`, each with the clause of the methods reference that it comes from.
+lie in `coefficients/gates/`, `values.csv` and for zones by code `counties.csv`, each with the clause it comes from.
 """
 
 from __future__ import annotations
@@ -17,26 +17,14 @@ from gep import shipped
 from gep.entries import Accounted
 from gep.errors import Fact, Problem
 from gep.ledger import Entry
+from gep.quantities import quantities
 from gep.units import factor
 from gep.years import is_year
 
 KM2 = 1e6
 _WHOLE = {"provisioning", "regulating"}  # without both it is not the total that the ranges are of
-# Each purified quantity and what was emitted of it.
-EMITTED = {
-    "so2_removed": "so2_emission",
-    "nox_removed": "nox_emission",
-    "dust_removed": "dust_emission",
-    "cod_removed": "cod_discharge",
-    "ammonia_removed": "ammonia_discharge",
-    "total_nitrogen_removed": "total_nitrogen_discharge",
-    "phosphorus_removed": "phosphorus_discharge",
-}
-
-
 # What of the published statistics an account is held against; those of `SLOW` are not published every year.
 SLOW = ("official_area", "forest_cover", "forest_land_area")
-PUBLISHED = (*SLOW, "water_resources", "electricity_use", *EMITTED.values())
 Official = Mapping[str, Mapping[str, Sequence[str]]]  # by quantity and zone: value, year, source
 
 
@@ -49,14 +37,50 @@ class Range:
     unit: str
 
 
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What is usual for an amount (the sum of items, in their total unit) or a service's value in one zone."""
+
+    zone: str
+    items: tuple[str, ...]
+    service: str
+    range: Range
+
+
+@cache
+def emitted() -> Mapping[str, str]:
+    """Each purified quantity, and what was emitted of it."""
+    return {row["removed"]: row["emitted"] for row in _rows("emitted")}
+
+
+@cache
+def published() -> tuple[str, ...]:
+    """The published statistics that an account is held against."""
+    return (*SLOW, "water_resources", "electricity_use", *emitted().values())
+
+
+@cache
+def usual() -> tuple[Usual, ...]:
+    """What the shipped ranges say of zones by their code."""
+    return tuple(
+        Usual(row["zone"], tuple(filter(None, row["items"].split("+"))), row["service"], _range(row))
+        for row in _rows("counties")
+    )
+
+
 @cache
 def ranges() -> Mapping[str, Range]:
     """The shipped ranges by gate."""
-    with (shipped.folder() / "gates" / "values.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            row["gate"]: Range(float(row["low"] or -math.inf), float(row["high"] or math.inf), row["unit"])
-            for row in csv.DictReader(file)
-        }
+    return {row["gate"]: _range(row) for row in _rows("values")}
+
+
+def _range(row: Mapping[str, str]) -> Range:
+    return Range(float(row["low"] or -math.inf), float(row["high"] or math.inf), row["unit"])
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with (shipped.folder() / "gates" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @dataclass(frozen=True)
@@ -85,9 +109,8 @@ def warnings(of: Accounted, entries: Iterable[Entry], *, complete: bool) -> Iter
     complete = complete and {e.cls for e in found if e.value_fen} >= _WHOLE
     for zone in _zones(of, found):
         for gate, value, facts in (*(_totals(zone) if complete else ()), *_shares(zone), *_ratios(zone)):
-            allowed = ranges()[gate]
-            if not math.isnan(value) and not allowed.low <= value <= allowed.high:
-                yield _problem(gate, zone, value, facts)
+            yield from _outside(gate, zone, value, ranges()[gate], facts)
+        yield from _usual(zone)
         yield from _purified(zone)
     yield from _blank(of, found)
 
@@ -145,12 +168,27 @@ def _ratios(zone: Zone) -> Iterator[Ratio]:
     yield "gate-cooling-of-electricity", _over(cooling, known.get("electricity_use", missing)), {}
 
 
+def _usual(zone: Zone) -> Iterator[Problem]:
+    """What is not of the size that the reference gives for this very zone."""
+    for one in usual():
+        if one.zone == zone.code and one.service:
+            yuan = zone.yuan(lambda e, s=one.service: e.service == s) or math.nan  # type: ignore[misc]
+            value = yuan * factor("CNY", one.range.unit)
+            yield from _outside("gate-zone-value", zone, value, one.range, {"service": one.service})
+        elif one.zone == zone.code:
+            amounts = [zone.amount(item) * factor(quantities()[item].total_unit, one.range.unit) for item in one.items]
+            facts: dict[str, Fact] = {"quantity": one.items[0]}
+            yield from _outside("gate-zone-amount", zone, math.fsum(amounts), one.range, facts)
+
+
 def _purified(zone: Zone) -> Iterator[Problem]:
-    """More purified than was emitted: capacity taken for a service."""
-    for item, emitted in EMITTED.items():
-        removed, source = zone.amount(item), zone.statistics.get(emitted, math.nan)
+    """More purified than was emitted, or than anybody knows of: capacity taken for a service."""
+    for item, source_name in emitted().items():
+        removed, source = zone.amount(item), zone.statistics.get(source_name, math.nan)
+        facts: dict[str, Fact] = {"zone": zone.code, "quantity": item, "emitted": source_name}
+        if removed > 0 and math.isnan(source):
+            yield Problem("purified-unbounded", f"{zone.code} {zone.year}", facts)
         if removed > source * (1 + 1e-9):
-            facts: dict[str, Fact] = {"zone": zone.code, "quantity": item, "emitted": emitted}
             facts |= {"removed": f"{removed:.4g}", "amount": f"{source:.4g}"}
             yield Problem("purified-above-emitted", f"{zone.code} {zone.year}", facts)
 
@@ -172,7 +210,7 @@ class Given(Protocol):
 
 def official(rows: Iterable[Given], year: str) -> dict[str, dict[str, list[str]]]:
     """The published figures of a year by quantity and zone: value, year, source; of `SLOW` the latest up to then."""
-    known = [row for row in rows if row.quantity in PUBLISHED]
+    known = [row for row in rows if row.quantity in published()]
     found: dict[str, dict[str, list[str]]] = {}
     for quantity, zone in dict.fromkeys((row.quantity, row.zone) for row in known):
         mine = [row for row in known if (row.quantity, row.zone) == (quantity, zone)]
@@ -199,12 +237,14 @@ def _over(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def _problem(gate: str, zone: Zone, value: float, facts: Mapping[str, Fact]) -> Problem:
-    allowed = ranges()[gate]
+def _outside(gate: str, zone: Zone, value: float, allowed: Range, facts: Mapping[str, Fact]) -> Iterator[Problem]:
+    """A known value outside what is allowed."""
+    if math.isnan(value) or allowed.low <= value <= allowed.high:
+        return
     named: dict[str, Fact] = {
         "zone": zone.code,
         "value": f"{value:.4g}",
         "unit": "" if allowed.unit == "1" else allowed.unit,
     }
     named |= {"low": f"{allowed.low:g}", "high": f"{allowed.high:g}"}
-    return Problem(gate, f"{zone.code} {zone.year}", {**named, **facts})
+    yield Problem(gate, f"{zone.code} {zone.year}", {**named, **facts})

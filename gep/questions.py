@@ -456,7 +456,7 @@ def _pollutants(before: Before) -> Iterator[Note]:
         facts |= {"amount": f"{row.accounted:,.6g}", "emitted": f"{row.published:,.6g}"}
         yield _note("red" if row.verdict == "red" else "evidence", "panel-10-row", **facts)
     methods = {
-        x.entry.item: x.entry.method for x in case.lines if x.entry.item in plausibility.EMITTED and x.entry.method
+        x.entry.item: x.entry.method for x in case.lines if x.entry.item in plausibility.emitted() and x.entry.method
     }
     for item, method in methods.items():
         if method and "capped" not in method:

@@ -32,6 +32,7 @@ ANNUAL = "annual_"
 LATITUDE, YEARS_BETWEEN = "latitude", "years_between"
 GIVEN = ("month", "half_month", LATITUDE, YEARS_BETWEEN)
 TABLE = "table"
+_NONE: Mapping[str, str] = MappingProxyType({})
 # What a stack's own tables [threats.*] and [access] yield: fields alone read them.
 THREATS, ACCESS = "threat_influence", "habitat_access"
 SENSITIVITY = "habitat_sensitivity"  # a table by threat: no layer can stand in for it
@@ -223,7 +224,7 @@ class _Resolver:
     def _table(self, name: str, quantity: Quantity, where: str, needed_by: tuple[str, ...]) -> list[Problem]:
         table = self.supply.tables.get(quantity.name)
         if table is None:
-            return [unresolved(quantity.name, where, needed_by)]
+            return [unresolved(quantity.name, where, needed_by, self.supply.methods)]
         prefix = PREVIOUS if name.startswith(PREVIOUS) else ""
         args = tuple(prefix + arg for arg in table_args(table))
         found = [p for arg in args for p in self.visit(arg, (name, *needed_by))]
@@ -254,13 +255,18 @@ def ways(quantity: str) -> dict[str, Formula | Field]:
     return found
 
 
-def unresolved(quantity: str, where: str, needed_by: tuple[str, ...] = ()) -> Problem:
-    """The problem of a quantity that nothing supplies, with every way to supply it or to do without it."""
+def unresolved(
+    quantity: str, where: str, needed_by: tuple[str, ...] = (), picked: Mapping[str, str] = _NONE
+) -> Problem:
+    """The problem of a quantity that nothing supplies, with every way to supply it or to do without it.
+
+    To do without it is to pick another method than the `picked` one of what needs it.
+    """
     if quantity in (THREATS, SENSITIVITY):
         return Problem("threats-missing" if quantity == THREATS else "sensitivity-missing", where)
     row = quantities()[quantity]
     inputs = "; ".join(f"{n}({', '.join(inputs_of(w))})" for n, w in ways(quantity).items())
-    others = ", ".join(f"{n}={'|'.join(ways(bare(n)))}" for n in needed_by if len(ways(bare(n))) > 1)
+    others = ", ".join(f"{n}={said}" for n in needed_by if (said := _others(bare(n), picked)))
     table = "" if row.steps > 1 and row.annual == "none" else f"{quantity}.csv"  # days cannot come from a table
     pairs = {"table": table, "methods": inputs, "others": others}
     facts: dict[str, Fact] = {"quantity": quantity, **{key: text or "–" for key, text in pairs.items()}}
@@ -269,6 +275,12 @@ def unresolved(quantity: str, where: str, needed_by: tuple[str, ...] = ()) -> Pr
     if row.kind in ("statistic", "zone"):
         return Problem("statistic-unresolved", where, facts | {"zh": row.zh, "en": row.en, "unit": row.unit})
     return Problem("quantity-unresolved", where, facts)
+
+
+def _others(quantity: str, picked: Mapping[str, str]) -> str:
+    """The methods of a quantity that are not picked, each with what it needs; "" where there is none."""
+    found = {name: way for name, way in ways(quantity).items() if name != picked.get(quantity)}
+    return "|".join(f"{name}({', '.join(inputs_of(way))})" for name, way in found.items() if len(ways(quantity)) > 1)
 
 
 def inputs_of(way: Formula | Field) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from gep.gates import Closure
 from gep.ledger import Entry, Head, Ledger, Review, Run, short
 from gep.origins import key_text, reason_text
 from gep.quantities import quantities
+from gep.resolve import bare, inputs_of, node_name, ways
 from gep.tables import ecosystem_types
 from gep.units import factor
 from gep.words import Lang
@@ -30,6 +31,7 @@ _SCALES: Mapping[Lang, tuple[tuple[str, float], ...]] = {
     "en": (("million ", 1e6), ("thousand ", 1e3), ("", 1.0)),
 }
 _PROVISIONAL = "_provisional"
+_GIVEN = ("statistic", "zone")  # kinds of what people give
 _THIN = 1e-6  # of a zone, without data: the seams between polygons, which no figure shows
 _FEW, _FEWER = 6, 3  # names shown of a long list
 _LONGEST = 1e9  # a figure above this, in the unit that is shown, is written with a power of ten
@@ -497,11 +499,13 @@ def _left_out(one: Year, lang: Lang) -> str:
     titles: Mapping[str, Mapping[Lang, str]] = one.run.recorded["services"]
     by_reason: dict[str, list[str]] = {}
     wanted: dict[str, dict[str, None]] = {}
+    instead: dict[str, dict[str, None]] = {}
     for entry in one.entries:
         found = json.loads(entry.reason) if entry.status in ("left_out", "not_applicable") else None
         lacking = _statistics_lacking(found, lang)
         if lacking:
             wanted.setdefault(titles[entry.service][lang], {}).update(dict.fromkeys(lacking))
+            instead.setdefault(titles[entry.service][lang], {}).update(dict.fromkeys(_other_methods(found)))
         elif found is not None:
             name = f" · {getattr(quantities()[entry.item], lang)}" if entry.item else ""
             by_reason.setdefault(reason_text(found, lang), []).append(titles[entry.service][lang] + name)
@@ -511,7 +515,9 @@ def _left_out(one: Year, lang: Lang) -> str:
             by_reason.setdefault(said, []).append(titles[entry.service][lang])
     lines = [f"  {words.listed(dict.fromkeys(names), lang)}: {reason}" for reason, names in by_reason.items()]
     lines += ["  " + words.say("left-out-statistics", lang)] if wanted else []
-    lines += [f"    {service}: {_few(list(names), lang)}" for service, names in wanted.items()]
+    for service, names in wanted.items():
+        other = words.say("left-out-ways", lang, ways=", ".join(instead[service])) if instead[service] else ""
+        lines.append(f"    {service}: {_few(list(names), lang)}{other}")
     return "\n".join([words.say("left-out", lang), *lines]) if lines else ""
 
 
@@ -520,6 +526,17 @@ def _statistics_lacking(reason: Any, lang: Lang) -> list[str]:
     if not isinstance(reason, list) or any(p["code"] != "statistic-unresolved" for p in reason):
         return []
     return [str(p["facts"][lang]) for p in reason]
+
+
+def _other_methods(reason: Any) -> Iterator[str]:
+    """The methods that take other statistics alone, and none that is lacking, by quantity: capacity is no way out."""
+    lacking = {str(p["facts"]["quantity"]) for p in reason}
+    for name in dict.fromkeys(bare(name) for p in reason for name in p["where"].split(" < ")[1:]):
+        inputs = {method: inputs_of(way) for method, way in ways(name).items()}
+        asked = {one for of in inputs.values() for one in of if quantities()[bare(node_name(one))].kind in _GIVEN}
+        fitting = [method for method, of in inputs.items() if set(of) <= asked - lacking]
+        if fitting:
+            yield f"{name}={'|'.join(fitting)}"
 
 
 def _few(names: Sequence[str], lang: Lang, few: int = _FEW) -> str:

@@ -207,6 +207,23 @@ def legend_file(name_or_path: str, base: Path) -> Path:
     return _shipped_legends().get(name_or_path, base / name_or_path)
 
 
+def filled(quantity: str, cells: Mapping[str, str], where: str) -> tuple[Row | None, list[Problem]]:
+    """A line that somebody filled in, checked like a line of a user's table: a row, or None and its problems.
+
+    `cells` are by column; those that are none of a row's own are keys. The source is any text.
+    """
+    problems: list[Problem] = []
+    cited = {cells["source"]: Source(cells["source"], cells["source"], "", "", "", "", "")}
+    desk = _Desk(False, ecosystem_types(), cited, problems)
+    keys = tuple(name for name in cells if name not in _COMMON)
+    wrong = [key for key in keys if not _is_key(key, keys)]
+    if wrong:
+        allowed = ["ecosystem", THREAT, *_class_layers()]
+        facts = {"column": ", ".join(wrong), "near": _near(wrong[0], allowed)}
+        return None, [Problem("table-column-unknown", where, facts)]
+    return _row(where, quantities()[quantity], keys, dict(cells), desk), problems
+
+
 def legend(name_or_path: str, base: Path) -> Legend:
     """A shipped legend by name, or one from a CSV (`code, ecosystem`, and what else you like) relative to `base`.
 
@@ -261,7 +278,7 @@ def dense(
     edges = np.array(sorted({edge for group in bins.values() for *interval, _ in group for edge in interval}))
     silence: list[Row | None] = [None] * max(len(edges) - 1, 1)
     spread = {key: _spread(group, edges) for key, group in bins.items()} if axes.bins else _firsts(groups)
-    cells = [spread.get(_nearest(name, spread), silence) for name in _classes(table, axes, legend, codes)]
+    cells = [spread.get(nearest(name, spread), silence) for name in _classes(table, axes, legend, codes)]
     return _lookup(axes, edges, cells)
 
 
@@ -920,7 +937,7 @@ def _classes(table: Table, axes: _Axes, legend: Legend | None, codes: tuple[int,
     return [written.get(code) or str(code) for code in codes or (legend.codes if legend else ())]
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> str:
+def nearest(name: str, known: Mapping[str, object]) -> str:
     """The type itself or its nearest ancestor that is known, else its root."""
     while name not in known and "." in name:
         name = name.rpartition(".")[0]

@@ -170,11 +170,28 @@ def evaluate(name: str, zone: str, given: Given) -> ByObject:
         return given.statistics.get((name, zone), {"": math.nan})
     if node.level != "zone":
         return {"": _pixel_total(node, zone, given)}
+    return {key: masked(chosen(node), args) for key, args in _calls(node, zone, given)}
+
+
+def undefined(name: str, zone: str, given: Given) -> Iterator[tuple[Node, int]]:
+    """The formulas behind a zone quantity that made no finite number of arguments all known, and of how many objects.
+
+    Their results are missing as if an argument were.
+    """
+    for node in _zone_nodes(given.graph, name):
+        calls = list(_calls(node, zone, given)) if node.via == "formula" else []
+        count = sum(not any(map(math.isnan, args)) and math.isnan(masked(chosen(node), args)) for _, args in calls)
+        if count:
+            yield node, count
+
+
+def _calls(node: Node, zone: str, given: Given) -> Iterator[tuple[str, list[float]]]:
+    """The arguments of a zone formula for each object of a unit; for the whole where it takes a total of pixels."""
     args = [evaluate(node_name(arg), zone, given) for arg in node.args]
     if _has_feed(given.graph, node):
         args = [{"": math.fsum(values.values())} for values in args]
-    objects = dict.fromkeys(key for arg in args for key in arg if key) or {"": None}
-    return {key: masked(chosen(node), [_of(arg, key) for arg in args]) for key in objects}
+    for key in dict.fromkeys(key for arg in args for key in arg if key) or {"": None}:
+        yield key, [_of(arg, key) for arg in args]
 
 
 def total(name: str, zone: str, given: Given) -> float:

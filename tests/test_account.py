@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from gep import account, gates
+from gep import account, gates, summary
 from gep.account import Options, Outcome
 from gep.errors import GepError
 from gep.grid import Window
@@ -321,3 +321,38 @@ def test_what_a_floor_takes_is_reported(stack_path: Path, tmp_path: Path) -> Non
     assert floored < 0
     assert all(e.quantity is None or e.quantity >= 0 for e in water)
     assert stack_path.exists()
+
+
+SCOPED = """\
+id = "own"
+standard = "own"
+title = { zh = "自拟", en = "own" }
+[methods]
+water_conservation = "water_balance"
+[sets]
+runoff_ratio = "redline_2017"
+[services.dunes]
+title = { zh = "沙地涵养", en = "dunes" }
+class = "regulating"
+status = "counted"
+ecosystems = ["desert"]
+items = [{ quantity = "water_conservation" }]
+[services.woods]
+title = { zh = "森林产水", en = "woods" }
+class = "regulating"
+status = "counted"
+ecosystems = ["forest"]
+items = [{ quantity = "surface_runoff" }]
+"""
+
+
+def test_an_item_without_a_cell_in_its_scope_has_no_map_and_says_why(stack_path: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(SCOPED, "utf-8")
+    done = account.account(Request(stack_path, str(own)), Options(tmp_path / "out"))
+    made = {path.name for path in done.files if path.suffix == ".tif"}
+    assert "surface_runoff_2020.tif" in made
+    assert "water_conservation_2020.tif" not in made
+    found = [w["facts"] for w in done.run.recorded["warnings"]["2020"] if w["code"] == "item-nowhere"]
+    assert found == [{"quantity": "water_conservation", "service": "dunes"}]
+    assert "「沙地涵养」的「水源涵养量」：核算范围内没有一格" in summary.outcome(done, "zh")

@@ -220,3 +220,32 @@ def test_what_is_missing_everywhere_is_not_nothing(tmp_path: Path) -> None:
     found = entries.cells(of, service, "cod_capacity")
     assert (found.missing.sum(axis=1) > 1e6).all()
     assert not found.valid.any()
+
+
+def test_the_summary_says_which_method_takes_other_statistics(out: Path) -> None:
+    """Net output instead of the rent and its six statistics; but no capacity instead of an emission nobody gave."""
+    shown = gep("ledger", "show", "--ledger", out / "ledger.sqlite", "--lang", "zh").output
+    assert "或换一种方法 --method forestry_value=net_output|land_rent" in shown
+    wanted = shown[shown.index("缺统计数") :]
+    assert "full_capacity" not in wanted
+    said = gep("check", out.parent / "stack" / "stack.toml", "--lang", "en").stderr
+    line = next(x for x in said.splitlines() if "forestry_net_taxes" in x)
+    assert "forestry_value=net_output(forestry_value_added)|" in line
+    assert "residual_rent(" not in line
+
+
+# --- formulas of a zone without a finite result ----------------------------------------------------------------------
+
+
+def test_a_zone_formula_that_divides_by_nothing_is_missing_and_said(tmp_path: Path) -> None:
+    """A dam without inflow: its estimated share is no number, and the run says of which formula, and how often."""
+    flows = "01,2020,{0},local_runoff,2,亿立方米,b\n01,2020,{0},inflow_at_dam,{1},亿立方米,b\n"
+    path = stack(tmp_path / "stack", GOOD + flows.format("upper", 0) + flows.format("transit", 400))
+    done = account.account(Request(path), account.Options(tmp_path / "out", partial=True, maps=False))
+    assert done.run.recorded["nonfinite"]["2020"]["external_share_estimate"] == 1
+    (said,) = [w for w in done.run.recorded["warnings"]["2020"] if w["code"] == "zone-value-undefined"]
+    assert said["facts"] == {"zone": "01", "quantity": "external_share_estimate", "method": "at_dam", "count": 1}
+    shown = gep("ledger", "show", "--ledger", done.database, "--lang", "zh").output
+    assert "公式 at_dam 算不出有限数（1 处" in shown
+    estimate = [x for x in shown.splitlines() if "域外来水发电量" in x]
+    assert all("nan" not in line for line in estimate)

@@ -52,6 +52,7 @@ PRICES = {
     "noise_barrier_upkeep": 1e5, "noise_barrier_drop": 10, "dwelling_premium_capital": 600, "premium_life": 50,
     "room_premium": 40,
 }  # fmt: skip
+RETURN_RATE = {"数值": 0.05, "来源": "核算组纪要", "条款": "二", "来源年份": 2020}  # of capital, which no table gives
 
 
 def gep(*args: object) -> Result:
@@ -63,9 +64,12 @@ def fill(folder: Path, figures: Mapping[str, Figure], prices: Mapping[str, float
     asked = set()
     for path in sorted(folder.glob("*.xlsx")):
         book = openpyxl.load_workbook(path)
-        asked |= _fill_data(book["数据"], figures)
+        if "数据" in book.sheetnames:
+            asked |= _fill_data(book["数据"], figures)
         if "价格" in book.sheetnames:
             _fill_prices(book["价格"], prices)
+        if "系数" in book.sheetnames:
+            _fill_rate(book["系数"])
         book.save(path)
     return asked
 
@@ -91,12 +95,18 @@ def _fill_prices(sheet: Any, prices: Mapping[str, float]) -> None:
             row[5].value, row[6].value, row[7].value = prices[row[1].value], 2020, "发改委函"
 
 
+def _fill_rate(sheet: Any) -> None:
+    heads = [str(cell.value).partition("\n")[0] for cell in sheet[1]]
+    (row,) = (row for row in sheet.iter_rows(min_row=2) if row[heads.index("系数代码")].value == "capital_return_rate")
+    for head, value in RETURN_RATE.items():
+        row[heads.index(head)].value = value
+
+
 @pytest.fixture(scope="module")
 def looped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small county before and after its forms."""
     folder = tmp_path_factory.mktemp("loop")
     stack = county(folder / "stack")
-    (folder / "stack" / "coefficients" / "capital_return_rate.csv").write_text("value,unit\n0.05,1/year\n", "utf-8")
     text = stack.read_text("utf-8")
     assert '[statistics]\npath = "statistics.csv"\n' in text
     stack.write_text(text.replace('[statistics]\npath = "statistics.csv"\n', ""), "utf-8")
@@ -115,7 +125,7 @@ def looped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def account(looped: Path) -> dict[str, Any]:
     result = gep(
-        "account", looped / "stack" / "stack.toml", "--coefficients", looped / "all_prices", "--no-maps",
+        "account", looped / "stack" / "stack.toml", "--coefficients", looped / "all_coefficients", "--no-maps",
         "--out", looped / "out", "--json",
     )  # fmt: skip
     assert result.exit_code == 0, result.output

@@ -24,7 +24,7 @@ def statistics() -> None:
 @method_option
 @coefficients_option
 def template(stack: Path, profile: str | None, year: str, out: Path, *, methods: Any, coefficients: Any) -> None:
-    """One Excel form for each bureau, of the statistics and prices that the profile needs."""
+    """One Excel form for each bureau, of the statistics and prices that the profile needs, and one of coefficients."""
     from gep import forms
     from gep.prepare import Request
 
@@ -37,15 +37,21 @@ def template(stack: Path, profile: str | None, year: str, out: Path, *, methods:
 @click.argument("folder", type=FOLDER)
 @click.option("--profile", help="A standard: see `gep profiles`.")
 @asked_year
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the numbers as one table.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the numbers as one table, prices and coefficients beside it.",
+)
 @click.option("--json", "as_json", is_flag=True)
 @method_option
+@coefficients_option
 def check_forms(stack: Path, folder: Path, profile: str | None, year: str, *, methods: Any, **options: Any) -> None:
     """Read the filled forms back: what is wrong with them, and who is late. Late alone is no error."""
     from gep import forms, summary
     from gep.prepare import Request
 
-    found = forms.check(Request(stack, profile, (year,), methods), folder, year, options["out"])
+    request = Request(stack, profile, (year,), methods, options["coefficients"])
+    found = forms.check(request, folder, year, options["out"])
     written = forms.merge(found, options["out"]) if options["out"] and not found.problems else ()
     if options["as_json"]:
         print_json(forms.as_dict(found, language()))
