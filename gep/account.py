@@ -656,7 +656,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         **_levels_recorded(inputs, keys),
         "services": {s.id: dict(s.title) for s in inputs.profile.services.values()},
         "gdp": {year: _beside(inputs, "gdp", year) for year in inputs.years},
-        "extent": {year: extent.table(inputs, year) for year in inputs.mosaics},
+        "extent": {year: extent.table(inputs, year) for year in inputs.years if year in inputs.mosaics},
         "remote": _remote(inputs),
         "derived": {one.year: dict(one.prepared.derived) for one in years},
         "nonfinite": {one.year: _nonfinite(one.prepared, one.sums) for one in years},

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import gep.services  # noqa: F401  (registers the formulas)
 from gep import account, derive, engine, mosaic, stack, tables, words, zonal, zonetree
@@ -17,7 +18,7 @@ from gep.engine import UNCLASSIFIED
 from gep.entries import Accounted, Line
 from gep.errors import GepError, Problem, raise_all
 from gep.fields import Field
-from gep.fuse import LAND_COVER
+from gep.fuse import COVER_BEFORE, LAND_COVER
 from gep.grid import Grid, Window
 from gep.ledger import EVERY, OUTSIDE, Entry, Ledger, Run, yuan
 from gep.origins import (
@@ -312,7 +313,8 @@ def _code(legend: Legend, at: int, lang: Lang) -> str:
 
 def _values(prepared: Prepared, window: Window, classes: Mapping[str, int]) -> dict[str, float]:
     """Every node's value in one cell, by the engine itself: sum over zones ÷ area; of its largest class alone."""
-    given = {LAND_COVER: np.array([classes[LAND_COVER]], np.int32)} if prepared.plan.laid else {}
+    covers = [name for name in (LAND_COVER, COVER_BEFORE) if name in classes] if prepared.plan.laid else []
+    given = {name: np.array([classes[name]], np.int32) for name in covers}
     sums, _ = engine.compute(prepared.plan, window, given)
     area = math.fsum(sums.values[0].flat)
     outputs = prepared.plan.outputs
@@ -322,17 +324,29 @@ def _values(prepared: Prepared, window: Window, classes: Mapping[str, int]) -> d
 
 
 def _classes(prepared: Prepared, window: Window) -> tuple[dict[str, int], dict[int, float]]:
-    """The class of a cell in each class layer; and the shares of all land covers it has parts of, largest first."""
+    """The class of a cell in each class layer; and the shares of all land covers it has parts of, largest first.
+
+    The class before is what most of the part with the largest class was.
+    """
     plan = prepared.plan
-    shares: dict[int, float] = {}
-    if plan.laid:
-        parts = mosaic.entries(plan.laid, plan.grid, window)
-        for klass, share in zip(parts.klass.tolist(), parts.share.tolist(), strict=True):
-            shares[klass] = shares.get(klass, 0.0) + share
-        shares = dict(sorted(shares.items(), key=lambda one: (-one[1], one[0])))
     names = [name for name in plan.fused.classes if name in plan.sources]
     found = {n: int(stack.read(plan.sources[n], plan.grid, window, plan.cache).flat[0]) for n in names}
-    return found | ({LAND_COVER: next(iter(shares))} if shares else {}), shares
+    if not plan.laid:
+        return found, {}
+    parts = mosaic.entries(plan.laid, plan.grid, window)
+    shares = _shares(parts.klass, parts.share)
+    chosen = next(iter(shares))
+    of_it = parts.klass == chosen
+    return found | {
+        LAND_COVER: chosen,
+        COVER_BEFORE: next(iter(_shares(parts.before[of_it], parts.share[of_it]))),
+    }, shares
+
+
+def _shares(klass: NDArray[Any], share: NDArray[Any]) -> dict[int, float]:
+    """The sums of shares by class, the largest first."""
+    found = {int(k): math.fsum(share[klass == k]) for k in np.unique(klass)}
+    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _money(price: Price, item: Item, value: float, lang: Lang) -> list[str]:

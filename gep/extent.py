@@ -1,8 +1,9 @@
 """The extent account 生态系统面积 of land cover given as polygons: what was drawn, surveyed, accounted and published.
 
 Areas are km² on the ellipsoid. Surveyed is the sum of the polygons' own figures (图斑面积), drawn their area as
-polygons, held the same with what lies over them, accounted that of the cells' parts; official is the published control
-area (控制面积, the statistic `official_area`).
+polygons, held the same with what lies over them by the overlay's rule, aside that of the patches over them which do not
+hold, accounted that of the cells' parts; official is the published control area (控制面积, the statistic
+`official_area`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from gep.mosaic import UNKNOWN, Mosaic, Part
 from gep.prepare import Inputs
 from gep.tables import Legend
 
-KINDS = {"surveyed": "surveyed", "drawn": "drawn", "held": "held", "accounted": "laid"}
+KINDS = {"surveyed": "surveyed", "drawn": "drawn", "held": "held", "aside": "aside", "accounted": "laid"}
 OFFICIAL = "official_area"
 
 

@@ -273,8 +273,7 @@ def _extent_notes(found: Accounts, lang: Lang) -> Iterator[str]:
     elif found.before is None:
         yield _say("note-no-opening", lang)
     elif changes.get("from") != found.before.year or "matrix" not in changes:
-        word = "note-polygons" if changes.get("without") == "polygons" else "note-no-matrix"
-        yield _say(word, lang, **_years(found))
+        yield _say("note-no-matrix", lang, **_years(found))
     else:
         yield _say("note-same-map" if changes.get("same_map") else "note-causes", lang)
 

@@ -536,7 +536,7 @@ def _gdp(one: Year, lang: Lang) -> str:
 
 
 _RECONCILED = (
-    ("surveyed", "surveyed"), ("drawn", "drawn"), ("held", "held"), ("accounted", "accounted"),
+    ("surveyed", "surveyed"), ("drawn", "drawn"), ("held", "held"), ("aside", "aside"), ("accounted", "accounted"),
     ("unclassified", "unclassified"), ("zone", "zone"), ("official", "official"),
     ("surveyed_minus_official", "surveyed-gap"), ("drawn_minus_official", "drawn-gap"),
 )  # fmt: skip
@@ -564,7 +564,7 @@ def _reconciled(zones: Sequence[Mapping[str, Any]], *, overlaid: bool, lang: Lan
     """Each figure of the zones' areas that is known, and what it differs by from the published one."""
     for key, word in _RECONCILED:
         values = [zone[key] for zone in zones]
-        if (key != "held" or overlaid) and any(value is not None for value in values):
+        if (key not in ("held", "aside") or overlaid) and any(value is not None for value in values):
             sign = "+" if word.endswith("gap") else ""
             shown = [words.say("missing", lang) if v is None else f"{v:{sign},.4f}" for v in values]
             yield [words.say(f"extent-{word}", lang), "", *shown]
