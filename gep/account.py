@@ -60,6 +60,7 @@ from gep.prepare import NORMAL_CLIMATE, Inputs, Prepared, Request, Target, open_
 from gep.profile import POPULATION, Item, Service
 from gep.quantities import quantities
 from gep.resolve import Graph
+from gep.zones import Zone
 
 Progress = Callable[[str, int, int], None]
 
@@ -279,13 +280,17 @@ def _shown(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph
     return replace(unpriced, reason=line.reason) if line.status == "left_out" != unpriced.status else line
 
 
-def summed(checked: Checked, year: str, progress: Progress = lambda *_: None) -> Accounted:
-    """One year of what was decided after its pass over the pixels; nothing is kept."""
+def summed(checked: Checked, year: str, zone: Zone, progress: Progress = lambda *_: None) -> Accounted:
+    """One year of what was decided after a pass over a zone's pixels; nothing is kept, other zones have no sums.
+
+    A window without a pixel of the zone would have added nothing to its sums, so they are the whole pass's to the bit.
+    """
     options = Options(Path(), maps=False)
     prepared = prepare(checked.inputs, year, targets(checked, year, options))
-    of = prepared.plan.grid.count(*prepared.plan.block)
+    plan = replace(prepared.plan, within=prepared.plan.grid.around(shapely.from_wkb(zone.wkb).bounds))
+    of = sum(1 for _ in plan.windows())
     with executor(options) as (pool, workers):
-        sums = engine.run(prepared.plan, pool, workers, lambda done: progress(year, done, of))
+        sums = engine.run(plan, pool, workers, lambda done: progress(year, done, of))
     return _year(checked, year, prepared, sums)
 
 

@@ -52,7 +52,7 @@ class Plan:
 
     `ecosystem_of` gives each class's place in `ecosystems`; its last item is for cells without a class. Land cover is
     among the `sources`, or it is `laid`: given as polygons, of which a cell may hold parts of several classes, and so
-    is that of the account before where the formulas need it.
+    is that of the account before where the formulas need it. `within` is the part of the grid that the pass looks at.
     """
 
     grid: Grid
@@ -68,6 +68,7 @@ class Plan:
     cache: Path
     spool: Path | None = None
     laid: Laid | None = None
+    within: Window | None = None
 
     @property
     def mapped(self) -> tuple[str, ...]:
@@ -76,7 +77,8 @@ class Plan:
 
     def windows(self) -> Iterator[tuple[int, Window]]:
         """The numbered windows of the pass."""
-        return enumerate(self.grid.windows(*self.block))
+        every = enumerate(self.grid.windows(*self.block))
+        return every if self.within is None else (one for one in every if one[1].meets(self.within))
 
     def shape(self) -> tuple[int, int, int, int]:
         """Of the sums: high and low part; area, values, gaps; zones with outside; ecosystems."""
