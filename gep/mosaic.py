@@ -34,7 +34,7 @@ Shapes = NDArray[Any]
 
 UNKNOWN = -1
 _RECORD = np.dtype([("cell", "<i8"), ("zone", "<i4"), ("class", "<i4"), ("before", "<i4"), ("share", "<f8")])
-_CELLS = 1 << 19  # of a strip
+_CELLS = 1 << 17  # of a strip: a hundred thousand parcels in one would take a gigabyte
 # Gaps between polygons below 2⁻²⁴ of a cell are the rounding of their coordinates; wider ones have no class.
 _GAP = 2**16
 
