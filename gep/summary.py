@@ -257,7 +257,8 @@ def _money(one: Year, zone: str, status: str, cls: str = "") -> Decimal | None:
 
 def _year(one: Year, lang: Lang) -> str:
     """Everything a reader should see of one year, in order of importance."""
-    blocks = [_head(one, lang), _table(one, lang), _levels(one, lang), _gdp(one, lang), _coverage(one, lang)]
+    beside = [_gdp(one, lang), _forest(one, lang)]
+    blocks = [_head(one, lang), _table(one, lang), _levels(one, lang), *beside, _coverage(one, lang)]
     blocks += [_warnings(one, lang), _unverified(one, lang), _left_out(one, lang)]
     blocks.append(_extent(one.run.recorded.get("extent", {}).get(one.year, {}), one.zones, lang))
     return "\n\n".join(block for block in blocks if block)
@@ -533,6 +534,21 @@ def _gdp(one: Year, lang: Lang) -> str:
     lines = [words.say("gdp-beside", lang, figures="; ".join(parts))]
     lines += [words.say("no-ratio", lang)] if one.run.recorded["partial"] else []
     return "\n".join(lines)
+
+
+def _forest(one: Year, lang: Lang) -> str:
+    """Forest's share of the land cover beside the published forest cover, where the run knows one."""
+    recorded = one.run.recorded
+    known = recorded.get("official", {}).get(one.year, {}).get("forest_cover", {})
+    extent = recorded.get("stocks", {}).get(one.year, {}).get("extent", {})
+    parts = []
+    for zone, names in one.zones.items():
+        if zone in known and extent.get(zone):
+            forest = sum(area for kind, area in extent[zone].items() if kind.split(".")[0] == "forest")
+            value, year, source = known[zone]
+            facts = {"mapped": f"{forest / sum(extent[zone].values()):.1%}", "published": f"{float(value):.2%}"}
+            parts.append(words.say("forest-zone", lang, zone=names.get(lang, zone), year=year, source=source, **facts))
+    return words.say("forest-beside", lang, figures="; ".join(parts)) if parts else ""
 
 
 _RECONCILED = (
