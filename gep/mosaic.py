@@ -245,11 +245,11 @@ class _Held:
 
 
 def _held(said: Polygons, year: str, legends: Sequence[Legend], zones: Zones, grid: Grid) -> _Held:
-    base = parcels.load(said, year, lambda code: among(legends, 1, code), grid.crs)
+    base = parcels.load(said, year, lambda code: among(legends, 1, code), grid.crs, grid.bounds)
     drawn = _by_zone(base, zones, grid)
     if not said.over:
         return _Held(drawn, drawn, drawn[:0])
-    over = parcels.load(said.over, year, lambda code: among(legends, 2, code), grid.crs)
+    over = parcels.load(said.over, year, lambda code: among(legends, 2, code), grid.crs, grid.bounds)
     return _laid_over(drawn, _by_zone(over, zones, grid), said.over, legends[0])
 
 

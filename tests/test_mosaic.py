@@ -471,6 +471,37 @@ def test_a_seam_of_millimetres_shrinks_to_fit(tmp_path: Path) -> None:
     assert (got.klass >= 0).all()
 
 
+@pytest.mark.parametrize(
+    ("crs", "drawn_in", "swap"),
+    [
+        (WEST, "EPSG:4522", False),  # eastings with the zone's number, a CRS without
+        ("EPSG:4522", WEST, False),
+        (EAST, WEST, False),  # the neighbouring zone's CRS
+        (WEST, WEST, True),
+        (LONLAT, LONLAT, True),
+    ],
+)
+def test_coordinates_that_are_not_of_their_crs(crs: str, drawn_in: str, swap: bool, tmp_path: Path) -> None:
+    shapes = moved(voronoi(1, 5, counties()["511101"]), drawn_in)
+    wrong = shapely.transform(shapes, lambda xy: xy[:, ::-1]) if swap else shapes
+    right = write(tmp_path / "right.gpkg", moved(voronoi(2, 5, counties()["511102"]), EAST), EAST, ["0101"] * 5)
+    found = problems(said(right, write(tmp_path / "wrong.gpkg", wrong, crs, ["0101"] * 5)))
+    assert set(found) == {"parcels-elsewhere"}
+    x = float(str(found["parcels-elsewhere"]["x"]).split(" – ")[0])
+    assert x == pytest.approx(shapely.total_bounds(wrong)[0], rel=1e-8)
+
+
+def test_zones_with_and_without_their_number_are_one_place(tmp_path: Path) -> None:
+    where, grid = placed(EAST)
+    parcels = voronoi(1, 20, counties()["511101"])
+    codes = [SURVEY.texts[k % 4] for k in range(len(parcels))]
+    plain, numbered = (
+        lay(said(write(tmp_path / f"{name}.shp", moved(parcels, crs), crs, codes)), where, grid).parts
+        for name, crs in (("plain", WEST), ("numbered", "EPSG:4522"))
+    )
+    assert [p.laid for p in plain] == pytest.approx([p.laid for p in numbered], rel=1e-9, abs=1e-3)
+
+
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     shape = np.array([moved(counties()["511101"], EAST)])
     good = write(tmp_path / "good.gpkg", shape, EAST, ["0101"])
