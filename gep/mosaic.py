@@ -22,7 +22,7 @@ import shapely
 from numpy.typing import NDArray
 
 from gep import parcels, shipped
-from gep.coverage import ONE, Columns, Floats, Ints, areas, lines, pieces, ranges, spans
+from gep.coverage import ONE, Columns, Floats, Ints, areas, lines, pieces, ranges, spans, transformer
 from gep.declaration import Polygons
 from gep.grid import Grid, Window
 from gep.parcels import Parcels
@@ -215,6 +215,30 @@ def largest(found: Entries, cells: int) -> NDArray[np.int32]:
     made = np.full(cells, UNKNOWN, np.int32)
     made[cell[leads]] = klass[leads]
     return made
+
+
+def gaps(laid: Laid, grid: Grid, of: Sequence[int], most: int = 3) -> dict[int, list[list[float]]]:
+    """Where zones have land without a class: of each the kilometre squares with most of it, [lon, lat, about m²].
+
+    `of` is what each zone (0: outside) is counted as; 0 is left out.
+    """
+    kept = np.memmap(laid.path, _RECORD, mode="r")
+    bare = kept[(kept["class"] == UNKNOWN) & (np.asarray(of)[kept["zone"]] > 0)]
+    row, col = np.divmod(bare["cell"], grid.cols)
+    widths, height = grid.metres(grid.window())
+    side, zone, area = max(1, round(1000 / height)), np.asarray(of)[bare["zone"]], widths[row] * height * bare["share"]
+    _, square = np.unique(np.stack((zone, row // side, col // side)), axis=1, return_inverse=True)
+    sums = [np.bincount(square, area * one) for one in (1, col + 0.5, row + 0.5)]
+    zones = np.zeros(len(sums[0]), np.int64)
+    zones[square] = zone
+    places = transformer(grid.crs, "EPSG:4326").transform(
+        grid.x0 + sums[1] / sums[0] * grid.dx, grid.y0 - sums[2] / sums[0] * grid.dy
+    )
+    found: dict[int, list[list[float]]] = {}
+    for k in np.argsort(-sums[0], kind="stable").tolist():
+        if len(mine := found.setdefault(int(zones[k]), [])) < most:
+            mine.append([round(float(places[0][k]), 5), round(float(places[1][k]), 5), float(sums[0][k])])
+    return found
 
 
 def _hashed(*parts: str) -> str:

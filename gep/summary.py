@@ -571,6 +571,10 @@ def _extent(found: Mapping[str, Any], names: Mapping[str, Mapping[Lang, str]], l
     lines = [words.say("extent", lang), layout(rows)]
     lines.append(words.say("extent-difference", lang, largest=f"{found['largest_difference']:.1e}"))
     lines += [words.say("extent-rule-" + found["rule"], lang)] if found["rule"] else []
+    for code, zone in zones.items():
+        if zone["unclassified"] > _THIN * zone["zone"]:
+            places = "; ".join(f"{lon:.4f}, {lat:.4f} ({m2 / 1e6:.4f} km²)" for lon, lat, m2 in zone["gaps"])
+            lines.append(words.say("extent-gaps", lang, zone=names[code].get(lang, code), places=places))
     years = {(z["official_year"], z["official_source"]) for z in zones.values() if z["official"] is not None}
     lines += [words.say("extent-source", lang, year=year, source=source) for year, source in sorted(years)]
     return "\n".join(lines)

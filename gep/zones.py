@@ -7,6 +7,7 @@ the pieces of a border that two counties share cancel exactly.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -276,6 +277,8 @@ def _name_problems(where: str, features: Sequence[_Feature]) -> Iterator[Problem
             yield Problem("zone-code-duplicate", where, f.facts | _others(seen[f.code]))
         if not any(f.name.values()):
             yield Problem("zone-name-missing", where, f.facts)
+        if any(unicodedata.category(c) == "Cc" for text in (f.code, *f.name.values()) for c in text):
+            yield Problem("zone-text-control", where, {key: ascii(text) for key, text in f.facts.items()})
         seen.setdefault(f.code, f)
 
 

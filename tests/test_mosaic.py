@@ -284,6 +284,14 @@ def test_holes_gaps_and_self_touching_rings(tmp_path: Path) -> None:
     assert held(found, 1, 0) == pytest.approx((400 * 400 - 15_000) * area(plot, EAST) / 400**2, rel=1e-6)
     assert held(found, 1, mosaic.UNKNOWN) == pytest.approx(200 * 300, rel=1e-3)
     assert held(found, 2, mosaic.UNKNOWN) == pytest.approx(where.zones[1].area_m2, rel=1e-6)
+    bare = mosaic.gaps(found.laid, grid, (0, 1, 2))
+    (lon, lat, _), *_ = bare[1]
+    middle = moved(np.array([gap.centroid]), LONLAT, EAST)[0]
+    assert (lon, lat) == pytest.approx((middle.x, middle.y), abs=1e-3)
+    assert sum(m2 for *_, m2 in bare[1]) == pytest.approx(200 * 300, rel=1e-2)
+    assert len(bare[2]) == 3
+    assert bare[2][0][2] >= bare[2][1][2] >= bare[2][2][2] > 0
+    assert set(mosaic.gaps(found.laid, grid, (0, 0, 1))) == {1}
 
 
 def test_patches_replace_what_lies_below(tmp_path: Path) -> None:
