@@ -61,6 +61,7 @@ from gep.prepare import NORMAL_CLIMATE, Inputs, Prepared, Request, Target, open_
 from gep.profile import POPULATION, Item, Service
 from gep.quantities import quantities
 from gep.resolve import Graph, bare, ways
+from gep.zones import Zone
 
 Progress = Callable[[str, int, int], None]
 
@@ -281,13 +282,17 @@ def _shown(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph
     return replace(unpriced, reason=line.reason) if line.status == "left_out" != unpriced.status else line
 
 
-def summed(checked: Checked, year: str, progress: Progress = lambda *_: None) -> Accounted:
-    """One year of what was decided after its pass over the pixels; nothing is kept."""
+def summed(checked: Checked, year: str, zone: Zone, progress: Progress = lambda *_: None) -> Accounted:
+    """One year of what was decided after a pass over a zone's pixels; nothing is kept, other zones have no sums.
+
+    A window without a pixel of the zone would have added nothing to its sums, so they are the whole pass's to the bit.
+    """
     options = Options(Path(), maps=False)
     prepared = prepare(checked.inputs, year, targets(checked, year, options))
-    of = prepared.plan.grid.count(*prepared.plan.block)
+    plan = replace(prepared.plan, within=prepared.plan.grid.around(shapely.from_wkb(zone.wkb).bounds))
+    of = sum(1 for _ in plan.windows())
     with executor(options) as (pool, workers):
-        sums = engine.run(prepared.plan, pool, workers, lambda done: progress(year, done, of))
+        sums = engine.run(plan, pool, workers, lambda done: progress(year, done, of))
     return _year(checked, year, prepared, sums)
 
 
@@ -682,7 +687,7 @@ def _recorded(checked: Checked, years: Sequence[Accounted], made: Mapping[str, l
         **_levels_recorded(inputs, keys),
         "services": {s.id: dict(s.title) for s in inputs.profile.services.values()},
         "gdp": {year: _beside(inputs, "gdp", year) for year in inputs.years},
-        "extent": {year: extent.table(inputs, year) for year in inputs.mosaics},
+        "extent": {year: extent.table(inputs, year) for year in inputs.years if year in inputs.mosaics},
         "remote": _remote(inputs),
         "derived": {one.year: dict(one.prepared.derived) for one in years},
         "nonfinite": {one.year: _nonfinite(one) for one in years},

@@ -138,7 +138,7 @@ class Columns:
 
     __slots__: tuple[str, ...] = ()
 
-    def __getitem__(self, chosen: NDArray[Any]) -> Self:
+    def __getitem__(self, chosen: NDArray[Any] | slice) -> Self:
         return type(self)(*(getattr(self, name)[chosen] for name in self.__slots__))
 
     def __add__(self, other: Self) -> Self:

@@ -29,7 +29,7 @@ _BY_THREAT = ("threat_presence", "threat_influence", "habitat_sensitivity")  # o
 _CLASS_RESAMPLING = ("nearest", "mode")
 _VALUE_RESAMPLING = ("nearest", "bilinear", "average", "conserve")
 _OF_POLYGONS = "land_cover"
-_RULE = "replace"
+_RULES = ("replace", "refine", "within", "fill")  # of polygons that lie over others
 Decay = Literal["linear", "exponential"]
 TOLERANCE = 1e-3  # the part of a township that may lie outside its unit
 _LOOSEST = 0.05  # the most of a zone that a stack may let lie outside its unit
@@ -80,7 +80,8 @@ class Polygons:
     """A class layer given as polygons: its files (templates), each of which may have a CRS of its own.
 
     `field` holds the class's code, `area_field` the surveyed area in m² (only compared with the polygons' own).
-    `over` lies over them: by its rule "replace" its classes hold wherever it has a polygon.
+    `over` lies over them by its rule. Its classes hold wherever it has a polygon ("replace"), where they are kinds of
+    the type below ("refine"), on codes below that begin with one of `within`, or where no polygon is below ("fill").
     """
 
     paths: tuple[str, ...]
@@ -90,6 +91,7 @@ class Polygons:
     encoding: str = ""
     legend: str = ""
     rule: str = ""
+    within: tuple[str, ...] = ()
     over: Polygons | None = None
 
 
@@ -622,14 +624,29 @@ def _polygons(keys: _Keys, folder: Path, legend: str = "") -> Polygons:
         encoding=keys.text("encoding"),
         legend=keys.text("legend", needed="" if legend else '"sandiao"') or legend,
         rule=keys.text("rule") if legend else "",
+        within=_codes(keys, "within") if legend else (),
     )
     if inner is None:
         return made
     over = _polygons(inner, folder, made.legend or "–")
-    if over.rule != _RULE:
-        inner.problems.append(Problem("overlay-rule", inner.where, {"rule": over.rule or "–"}))
+    if over.rule not in _RULES:
+        inner.problems.append(
+            Problem("overlay-rule", inner.where, {"rule": over.rule or "–", "known": ", ".join(_RULES)})
+        )
+    elif (over.rule == "within") != bool(over.within):
+        inner.problems.append(Problem("overlay-within", inner.where))
     inner.done()
     return replace(made, over=over)
+
+
+def _codes(keys: _Keys, key: str) -> tuple[str, ...]:
+    """An array of texts; () if it is not there."""
+    keys.asked.add(key)
+    value = keys.table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
+        keys.wrong(key, '["03", "04"]')
+        return ()
+    return tuple(value)
 
 
 def _raster(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:

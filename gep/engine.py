@@ -22,7 +22,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from gep import maps
-from gep.fuse import LAND_COVER, Fused, Wanted, load
+from gep.fuse import COVER_BEFORE, LAND_COVER, Fused, Wanted, load
 from gep.grid import Grid, Window
 from gep.mosaic import Entries, Laid, entries
 from gep.resolve import LATITUDE
@@ -51,7 +51,8 @@ class Plan:
     """All that a worker needs to evaluate any window of one year; plain and picklable.
 
     `ecosystem_of` gives each class's place in `ecosystems`; its last item is for cells without a class. Land cover is
-    among the `sources`, or it is `laid`: given as polygons, of which a cell may hold parts of several classes.
+    among the `sources`, or it is `laid`: given as polygons, of which a cell may hold parts of several classes, and so
+    is that of the account before where the formulas need it. `within` is the part of the grid that the pass looks at.
     """
 
     grid: Grid
@@ -67,6 +68,7 @@ class Plan:
     cache: Path
     spool: Path | None = None
     laid: Laid | None = None
+    within: Window | None = None
 
     @property
     def mapped(self) -> tuple[str, ...]:
@@ -75,7 +77,8 @@ class Plan:
 
     def windows(self) -> Iterator[tuple[int, Window]]:
         """The numbered windows of the pass."""
-        return enumerate(self.grid.windows(*self.block))
+        every = enumerate(self.grid.windows(*self.block))
+        return every if self.within is None else (one for one in every if one[1].meets(self.within))
 
     def shape(self) -> tuple[int, int, int, int]:
         """Of the sums: high and low part; area, values, gaps; zones with outside; ecosystems."""
@@ -99,8 +102,14 @@ def identity(plan: Plan) -> dict[str, Any]:
         "years_between": repr(plan.years_between),
         "tables": tables,
         "inputs": {name: [fingerprint(source), _how(source)] for name, source in plan.sources.items()}
-        | ({LAND_COVER: [plan.laid.content, ["polygons"]]} if plan.laid else {}),
+        | {name: [content, ["polygons"]] for name, content in _surveys(plan).items()},
     }
+
+
+def _surveys(plan: Plan) -> dict[str, str]:
+    """What the land cover of a plan over polygons rests on, and that of the account before where it is used."""
+    found = {LAND_COVER: plan.laid.content, COVER_BEFORE: plan.laid.before} if plan.laid else {}
+    return {name: content for name, content in found.items() if content}
 
 
 def _how(source: Source) -> list[str]:
@@ -210,12 +219,13 @@ def _classes(
     """A class layer in the window, by cell, or by entry where there are entries."""
     if parts is None:
         return _read(plan, name, window, given).reshape(-1)
-    return parts.klass if name == LAND_COVER else _read(plan, name, window, given).reshape(-1)[parts.cell]
+    of_parts = {LAND_COVER: parts.klass, COVER_BEFORE: parts.before}
+    return of_parts[name] if name in of_parts else _read(plan, name, window, given).reshape(-1)[parts.cell]
 
 
 def _count(plan: Plan, name: str) -> int:
     """How many classes a layer has."""
-    return plan.laid.classes if plan.laid and name == LAND_COVER else len(plan.sources[name].codes)
+    return plan.laid.classes if plan.laid and name in (LAND_COVER, COVER_BEFORE) else len(plan.sources[name].codes)
 
 
 def _covered(plan: Plan, window: Window) -> tuple[NDArray[Any], ...]:

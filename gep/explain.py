@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import gep.services  # noqa: F401  (registers the formulas)
 from gep import account, derive, engine, mosaic, stack, tables, words, zonal, zonetree
@@ -15,11 +17,14 @@ from gep.engine import UNCLASSIFIED
 from gep.entries import Accounted, Line
 from gep.errors import GepError, Problem, raise_all
 from gep.fields import Field
-from gep.fuse import LAND_COVER
+from gep.formula import masked
+from gep.fuse import COVER_BEFORE, LAND_COVER, chosen
 from gep.grid import Grid, Window
 from gep.origins import (
+    arithmetic,
     cited,
     code_lines,
+    interpolated,
     label,
     origin,
     row_text,
@@ -29,9 +34,10 @@ from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare,
 from gep.prices import Price
 from gep.profile import Item, Profile, Service, within
 from gep.quantities import quantities
-from gep.resolve import ACCESS, THREATS, Node, bare, inputs_of, node_name, unresolved, ways
+from gep.resolve import ACCESS, THREATS, YEARS_BETWEEN, Node, bare, inputs_of, node_name, unresolved, ways
 from gep.tables import Legend
 from gep.words import LANGS, Lang
+from gep.zones import Zone
 from gep.zonetree import ZoneTree
 
 HECTARE = 10_000.0
@@ -87,7 +93,7 @@ def at_point(
     zone = zonetree.zone_at(inputs, *placed(inputs.stack.grid, point)) if _zonal(found, year) else None
     if zone is None and _zonal(found, year):
         raise GepError([Problem("point-in-no-zone", f"{point[0]},{point[1]}", {"lon": point[0], "lat": point[1]})])
-    of = _summed(found, year, progress, by_zone=True) if zone else None
+    of = _summed(found, year, zone, progress, by_zone=True) if zone else None
     said = False  # once, before the first of several items in a row
     for line in found.lines[year]:
         by_zone = line in _zonal(found, year)
@@ -110,7 +116,7 @@ def in_zone(request: Request, name: str, zone: str, lang: Lang, progress: Progre
     at = inputs.zones.zones[part.unit - 1] if part else zonetree.zone_of(inputs, zone)
     found = _decided(inputs, year, name)
     raise_all(_without_total(found, year))
-    of = _summed(found, year, progress, by_zone=False)
+    of = _summed(found, year, at, progress, by_zone=False)
     named = zonetree.title(part or at, lang)
     lines = [words.say("explain-head-zone", lang, name=name, zone=named, year=year, title=inputs.stack.title)]
     for line in found.lines[year]:
@@ -159,10 +165,10 @@ def _zonal(found: Checked, year: str) -> list[Line]:
     ]
 
 
-def _summed(found: Checked, year: str, progress: Progress, *, by_zone: bool) -> Accounted:
-    """After the pass for all lines, or for those of zone level alone."""
+def _summed(found: Checked, year: str, zone: Zone, progress: Progress, *, by_zone: bool) -> Accounted:
+    """After the pass over a zone for all lines, or for those of zone level alone."""
     lines = _zonal(found, year) if by_zone else found.lines[year]
-    return account.summed(replace(found, lines={year: tuple(lines)}), year, progress)
+    return account.summed(replace(found, lines={year: tuple(lines)}), year, zone, progress)
 
 
 def _without_total(found: Checked, year: str) -> Iterator[Problem]:
@@ -234,6 +240,7 @@ class _Tree:
         self.classes, self.shares = _classes(self.prepared, window)
         self.values = _values(self.prepared, window, self.classes)
         self.window, self.year = window, year
+        self.told: set[str] = set()  # nodes whose particulars were said
 
     @property
     def ecosystem(self) -> str:
@@ -246,6 +253,7 @@ class _Tree:
 
     def _below(self, node: Node, depth: int) -> Iterator[str]:
         yield "  " * depth + self._line(node)
+        yield from ("  " * (depth + 1) + text for text in self._once(node))
         if node.via == "table":
             yield from ("  " * (depth + 1) + text for text in self._row(node))
         if node.via == "stack" and bare(node.name) == THREATS:
@@ -253,6 +261,38 @@ class _Tree:
         for arg in node.args:
             if node_name(arg) in self.prepared.graph.nodes:
                 yield from self._below(self.prepared.graph.nodes[node_name(arg)], depth + 1)
+
+    def _once(self, node: Node) -> Iterator[str]:
+        """What is said of a node where it stands first: its arithmetic, its value in each step, its stations' error."""
+        if node.name in self.told:
+            return
+        self.told.add(node.name)
+        yield from arithmetic(node)
+        if node.steps > 1 and (node.via == "formula" or node.name in self.prepared.plan.sources):
+            values = [
+                f"{value:.6g}" if math.isfinite(value) else words.say("missing", self.lang)
+                for value in self._steps(node)
+            ]
+            yield words.say("explain-steps", self.lang, count=len(values), values=", ".join(values))
+        yield from interpolated(self.prepared.derived, node, self.lang)
+
+    def _steps(self, node: Node) -> list[float]:
+        """A node's value in each step of the year: as read, or by its formula."""
+        plan = self.prepared.plan
+        if node.name in plan.sources:
+            return [float(v) for v in stack.read(plan.sources[node.name], plan.grid, self.window, plan.cache).flat]
+        series = [self._series(arg, node.steps) for arg in node.args]
+        return [masked(chosen(node), args) for args in zip(*series, strict=True)]
+
+    def _series(self, arg: str, steps: int) -> list[float]:
+        """What a formula gets for an argument in each step: the step's number or value, or the year's."""
+        if arg in ("month", "half_month"):
+            return [step + 1.0 for step in range(steps)]
+        if arg == YEARS_BETWEEN:
+            return [self.prepared.plan.years_between] * steps
+        node = self.prepared.graph.nodes[node_name(arg)]
+        own = node.steps == steps and node.name == arg
+        return self._steps(node) if own else [self.values[node.name]] * steps
 
     def _line(self, node: Node) -> str:
         named = label(node, self.lang)
@@ -304,7 +344,8 @@ def _code(legend: Legend, at: int, lang: Lang) -> str:
 
 def _values(prepared: Prepared, window: Window, classes: Mapping[str, int]) -> dict[str, float]:
     """Every node's value in one cell, by the engine itself: sum over zones ÷ area; of its largest class alone."""
-    given = {LAND_COVER: np.array([classes[LAND_COVER]], np.int32)} if prepared.plan.laid else {}
+    covers = [name for name in (LAND_COVER, COVER_BEFORE) if name in classes] if prepared.plan.laid else []
+    given = {name: np.array([classes[name]], np.int32) for name in covers}
     sums, _ = engine.compute(prepared.plan, window, given)
     area = math.fsum(sums.values[0].flat)
     outputs = prepared.plan.outputs
@@ -314,17 +355,29 @@ def _values(prepared: Prepared, window: Window, classes: Mapping[str, int]) -> d
 
 
 def _classes(prepared: Prepared, window: Window) -> tuple[dict[str, int], dict[int, float]]:
-    """The class of a cell in each class layer; and the shares of all land covers it has parts of, largest first."""
+    """The class of a cell in each class layer; and the shares of all land covers it has parts of, largest first.
+
+    The class before is what most of the part with the largest class was.
+    """
     plan = prepared.plan
-    shares: dict[int, float] = {}
-    if plan.laid:
-        parts = mosaic.entries(plan.laid, plan.grid, window)
-        for klass, share in zip(parts.klass.tolist(), parts.share.tolist(), strict=True):
-            shares[klass] = shares.get(klass, 0.0) + share
-        shares = dict(sorted(shares.items(), key=lambda one: (-one[1], one[0])))
     names = [name for name in plan.fused.classes if name in plan.sources]
     found = {n: int(stack.read(plan.sources[n], plan.grid, window, plan.cache).flat[0]) for n in names}
-    return found | ({LAND_COVER: next(iter(shares))} if shares else {}), shares
+    if not plan.laid:
+        return found, {}
+    parts = mosaic.entries(plan.laid, plan.grid, window)
+    shares = _shares(parts.klass, parts.share)
+    chosen = next(iter(shares))
+    of_it = parts.klass == chosen
+    return found | {
+        LAND_COVER: chosen,
+        COVER_BEFORE: next(iter(_shares(parts.before[of_it], parts.share[of_it]))),
+    }, shares
+
+
+def _shares(klass: NDArray[Any], share: NDArray[Any]) -> dict[int, float]:
+    """The sums of shares by class, the largest first."""
+    found = {int(k): math.fsum(share[klass == k]) for k in np.unique(klass)}
+    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _money(price: Price, item: Item, value: float, lang: Lang) -> list[str]:

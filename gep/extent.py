@@ -1,8 +1,9 @@
 """The extent account 生态系统面积 of land cover given as polygons: what was drawn, surveyed, accounted and published.
 
 Areas are km² on the ellipsoid. Surveyed is the sum of the polygons' own figures (图斑面积), drawn their area as
-polygons, held the same with what lies over them, accounted that of the cells' parts; official is the published control
-area (控制面积, the statistic `official_area`).
+polygons, held the same with what lies over them by the overlay's rule, aside that of the patches over them which do not
+hold, accounted that of the cells' parts; official is the published control area (控制面积, the statistic
+`official_area`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from gep.fuse import LAND_COVER
-from gep.mosaic import UNKNOWN, Mosaic, Part
+from gep.mosaic import UNKNOWN, Mosaic, Part, gaps
 from gep.prepare import Inputs
 from gep.tables import Legend
 
-KINDS = {"surveyed": "surveyed", "drawn": "drawn", "held": "held", "accounted": "laid"}
+KINDS = {"surveyed": "surveyed", "drawn": "drawn", "held": "held", "aside": "aside", "accounted": "laid"}
 OFFICIAL = "official_area"
 
 
@@ -24,12 +25,15 @@ def table(inputs: Inputs, year: str) -> dict[str, Any]:
     """The extent table of a year by zone and class, and each zone's reconciliation; {} where land cover is a raster."""
     if year not in inputs.mosaics:
         return {}
-    found, legend = inputs.mosaics[year], inputs.legends[LAND_COVER]
+    found, legend, units = inputs.mosaics[year], inputs.legends[LAND_COVER], inputs.zones.zones
+    of = (0, *(inputs.laid.atoms.of or range(1, len(units) + 1)))
+    bare = gaps(found.laid, inputs.stack.grid, of)
     zones = {
         zone.code: _zone(
             [p for p in found.parts if p.zone == k], legend, zone.area_m2, _official(inputs, zone.code, year)
         )
-        for k, zone in enumerate(inputs.zones.zones, 1)
+        | {"gaps": bare.get(k, [])}
+        for k, zone in enumerate(units, 1)
     }
     return {"zones": zones, "rule": found.rule, "largest_difference": largest(found)}
 

@@ -31,9 +31,10 @@ import numba
 from numba import njit
 
 from gep.formula import Formula
-from gep.resolve import Graph, Node, node_name, ways
+from gep.resolve import PREVIOUS, Graph, Node, node_name, ways
 
 LAND_COVER = "land_cover"
+COVER_BEFORE = PREVIOUS + LAND_COVER  # that of the account before
 _LOADING = threading.Lock()  # threads that start together import one module
 CHUNK = 128  # cells: with some forty nodes a chunk stays in the nearest cache
 OUT, IN, MISSING = 0, 1, 2  # a class's place in an output's scope

@@ -31,6 +31,12 @@ class Window:
     rows: int
     cols: int
 
+    def meets(self, other: Window) -> bool:
+        """Whether the two have a cell in common."""
+        rows = min(self.row + self.rows, other.row + other.rows) - max(self.row, other.row)
+        cols = min(self.col + self.cols, other.col + other.cols) - max(self.col, other.col)
+        return rows > 0 and cols > 0
+
     def grow(self, halo: int, within: Grid) -> Window:
         """The window with `halo` more cells on each side, cut at the grid's edge."""
         top, left = max(self.row - halo, 0), max(self.col - halo, 0)
@@ -81,6 +87,17 @@ class Grid:
     def window(self) -> Window:
         """The whole grid as one window."""
         return Window(0, 0, self.rows, self.cols)
+
+    def around(self, bounds: tuple[float, float, float, float]) -> Window:
+        """The cells that a box (left, bottom, right, top) meets, and those beside them; nothing off the grid."""
+        left, bottom, right, top = bounds
+        west, east = (
+            int(np.clip((x - self.x0) / self.dx + side, 0, self.cols)) for x, side in ((left, -1), (right, 2))
+        )
+        north, south = (
+            int(np.clip((self.y0 - y) / self.dy + side, 0, self.rows)) for y, side in ((top, -1), (bottom, 2))
+        )
+        return Window(north, west, south - north, east - west)
 
     def cut(self, window: Window) -> Grid:
         """The window as a grid of its own."""

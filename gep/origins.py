@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,27 @@ def origin(inputs: Inputs, node: Node, lang: Lang) -> str:
         layer = inputs.stack.layers[bare(node.name)]
         return words.say("explain-stations" if layer.stations else "explain-layer", lang, path=layer.where)
     return words.say(f"explain-{node.via}", lang)
+
+
+def arithmetic(node: Node) -> list[str]:
+    """A formula's lines as they stand in the program; none of anything else."""
+    return [f"| {line}" for line in code_lines(chosen(node).func)] if node.via == "formula" else []
+
+
+def interpolated(derived: Mapping[str, Mapping[str, Any]], node: Node, lang: Lang) -> list[str]:
+    """How far a layer from stations misses a station that it does not know: a line for the node, or none."""
+    made = derived.get(node.name)
+    if made is None:
+        return []
+    error, steps = made["error"], [f"{one['rmse']:.4g}" for one in made["error_by_step"]]
+    by_step = words.say("explain-error-steps", lang, steps=", ".join(steps)) if steps[1:] else ""
+    unit = node.quantity.unit.removesuffix("/year" if steps[1:] else "")  # a month of rain is no year of it
+    facts = {
+        "rmse": with_unit(f"{error['rmse']:.4g}", unit),
+        "bias": f"{error['bias']:+.4g}",
+        "stations": made["stations"],
+    }
+    return [words.say("explain-error", lang, steps=by_step, **facts)]
 
 
 def key_text(key: str, lang: Lang) -> str:

@@ -34,6 +34,7 @@ Shapes = NDArray[Any]
 _WIDTH_M = 0.01  # an overlap thinner than this is how two surveys meet (the survey's own tolerance is 1 mm)
 _OFF_M = 2e-5  # how far an edge may leave the straight line it was drawn as
 _SHORT_M = 25.0  # edges that can't: no projection in use bends them that much
+_POLYGONS = (3, 6)  # GEOS's numbers of types
 _SHOWN = 5  # examples of a kind of problem
 _SIDECARS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 
@@ -98,14 +99,19 @@ def _parts(path: Path) -> list[Path]:
     return [path]
 
 
-def load(said: Polygons, year: str, known: Callable[[str], int], target: str) -> Parcels:
+def load(
+    said: Polygons, year: str, known: Callable[[str], int], target: str, bounds: Sequence[float] | None = None
+) -> Parcels:
     """A year's polygons in the CRS `target`; `known` is the position of a code among the classes, −1 if it has none.
+
+    Each file must have something within `bounds` (left, bottom, right, top), the grid's, where there is a grid.
 
     Raises GepError with all that is wrong with the files and their polygons, at once.
     """
     problems: list[Problem] = []
     known = cache(known)
-    read = [one for path in files(said, year) if (one := _checked(path, said, known, target, problems))]
+    place = (target, bounds)
+    read = [one for path in files(said, year) if (one := _checked(path, said, known, place, problems))]
     raise_all(problems)
     placed = [replace(one, shapes=_placed(one.shapes, one.crs, target)) for one in read]
     mended = [_mended(one, problems, target) for one in placed]
@@ -120,12 +126,17 @@ def load(said: Polygons, year: str, known: Callable[[str], int], target: str) ->
 
 
 def _checked(
-    path: Path, said: Polygons, known: Callable[[str], int], target: str, problems: list[Problem]
+    path: Path,
+    said: Polygons,
+    known: Callable[[str], int],
+    place: tuple[str, Sequence[float] | None],
+    problems: list[Problem],
 ) -> _File | None:
     """A file whose polygons were looked at in the CRS they were drawn in; None if it can't be used, which is noted."""
     try:
         found = _read(path, said)
-        raise_all(_crs_problems(found, target))
+        raise_all(_crs_problems(found, place[0]))
+        raise_all(_elsewhere(found, *place))
     except GepError as error:
         problems += error.problems
         return None
@@ -188,12 +199,38 @@ def _crs_problems(found: _File, target: str) -> Iterator[Problem]:
         yield Problem("parcels-crs-unusable", str(found.path), names)
 
 
+def _elsewhere(found: _File, target: str, bounds: Sequence[float] | None) -> Iterator[Problem]:
+    """A file that lies nowhere, or beside the grid: its coordinates are not those of the CRS that it names.
+
+    Eastings with the zone's number before them (34500000) in a CRS without, or the other way; northings first; the
+    CRS of the neighbouring zone. Taken as it is, all of it would be land without class.
+    """
+    polygons = found.shapes[np.isin(shapely.get_type_id(found.shapes), _POLYGONS) & ~shapely.is_empty(found.shapes)]
+    if not len(polygons):
+        return
+    own = shapely.total_bounds(polygons)
+    try:
+        left, bottom, right, top = transformer(found.crs, target).transform_bounds(*own)
+    except ProjError:
+        left = bottom = right = top = np.inf
+    west, south, east, north = bounds if bounds is not None else (left, bottom, right, top)
+    if (
+        not np.isfinite([left, bottom, right, top]).all()
+        or left > east
+        or right < west
+        or bottom > north
+        or top < south
+    ):
+        x, y = (f"{own[k]:.9g} – {own[k + 2]:.9g}" for k in (0, 1))
+        yield Problem("parcels-elsewhere", str(found.path), {"x": x, "y": y, "crs": CRS(found.crs).name})
+
+
 # --- what may be wrong with polygons -------------------------------------------------------------------------------
 
 
 def _shaped(found: _File, problems: list[Problem]) -> _File:
     """The file without features that have no polygon, which are noted."""
-    polygon = np.isin(shapely.get_type_id(found.shapes), (3, 6)) & ~shapely.is_empty(found.shapes)
+    polygon = np.isin(shapely.get_type_id(found.shapes), _POLYGONS) & ~shapely.is_empty(found.shapes)
     if not polygon.all():
         problems.append(_of_some("parcels-not-polygons", found, np.flatnonzero(~polygon)))
     return found[polygon]

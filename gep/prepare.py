@@ -17,11 +17,11 @@ import numpy as np
 import rasterio
 
 from gep import derive, levels, maps, mosaic, profile, shipped, stack, tables, zones
-from gep.declaration import Declaration, ZoneSource, declare
+from gep.declaration import Declaration, Polygons, ZoneSource, declare
 from gep.engine import UNCLASSIFIED, Output, Plan
 from gep.errors import Fact, GepError, Problem, raise_all
 from gep.fields import Field, access
-from gep.fuse import IN, LAND_COVER, MISSING, OUT, Wanted, fuse
+from gep.fuse import COVER_BEFORE, IN, LAND_COVER, MISSING, OUT, Wanted, fuse
 from gep.grid import Grid
 from gep.mosaic import Mosaic
 from gep.quantities import quantities
@@ -72,7 +72,8 @@ class Inputs:
     """Everything that was opened and checked, and the choices made; `years` are those to be accounted.
 
     `zones` are the accounting units and `laid` what the pass runs over: the units themselves, or, where there are
-    further levels, the atoms of all. `mosaics` has the land cover of each year where it is given as polygons. `climate`
+    further levels, the atoms of all. `mosaics` has the land cover of each year where it is given as polygons, also of
+    the years before those to be accounted. `climate`
     are the years whose mean stands for the weather of every year; none where each has its own.
     """
 
@@ -117,6 +118,14 @@ class Inputs:
             [threat, stack.fingerprint(sources[threat, when]), f"{one.reach:g} m", repr(one.weight), one.decay]
             for threat, one in self.stack.threats.items()
         ]
+
+    def together(self, year: str) -> mosaic.Together:
+        """The polygons of a year and of the account before, laid jointly."""
+        said = self.stack.layers[LAND_COVER].polygons
+        assert said is not None  # noqa: S101  (there are mosaics)
+        legends = (self.legends[LAND_COVER], *_own_legends(said, self.stack.path.parent))
+        years = self.when(COVER_BEFORE, year), year
+        return mosaic.together(said, years, legends, self.laid.atoms, self.stack.grid)
 
     @cached_property
     def figures(self) -> Mapping[tuple[str, str], tuple[Statistic, ...]]:
@@ -168,7 +177,7 @@ def _opened(request: Request) -> Inputs:
     problems += _insensitive(declared, read or {}, {**(chosen.sets if chosen else {}), **declared.sets})
     problems += _baseline_wrong(request.stack, legends)
     laid = parted if request.levels or areas is None else levels.Laid(areas)
-    mosaics = _mosaics(opened, request.years, legends, laid, problems) if opened and laid else {}
+    mosaics = _mosaics(opened, legends, laid, problems) if opened and laid else {}
     if not opened or not areas:
         _polygons_alone(declared, request.years, problems)
     raise_all({(p.code, p.where, *sorted(map(str, p.facts.items()))): p for p in problems}.values())
@@ -202,20 +211,33 @@ def _legends(opened: Stack, problems: list[Problem]) -> dict[str, Legend]:
             problems.append(Problem("legend-missing", f"{where} [layers.{name}]", {"layer": name}))
         if found.get(name) and layer.polygons and layer.polygons.over:
             over = _attempt(problems, tables.legend, layer.polygons.over.legend, opened.path.parent)
+            problems += _within_unknown(layer.polygons.over, found[name], f"{where} [layers.{name}.overlay]")
             found[name] = mosaic.joined(found[name], over) if over else None
     return {name: legend for name, legend in found.items() if legend is not None}
 
 
+def _within_unknown(over: Polygons, below: Legend, where: str) -> Iterator[Problem]:
+    """Beginnings of codes that patches may change, of which the legend below has none: they would do nothing."""
+    stray = [start for start in over.within if not any(code.startswith(start) for code in below.texts)]
+    if stray:
+        yield Problem("overlay-within-unknown", where, {"legend": below.name, "codes": ", ".join(stray)})
+
+
+def _own_legends(said: Polygons, folder: Path) -> list[Legend]:
+    """The legend of polygons, and that of those that lie over them."""
+    return [tables.legend(one.legend, folder) for one in (said, said.over) if one]
+
+
 def _mosaics(
-    opened: Stack, wanted: Sequence[str], legends: Mapping[str, Legend], parted: levels.Laid, problems: list[Problem]
+    opened: Stack, legends: Mapping[str, Legend], parted: levels.Laid, problems: list[Problem]
 ) -> dict[str, Mosaic]:
-    """Land cover given as polygons, laid on the grid, of the years to be accounted."""
+    """Land cover given as polygons, laid on the grid, of the years to be accounted and those before them."""
     said = opened.layers[LAND_COVER].polygons if LAND_COVER in opened.layers else None
     if said is None or LAND_COVER not in legends:
         return {}
-    own = [tables.legend(one.legend, opened.path.parent) for one in (said, said.over) if one]
+    own = _own_legends(said, opened.path.parent)
     found = {}
-    for year in (y for y in opened.years if y in wanted or not wanted):
+    for year in opened.years:
         made = _attempt(problems, mosaic.lay, said, year, (legends[LAND_COVER], *own), parted.atoms, opened.grid)
         found.update({year: mosaic.of_wholes(made, parted.atoms)} if made else {})
     return found
@@ -389,18 +411,9 @@ def resolve_year(inputs: Inputs, year: str, targets: Iterable[str]) -> tuple[Gra
         found = [
             p for node in graph.of([target]).nodes.values() if node.via == "table" for p in _unpicked(inputs, node.name)
         ]
-        found += _past_polygons(inputs, graph, target)
         if found:
             broken[target] = tuple(found)
     return graph, broken
-
-
-def _past_polygons(inputs: Inputs, graph: Graph, target: str) -> list[Problem]:
-    """Two years' polygons have no classes in common: what needs those of both in one cell cannot be computed."""
-    before = PREVIOUS + LAND_COVER
-    if not inputs.mosaics or before not in graph.of([target]).nodes:
-        return []
-    return [Problem("previous-polygons", f"{before} < {target}", {"quantity": bare(target)})]
 
 
 def _unpicked(inputs: Inputs, name: str) -> tuple[Problem, ...]:
@@ -462,8 +475,9 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
     graph = graph.of(wanted)
     fused = fuse(graph, [Wanted(t.node, t.map) for t in targets])
     reports: dict[str, Mapping[str, Any]] = {}
-    laid = inputs.mosaics[year].laid if inputs.mosaics else None
-    names = [n for n in (*fused.classes, *fused.values) if n != LATITUDE and not (laid and n == LAND_COVER)]
+    laid = _laid(inputs, year, fused.classes)
+    of_cells = [LATITUDE, *([LAND_COVER, COVER_BEFORE] if laid else [])]
+    names = [name for name in (*fused.classes, *fused.values) if name not in of_cells]
     sources = {name: derive.bounded(_source(inputs, graph, name, year, reports)) for name in names}
     lookups = {name: look_up(inputs, bare(name)) for name, node in graph.nodes.items() if node.via == "table"}
     plan = Plan(
@@ -481,6 +495,13 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
         laid=laid,
     )
     return Prepared(plan, graph, reports)
+
+
+def _laid(inputs: Inputs, year: str, classes: Sequence[str]) -> mosaic.Laid | None:
+    """The entries of a year's polygons, with the classes before where the formulas need them."""
+    if not inputs.mosaics:
+        return None
+    return inputs.together(year).laid if COVER_BEFORE in classes else inputs.mosaics[year].laid
 
 
 def _ecosystem_of(inputs: Inputs) -> tuple[int, ...]:

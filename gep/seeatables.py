@@ -346,8 +346,7 @@ def _extent_notes(found: Accounts, lang: Lang) -> Iterator[str]:
     elif found.before is None:
         yield _say("note-no-opening", lang)
     elif changes.get("from") != found.before.year or "matrix" not in changes:
-        word = "note-polygons" if changes.get("without") == "polygons" else "note-no-matrix"
-        yield _say(word, lang, **_years(found))
+        yield _say("note-no-matrix", lang, **_years(found))
     elif any(zone.extent and zone.extent.matrix is None for zone in found.zones):
         yield _say("note-other-map", lang, run=short(found.before.run.id), **_years(found))
     else:

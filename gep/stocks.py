@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from gep import derive, ledger, maps, shipped
 from gep.engine import Plan
 from gep.entries import Accounted
-from gep.fuse import LAND_COVER
+from gep.fuse import COVER_BEFORE, LAND_COVER
 from gep.grid import Window
 from gep.ledger import decimal_text, door
 from gep.prepare import Inputs, Prepared, Target
-from gep.resolve import PREVIOUS, Graph
+from gep.resolve import Graph
 from gep.stack import Source, read
 from gep.zones import Zones, cover
 
@@ -99,23 +99,36 @@ def _mean(mean: float, area: float) -> list[str]:
 def changes(inputs: Inputs, prepared: Prepared, year: str, workers: int | None = None) -> dict[str, Any]:
     """Where the ecosystems of a year came from: m² by zone, type in the year before, type now; {} for a first year.
 
-    Of polygons only their shares of cells are known, which do not say what became what: then there is no matrix.
+    Rasters are looked at in a pass of their own; polygons were cut at each other's borders.
     """
     if not inputs.supply(year).previous:
         return {}
-    before = inputs.when(PREVIOUS + LAND_COVER, year)
-    if inputs.mosaics:
-        return {"from": before, "without": "polygons"}
-    plan = prepared.plan
-    with rasterio.Env(**maps.environment()):
-        old = derive.bounded(inputs.stack.source(LAND_COVER, before, inputs.codes[LAND_COVER]))
-    areas = np.rint(_joint(plan, inputs.zones, old, workers)).astype(np.int64)
+    before, plan = inputs.when(COVER_BEFORE, year), prepared.plan
+    areas, same = _of_polygons(inputs, plan, year) if inputs.mosaics else _of_rasters(inputs, plan, before, workers)
+    whole = np.rint(areas).astype(np.int64)
     matrix = {
         code: {plan.ecosystems[e]: _row(plan, one[e]) for e in np.flatnonzero(one.sum(1))}
-        for code, one in zip(_codes(inputs), areas, strict=True)
+        for code, one in zip(_codes(inputs), whole, strict=True)
     }
-    same = [band.path for band in old.bands] == [band.path for band in plan.sources[LAND_COVER].bands]
     return {"from": before, "same_map": same, "matrix": matrix}
+
+
+def _of_polygons(inputs: Inputs, plan: Plan, year: str) -> tuple[Floats, bool]:
+    """Area by zone (0 outside), type before and type now, m², of two surveys; whether they are one."""
+    found = inputs.together(year)
+    of = np.array([0, *(inputs.laid.atoms.of or range(1, len(inputs.zones.zones) + 1))])
+    types = np.array(plan.ecosystem_of)
+    made = np.zeros((len(inputs.zones.zones) + 1, len(plan.ecosystems), len(plan.ecosystems)))
+    np.add.at(made, (of[:, None, None], types[:, None], types), found.areas)
+    return made, found.laid.content == found.laid.before
+
+
+def _of_rasters(inputs: Inputs, plan: Plan, before: str, workers: int | None) -> tuple[Floats, bool]:
+    """The same of two rasters."""
+    with rasterio.Env(**maps.environment()):
+        old = derive.bounded(inputs.stack.source(LAND_COVER, before, inputs.codes[LAND_COVER]))
+    same = [band.path for band in old.bands] == [band.path for band in plan.sources[LAND_COVER].bands]
+    return _joint(plan, inputs.zones, old, workers), same
 
 
 def _row(plan: Plan, row: NDArray[np.int64]) -> dict[str, int]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from gep import maps
 from gep.engine import Plan, Sums, compute
-from gep.fuse import IN, LAND_COVER
+from gep.fuse import COVER_BEFORE, IN, LAND_COVER
 from gep.grid import Window
 from gep.mosaic import entries
 from gep.resolve import LATITUDE
@@ -170,6 +170,12 @@ class _Frame:
     zone: Ints
     klass: Ints
     share: Floats
+    before: NDArray[np.int32] | None = None  # the class in the account before, of parts of cells
+
+    def at(self, index: NDArray[Any]) -> _Frame:
+        """Some of them."""
+        before = None if self.before is None else self.before[index]
+        return _Frame(self.cell[index], self.zone[index], self.klass[index], self.share[index], before)
 
 
 def _drawn(ask: Ask, window: Window, arrays: Arrays, limits: Floats) -> Drawn:
@@ -184,7 +190,7 @@ def _drawn(ask: Ask, window: Window, arrays: Arrays, limits: Floats) -> Drawn:
     within = np.array(ask.wanted)[frame.klass] & (frame.zone > 0) & (rank <= limits[stratum])
     index = np.flatnonzero(within)
     index = index[np.lexsort((rank[index], stratum[index]))]
-    kept = {name: _of_cells(ask, name, window, arrays, frame.cell[index]) for name in ask.layers}
+    kept = {name: _of_cells(ask, name, window, arrays, frame.at(index)) for name in ask.layers}
     kept |= {LAND_COVER: frame.klass[index].astype(np.int32)}
     found = Drawn(stratum[index], rank[index], area[index], kept, count)
     return found.at(found.place <= ask.kept)
@@ -194,23 +200,24 @@ def _frame(ask: Ask, window: Window, arrays: Arrays) -> _Frame:
     plan, unknown = ask.base, ask.classes - 1
     if plan.laid and LAND_COVER not in arrays:
         parts = entries(plan.laid, plan.grid, window)
-        cell, zone, klass, share = parts.cell, parts.zone, parts.klass, parts.share
+        cell, zone, klass, share, before = parts.cell, parts.zone, parts.klass, parts.share, parts.before
     else:
         found = cover(plan.zones, plan.grid, window)
         cell = np.concatenate([np.arange(window.rows * window.cols), found.extra_cell])
         zone = np.concatenate([found.zone.reshape(-1), found.extra_zone])
         share = np.concatenate([found.share.reshape(-1), found.extra_share])
-        klass = arrays[LAND_COVER].reshape(-1)[cell]
+        klass, before = arrays[LAND_COVER].reshape(-1)[cell], None
     known = np.where(klass < 0, unknown, klass)
-    positive = share > 0
-    return _Frame(cell[positive], zone[positive].astype(np.int64), known[positive].astype(np.int64), share[positive])
+    return _Frame(cell, zone.astype(np.int64), known.astype(np.int64), share, before).at(share > 0)
 
 
-def _of_cells(ask: Ask, name: str, window: Window, arrays: Arrays, cell: Ints) -> NDArray[Any]:
+def _of_cells(ask: Ask, name: str, window: Window, arrays: Arrays, of: _Frame) -> NDArray[Any]:
     """A layer's values of some cells, (cells,) or (steps, cells)."""
     if name == LATITUDE:
-        return ask.base.grid.latitudes(window).reshape(-1)[cell]
-    values: NDArray[Any] = arrays[name].reshape(len(ask.base.sources[name].bands), -1)[:, cell]
+        return ask.base.grid.latitudes(window).reshape(-1)[of.cell]
+    if name == COVER_BEFORE and of.before is not None:
+        return of.before
+    values: NDArray[Any] = arrays[name].reshape(len(ask.base.sources[name].bands), -1)[:, of.cell]
     return np.asarray(values[0] if len(values) == 1 else values)
 
 

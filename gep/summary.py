@@ -272,7 +272,8 @@ def _money(one: Year, zone: str, status: str, cls: str = "") -> Decimal | None:
 
 def _year(one: Year, lang: Lang) -> str:
     """Everything a reader should see of one year, in order of importance."""
-    blocks = [_head(one, lang), _table(one, lang), _levels(one, lang), _gdp(one, lang), _coverage(one, lang)]
+    beside = [_gdp(one, lang), _forest(one, lang)]
+    blocks = [_head(one, lang), _table(one, lang), _levels(one, lang), *beside, _coverage(one, lang)]
     blocks += [_warnings(one, lang), _unverified(one, lang), _region(one, lang), _left_out(one, lang)]
     blocks.append(_extent(one.run.recorded.get("extent", {}).get(one.year, {}), one.zones, lang))
     return "\n\n".join(block for block in blocks if block)
@@ -563,8 +564,23 @@ def _gdp(one: Year, lang: Lang) -> str:
     return "\n".join(lines)
 
 
+def _forest(one: Year, lang: Lang) -> str:
+    """Forest's share of the land cover beside the published forest cover, where the run knows one."""
+    recorded = one.run.recorded
+    known = recorded.get("official", {}).get(one.year, {}).get("forest_cover", {})
+    extent = recorded.get("stocks", {}).get(one.year, {}).get("extent", {})
+    parts = []
+    for zone, names in one.zones.items():
+        if zone in known and extent.get(zone):
+            forest = sum(area for kind, area in extent[zone].items() if kind.split(".")[0] == "forest")
+            value, year, source = known[zone]
+            facts = {"mapped": f"{forest / sum(extent[zone].values()):.1%}", "published": f"{float(value):.2%}"}
+            parts.append(words.say("forest-zone", lang, zone=names.get(lang, zone), year=year, source=source, **facts))
+    return words.say("forest-beside", lang, figures="; ".join(parts)) if parts else ""
+
+
 _RECONCILED = (
-    ("surveyed", "surveyed"), ("drawn", "drawn"), ("held", "held"), ("accounted", "accounted"),
+    ("surveyed", "surveyed"), ("drawn", "drawn"), ("held", "held"), ("aside", "aside"), ("accounted", "accounted"),
     ("unclassified", "unclassified"), ("zone", "zone"), ("official", "official"),
     ("surveyed_minus_official", "surveyed-gap"), ("drawn_minus_official", "drawn-gap"),
 )  # fmt: skip
@@ -583,6 +599,10 @@ def _extent(found: Mapping[str, Any], names: Mapping[str, Mapping[Lang, str]], l
     lines = [words.say("extent", lang), layout(rows)]
     lines.append(words.say("extent-difference", lang, largest=f"{found['largest_difference']:.1e}"))
     lines += [words.say("extent-rule-" + found["rule"], lang)] if found["rule"] else []
+    for code, zone in zones.items():
+        if zone["unclassified"] > _THIN * zone["zone"]:
+            places = "; ".join(f"{lon:.4f}, {lat:.4f} ({m2 / 1e6:.4f} km²)" for lon, lat, m2 in zone["gaps"])
+            lines.append(words.say("extent-gaps", lang, zone=names[code].get(lang, code), places=places))
     years = {(z["official_year"], z["official_source"]) for z in zones.values() if z["official"] is not None}
     lines += [words.say("extent-source", lang, year=year, source=source) for year, source in sorted(years)]
     return "\n".join(lines)
@@ -592,7 +612,7 @@ def _reconciled(zones: Sequence[Mapping[str, Any]], *, overlaid: bool, lang: Lan
     """Each figure of the zones' areas that is known, and what it differs by from the published one."""
     for key, word in _RECONCILED:
         values = [zone[key] for zone in zones]
-        if (key != "held" or overlaid) and any(value is not None for value in values):
+        if (key not in ("held", "aside") or overlaid) and any(value is not None for value in values):
             sign = "+" if word.endswith("gap") else ""
             shown = [words.say("missing", lang) if v is None else f"{v:{sign},.4f}" for v in values]
             yield [words.say(f"extent-{word}", lang), "", *shown]

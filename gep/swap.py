@@ -181,7 +181,7 @@ def _differing(ends: tuple[End, End], joint: tuple[Prepared, Prepared]) -> dict[
     for name in plans[AFTER].lookups:
         if _table(plans[BEFORE], name) != _table(plans[AFTER], name):
             found[name] = frozenset[Factor](["coefficients"])
-    laid = [plan.laid.content if plan.laid else "" for plan in plans]
+    laid = [(plan.laid.content, plan.laid.before) if plan.laid else () for plan in plans]
     if laid[BEFORE] != laid[AFTER]:
         found[LAND_COVER] = frozenset[Factor](["area"])
     if repr(plans[BEFORE].years_between) != repr(plans[AFTER].years_between):

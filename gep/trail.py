@@ -20,6 +20,7 @@ from gep.origins import (
     code_lines,
     entry_text,
     evidence_text,
+    interpolated,
     key_text,
     label,
     left_reason,
@@ -153,6 +154,7 @@ def _evidence(run: Run, year: str, entries: list[Entry], lang: Lang) -> Iterator
         yield f"  {label(node, lang)} ← {said} {cited(source, clause)}".rstrip()
         yield from (f"    | {line}" for line in code_lines(text))
         yield from ("    " + line for line in _files(run, year, graph, node))
+        yield from ("    " + line for line in interpolated(run.recorded.get("derived", {}).get(year, {}), node, lang))
         yield from ("    " + line for line in _written(of_year, node, _unit(run, entries[0]), lang))
     yield from (text for name, text in _fed(run, year, entries, lang) if name in behind)
     yield from _prices(of_year, {f"{e.service}|{e.item}" for e in entries}, lang)

@@ -12,12 +12,13 @@ import shapely
 from gep import allocation, entries, words, zonal
 from gep.entries import Accounted, Line
 from gep.errors import GepError, Problem
-from gep.fuse import LAND_COVER, chosen
+from gep.fuse import LAND_COVER
 from gep.ledger import Entry
 from gep.levels import Part
 from gep.origins import (
-    code_lines,
+    arithmetic,
     entry_text,
+    interpolated,
     key_text,
     label,
     origin,
@@ -124,7 +125,7 @@ class ZoneTree:
             return
         yield pad + self._head(node)
         if node.via == "formula":
-            yield from (f"{pad}  | {line}" for line in code_lines(chosen(node).func))
+            yield from (f"{pad}  {line}" for line in arithmetic(node))
             yield from (f"{pad}  {text}" for text in self._objects(node))
         else:
             yield from (f"{pad}  {text}" for text in self._statistics(node))
@@ -206,6 +207,8 @@ class ZoneTree:
             return
         yield f"{pad}{label(node, self.lang) + '  ' if seen else ''}← {self._origin(node)}"
         seen.add(node.name)
+        told = [*arithmetic(node), *interpolated(self.of.prepared.derived, node, self.lang)]
+        yield from (f"{pad}  {line}" for line in told)
         if node.via == "table":
             yield from (f"{pad}  {row_text(row, self.lang)}" for row in self._rows(node, present))
         for arg in node.args:

@@ -12,9 +12,11 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from gep import account, stack, summary, words, zones
+from gep import account, prepare, stack, summary, words, zones
+from gep.cli import main
 from gep.grid import Window
 from gep.prepare import Request
 from gep.stack import load
@@ -35,6 +37,28 @@ CRU = {"precipitation": "pre", "temperature": "tmp", "temperature_range": "dtr"}
 def lines(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_explain_tells_arithmetic_steps_and_how_well_stations_know() -> None:
+    point = ("explain", "water_conservation", str(HERE / "stack.toml"), "--at", "103.3,29.0")
+    result = CliRunner().invoke(main, [*point, "--lang", "en"])
+    assert result.exit_code == 0, result.output
+    told = result.stdout.splitlines()
+    assert told.count("  | return precipitation - surface_runoff - evapotranspiration") == 1
+    for name in ("precipitation", "reference_evapotranspiration"):
+        at = next(k for k, line in enumerate(told) if f" {name} = " in line)
+        year = float(told[at].split(f" {name} = ")[1].split()[0])
+        steps = next(line for line in told[at:] if "its 12 steps: " in line).partition(": ")[2].split(", ")
+        assert len(steps) == 12
+        assert sum(map(float, steps)) == pytest.approx(year, rel=1e-5)
+    assert sum("cross-validated (9 stations" in line for line in told) == 3  # each once, wherever it is used
+    inputs = prepare.open_inputs(Request(HERE / "stack.toml"))
+    made = prepare.prepare(inputs, inputs.years[0], [prepare.Target("t", "temperature")]).derived["temperature"]
+    error = next(line for line in told if "cross-validated" in line and "degC" in line and "delta" not in line)
+    assert f"root mean square error {made['error']['rmse']:.4g} degC" in error
+    zone = CliRunner().invoke(main, [*point[:3], "--zone", "511129", "--lang", "zh"]).stdout
+    assert zone.count("| return precipitation - surface_runoff - evapotranspiration") == 1
+    assert zone.count("交叉验证（9 站逐一留出）：均方根误差") == 3
 
 
 # What is here

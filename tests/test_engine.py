@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 
 from gep import engine
 from gep.engine import Plan, Sums
@@ -59,6 +60,17 @@ def test_windows_of_any_shape_give_the_same_sums_and_pixels(plan: Plan, block: t
         cut = whole.reshape(-1, plan.grid.rows, plan.grid.cols)[:, window.row : window.row + window.rows]
         cut = cut[:, :, window.col : window.col + window.cols]
         np.testing.assert_array_equal(part.reshape(cut.shape), cut)
+
+
+def test_a_zones_windows_give_the_zones_sums_to_the_bit(plan: Plan) -> None:
+    small = replace(plan, block=(16, 16))
+    whole = run(small)
+    for at, zone in enumerate(plan.zones.zones, 1):
+        part = replace(small, within=plan.grid.around(shapely.from_wkb(zone.wkb).bounds))
+        assert sum(1 for _ in part.windows()) < plan.grid.count(16, 16)
+        assert run(part).values[:, at].tobytes() == whole.values[:, at].tobytes()
+    nowhere = replace(small, within=plan.grid.around((-2e6, -2e6, -1e6, -1e6)))
+    assert not list(nowhere.windows())
 
 
 def test_the_plan_is_plain_data(plan: Plan) -> None:

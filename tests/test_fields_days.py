@@ -190,14 +190,14 @@ def test_the_layout_with_headings(read: Read, encoding: str) -> None:
     for name, (lat, lon) in zip(("1", "2", "3", "4"), places, strict=True):
         for month in range(1, 13):
             for day in range(1, calendar.monthrange(2021, month)[1] + 1):
-                rain = {(1, 1): "999990", (3, 1): "7.5"}.get((month, day), "0.0")
+                rain = {(1, 1): "999990", (1, 2): "微量", (3, 1): "7.5"}.get((month, day), "0.0")
                 rain = "999999" if (name, month, day) == ("4", 2, 1) else rain
                 lines.append(f"{name} 峨眉 {lat} {lon} 447.3 2021 {month} {day} {rain}")
     table = read("\n".join(lines).encode(encoding))
     np.testing.assert_allclose(table.lat, [29.55, 28.95, 29.23, 29.1])
     assert table.values[0].tolist() == [0] * 4
     assert np.isnan(table.values[1]).tolist() == [False, False, False, True]
-    assert table.notes["codes"] == {"missing": 1, "trace": 4}
+    assert table.notes["codes"] == {"missing": 1, "trace": 8}
     assert table.values[2].tolist() == [7.5] * 4
 
 

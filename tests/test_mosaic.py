@@ -284,6 +284,14 @@ def test_holes_gaps_and_self_touching_rings(tmp_path: Path) -> None:
     assert held(found, 1, 0) == pytest.approx((400 * 400 - 15_000) * area(plot, EAST) / 400**2, rel=1e-6)
     assert held(found, 1, mosaic.UNKNOWN) == pytest.approx(200 * 300, rel=1e-3)
     assert held(found, 2, mosaic.UNKNOWN) == pytest.approx(where.zones[1].area_m2, rel=1e-6)
+    bare = mosaic.gaps(found.laid, grid, (0, 1, 2))
+    (lon, lat, _), *_ = bare[1]
+    middle = moved(np.array([gap.centroid]), LONLAT, EAST)[0]
+    assert (lon, lat) == pytest.approx((middle.x, middle.y), abs=1e-3)
+    assert sum(m2 for *_, m2 in bare[1]) == pytest.approx(200 * 300, rel=1e-2)
+    assert len(bare[2]) == 3
+    assert bare[2][0][2] >= bare[2][1][2] >= bare[2][2][2] > 0
+    assert set(mosaic.gaps(found.laid, grid, (0, 0, 1))) == {1}
 
 
 def test_patches_replace_what_lies_below(tmp_path: Path) -> None:
@@ -303,6 +311,125 @@ def test_patches_replace_what_lies_below(tmp_path: Path) -> None:
         assert held(found, zone, klass, "drawn") == pytest.approx(whole, rel=1e-6)
         assert held(found, zone, klass, "surveyed") == pytest.approx(shapely.area(shapes[zone - 1]), rel=1e-9)
         assert held(found, zone, mosaic.UNKNOWN) <= 1.0
+
+
+def over_halves(folder: Path, rule: str, *starts: str) -> tuple[Mosaic, zones.Zones, Any, Any]:
+    """Two counties, paddy and forest, with a patch of bamboo across their border and beyond the surveyed ground."""
+    where, grid = placed(EAST, 50.0)
+    shapes = moved(np.array(list(counties().values())), EAST)
+    middle = shapely.Point(shapes[0].intersection(shapes[1]).centroid.coords[0])
+    patch, hole = middle.buffer(700), middle.buffer(200)
+    surveyed = shapely.difference(shapes, hole)
+    base = write(folder / "base.gpkg", surveyed, EAST, ["0101", "0301"])
+    over = write(folder / "over.gpkg", np.array([patch]), EAST, ["0302"])
+    spec = Polygons((str(over),), "DLBM", legend="patches", rule=rule, within=starts)
+    legend = Legend("patches", (302,), ("forest.bamboo",), ("0302",))
+    return lay(replace(said(base), over=spec), where, grid, legend), where, shapely.intersection(patch, shapes), hole
+
+
+@pytest.mark.parametrize(
+    ("rule", "starts", "zone_1", "zone_2", "bare"),
+    [
+        ("replace", (), "patch", "patch", False),
+        ("refine", (), "", "ring", True),  # bamboo is a kind of forest, not of paddy
+        ("within", ("01",), "ring", "", True),
+        ("within", ("01", "03"), "ring", "ring", True),
+        ("fill", (), "hole", "hole", False),  # where no parcel lies, and only there
+    ],
+)
+def test_patches_hold_where_their_rule_lets_them(
+    rule: str, starts: tuple[str, ...], zone_1: str, zone_2: str, bare: bool, tmp_path: Path
+) -> None:
+    found, where, patches, hole = over_halves(tmp_path, rule, *starts)
+    bamboo = 4
+    for zone, held_as in ((1, zone_1), (2, zone_2)):
+        patch = patches[zone - 1]
+        parts = {"": shapely.Polygon(), "patch": patch, "hole": patch & hole, "ring": patch - hole}
+        want = {name: area(shape, EAST) for name, shape in parts.items()}
+        whole = where.zones[zone - 1].area_m2
+        assert held(found, zone, bamboo) == pytest.approx(want[held_as], rel=1e-6, abs=1e-3)
+        assert held(found, zone, bamboo, "aside") == pytest.approx(want["patch"] - want[held_as], rel=1e-6, abs=0.1)
+        rest = whole - want["hole"] - (want["ring"] if held_as in ("patch", "ring") else 0.0)
+        assert held(found, zone, zone - 1) == pytest.approx(rest, rel=1e-6)
+        unknown = want["hole"] if bare else 0.0
+        assert held(found, zone, mosaic.UNKNOWN) == pytest.approx(unknown, rel=1e-5, abs=1.0)
+
+
+# --- two surveys -----------------------------------------------------------------------------------------------------
+
+
+def two_years(folder: Path, seeds: tuple[int, int], count: int = 40) -> tuple[Polygons, list[dict[str, Any]]]:
+    """A survey of each county in two years, and by year the ground of each class in degrees."""
+    ground: list[dict[str, Any]] = []
+    for year, seed in zip(("2020", "2022"), seeds, strict=True):
+        rng, of_class = np.random.default_rng(seed), {}
+        for k, (shape, crs) in enumerate(zip(counties().values(), (WEST, EAST), strict=True)):
+            parcels = voronoi(seed + 10 * k, count, shape)
+            codes = rng.choice(np.array(SURVEY.texts), len(parcels))
+            write(folder / f"{k}_{year}.gpkg", moved(parcels, crs), crs, codes.tolist())
+            for code in np.unique(codes):
+                of_class[f"{k}{code}"] = shapely.union_all(parcels[codes == code])
+        ground.append(of_class)
+    return said(folder / "0_{year}.gpkg", folder / "1_{year}.gpkg"), ground
+
+
+def test_two_surveys_are_cut_at_each_others_borders(tmp_path: Path) -> None:
+    """By overlay of the classes' grounds in degrees: what was and is what, exactly, in each county."""
+    spec, (before, now) = two_years(tmp_path, (3, 4))
+    where, grid = placed(EAST)
+    found = mosaic.together(spec, ("2020", "2022"), (SURVEY, SURVEY), where, grid)
+    assert found.areas[1:, :4, :4].min() > 0
+    for zone in (1, 2):
+        for b, old in enumerate(SURVEY.texts):
+            for n, new in enumerate(SURVEY.texts):
+                common = shapely.intersection(before[f"{zone - 1}{old}"], now[f"{zone - 1}{new}"])
+                want = sum(geodesic(one) for one in shapely.get_parts(common) if one.area > 0)
+                assert found.areas[zone, b, n] == pytest.approx(want, rel=2e-6)
+    for axis, year in ((1, "2022"), (2, "2020")):  # either year's own areas, class by class
+        alone = mosaic.lay(spec, year, (SURVEY, SURVEY), where, grid)
+        sums = found.areas.sum(axis=axis)
+        for part in alone.parts:
+            assert sums[part.zone, part.klass] == pytest.approx(part.laid, rel=1e-6, abs=20.0)
+
+
+def test_entries_of_two_surveys_fill_the_cells_of_each(tmp_path: Path) -> None:
+    spec, _ = two_years(tmp_path, (3, 4))
+    where, grid = placed(EAST, 100.0)
+    both = mosaic.together(spec, ("2020", "2022"), (SURVEY, SURVEY), where, grid)
+    got = mosaic.entries(both.laid, grid, grid.window())
+    size = grid.rows * grid.cols
+    assert (np.bincount(got.cell, got.share, size) == 1).all()
+    for name, year in (("klass", "2022"), ("before", "2020")):
+        one = mosaic.entries(mosaic.lay(spec, year, (SURVEY, SURVEY), where, grid).laid, grid, grid.window())
+        assert (one.before == mosaic.UNKNOWN).all()
+        for zone in (1, 2):
+            for k in range(-1, 4):
+                mine, alone = ((of == k) & (e.zone == zone) for e, of in ((got, getattr(got, name)), (one, one.klass)))
+                shares = np.bincount(got.cell[mine], got.share[mine], size)
+                np.testing.assert_allclose(
+                    shares, np.bincount(one.cell[alone], one.share[alone], size), atol=2e-6
+                )  # the seam
+
+
+def test_parcels_that_stay_are_not_cut_and_ground_of_one_survey_is_kept(tmp_path: Path) -> None:
+    """One parcel of many is divided, one is new, one is gone; the rest are as they were."""
+    where, grid = placed(EAST, 50.0)
+    land = moved(counties()["511101"], EAST)
+    x, y = np.round(land.centroid.coords[0], -1)
+    boxes = shapely.box(x + 100.0 * np.arange(-5, 5), y - 100, x + 100.0 * np.arange(-4, 6), y + 100)
+    halves = np.array([shapely.box(x, y - 100, x + 100, y), shapely.box(x, y, x + 100, y + 100)])
+    write(tmp_path / "p_2020.gpkg", boxes[:-1], EAST, ["0101"] * 9)
+    now = np.concatenate([boxes[1:5], halves, boxes[6:]])
+    write(tmp_path / "p_2022.gpkg", now, EAST, ["0101"] * 4 + ["0301", "1101"] + ["0101"] * 4)
+    spec = said(tmp_path / "p_{year}.gpkg")
+    found = mosaic.together(spec, ("2020", "2022"), (SURVEY, SURVEY), where, grid).areas[1]
+    unit = area(boxes[5], EAST)
+    want = {(0, 0): 7, (0, 1): 0.5, (0, 2): 0.5, (-1, 0): 1, (0, -1): 1}
+    for (before, after), times in want.items():
+        assert found[before, after] == pytest.approx(times * unit, rel=1e-5)
+    assert found.sum() == pytest.approx(where.zones[0].area_m2, rel=1e-6)
+    same = mosaic.together(spec, ("2022", "2022"), (SURVEY, SURVEY), where, grid).areas[1]
+    assert same[:4, :4].sum() == pytest.approx(np.diag(same)[:4].sum(), rel=1e-12)
 
 
 def test_what_an_overlay_means_alike_is_one_class() -> None:
@@ -350,6 +477,37 @@ def test_a_seam_of_millimetres_shrinks_to_fit(tmp_path: Path) -> None:
     got = mosaic.entries(found.laid, grid, grid.window())
     assert (np.bincount(got.cell, got.share, grid.rows * grid.cols) == 1).all()
     assert (got.klass >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("crs", "drawn_in", "swap"),
+    [
+        (WEST, "EPSG:4522", False),  # eastings with the zone's number, a CRS without
+        ("EPSG:4522", WEST, False),
+        (EAST, WEST, False),  # the neighbouring zone's CRS
+        (WEST, WEST, True),
+        (LONLAT, LONLAT, True),
+    ],
+)
+def test_coordinates_that_are_not_of_their_crs(crs: str, drawn_in: str, swap: bool, tmp_path: Path) -> None:
+    shapes = moved(voronoi(1, 5, counties()["511101"]), drawn_in)
+    wrong = shapely.transform(shapes, lambda xy: xy[:, ::-1]) if swap else shapes
+    right = write(tmp_path / "right.gpkg", moved(voronoi(2, 5, counties()["511102"]), EAST), EAST, ["0101"] * 5)
+    found = problems(said(right, write(tmp_path / "wrong.gpkg", wrong, crs, ["0101"] * 5)))
+    assert set(found) == {"parcels-elsewhere"}
+    x = float(str(found["parcels-elsewhere"]["x"]).split(" – ")[0])
+    assert x == pytest.approx(shapely.total_bounds(wrong)[0], rel=1e-8)
+
+
+def test_zones_with_and_without_their_number_are_one_place(tmp_path: Path) -> None:
+    where, grid = placed(EAST)
+    parcels = voronoi(1, 20, counties()["511101"])
+    codes = [SURVEY.texts[k % 4] for k in range(len(parcels))]
+    plain, numbered = (
+        lay(said(write(tmp_path / f"{name}.shp", moved(parcels, crs), crs, codes)), where, grid).parts
+        for name, crs in (("plain", WEST), ("numbered", "EPSG:4522"))
+    )
+    assert [p.laid for p in plain] == pytest.approx([p.laid for p in numbered], rel=1e-9, abs=1e-3)
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import shapely
 from click.testing import CliRunner
 from pyproj import Transformer
 
-from gep import account, engine, extent, lazy, mosaic, stack
+from gep import account, engine, extent, lazy, mosaic, stack, stocks
 from gep.account import Options
 from gep.cli import main
 from gep.engine import Plan, Sums
@@ -26,7 +26,7 @@ from gep.errors import GepError
 from gep.fuse import LAND_COVER
 from gep.grid import Window
 from gep.ledger import Ledger
-from gep.prepare import Inputs, Request, Target, open_inputs, prepare, resolve_year
+from gep.prepare import Inputs, Request, Target, open_inputs, prepare
 from tests.conftest import CELL, COLS, CRS, LEFT, ROWS, TOP, field, layers, write_raster, write_stack
 from tests.test_fields_habitat import METHODS, THREATS, habitat_stack, pixels
 from tests.test_mosaic import moved
@@ -278,16 +278,119 @@ def test_files_of_two_zones_and_of_years(tmp_path: Path) -> None:
         assert part.laid == pytest.approx(want.get((part.zone, part.klass), 0.0), rel=2e-6, abs=50.0)
 
 
-def test_a_change_of_stocks_between_two_surveys_is_refused_with_a_reason(tmp_path: Path) -> None:
-    path = polygon_stack(tmp_path, *mixed())
-    path.write_text(path.read_text("utf-8").replace("years = [2020]", "years = [2019, 2020]"), "utf-8")
-    for pool in ("above", "below", "soil", "dead"):
-        table = "ecosystem,value,unit,verified\nforest,80,t/ha,demo\ngrassland,5,t/ha,demo\n"
-        (tmp_path / "coefficients" / f"carbon_{pool}.csv").write_text(table, "utf-8")
-    inputs = open_inputs(Request(path, methods={"carbon_gain": "stock_change"}))
-    _, broken = resolve_year(inputs, "2020", ["carbon_gain", "water_conservation"])
-    assert {p.code for p in broken["carbon_gain"]} == {"previous-polygons"}
-    assert "water_conservation" not in broken
+POOLS = ("above", "below", "soil", "dead")
+DENSITY = {"forest": 80.0, "grassland": 5.0, "cropland": 12.0}  # t/ha of each pool; none for wetland
+
+
+def two_surveys(folder: Path, shapes: Any, codes: tuple[Any, Any], more: str = "") -> Path:
+    """The small stack with polygons of two years, and a table for each pool of carbon."""
+    path = polygon_stack(folder, shapes, codes[1], more)
+    for year, of_year in zip(("2019", "2020"), codes, strict=True):
+        write(folder / f"图斑_{year}.gpkg", shapes, of_year)
+    carbon(folder)
+    text = path.read_text("utf-8").replace("years = [2020]", "years = [2019, 2020]")
+    text = text.replace("图斑.gpkg", "图斑_{year}.gpkg") + '[sets]\ncarbon_price = "chongqing_2023"\n'
+    path.write_text(text, "utf-8")
+    return path
+
+
+def carbon(folder: Path) -> None:
+    rows = "".join(f"{name},{value},t/ha,demo\n" for name, value in DENSITY.items())
+    for pool in POOLS:
+        text = f"ecosystem,value,unit,verified\n{rows}"
+        (folder / "coefficients" / f"carbon_{pool}.csv").write_text(text, "utf-8")
+
+
+def other(codes: Any) -> list[str]:
+    """Another year's classes: a third of the polygons are of another one."""
+    rng = np.random.default_rng(3)
+    return [code if rng.random() > 0.33 else CODES[rng.integers(4)] for code in codes]
+
+
+STOCK_CHANGE = {"carbon_gain": "stock_change"}
+
+
+def planned(path: Path, name: str = "carbon_gain") -> Plan:
+    inputs = open_inputs(Request(path, methods=STOCK_CHANGE))
+    return prepare(inputs, "2020", [Target(name, name, (), map=True)], block=32).plan
+
+
+def test_a_change_of_stocks_between_two_surveys_of_cells_is_the_rasters(tmp_path: Path) -> None:
+    shapes, codes = squares()
+    path = two_surveys(tmp_path / "polygons", shapes, (other(codes), codes))
+    raster = write_stack(tmp_path / "raster")
+    carbon(tmp_path / "raster")
+    cover = layers()["land_cover"]
+    for year, of_year in (("2019", other(codes)), ("2020", codes)):
+        values = np.zeros_like(cover)
+        values[np.nonzero(cover)] = [CODES.index(code) + 1 for code in of_year]
+        write_raster(tmp_path / "raster" / f"land_cover_{year}.tif", values, nodata=0)
+    text = raster.read_text("utf-8").replace('"land_cover.tif"', '"land_cover_{year}.tif"')
+    raster.write_text(text.replace("years = [2020]", "years = [2019, 2020]"), "utf-8")
+    got, want = planned(path), planned(raster)
+    names = [want.ecosystems.index(name) for name in got.ecosystems]
+    sums, others = run(got).values, run(want).values[..., names]
+    assert np.abs(sums[1]).sum() > 0
+    np.testing.assert_allclose(sums, others, rtol=1e-9, atol=1e-9 * np.abs(others).max())
+    a, b = (engine.compute(one, one.grid.window())[1] for one in (got, want))
+    np.testing.assert_allclose(a, b, rtol=1e-6)
+    changes = []
+    for stack_path in (path, raster):
+        inputs = open_inputs(Request(stack_path, methods=STOCK_CHANGE))
+        made = stocks.changes(inputs, prepare(inputs, "2020", TARGETS), "2020")
+        assert made["from"] == "2019"
+        assert not made["same_map"]
+        changes.append(
+            {(z, a, b): m for z, rows in made["matrix"].items() for a, r in rows.items() for b, m in r.items()}
+        )
+    assert len(changes[0]) > 20
+    assert changes[0] == pytest.approx({key: changes[1].get(key, 0) for key in changes[0]}, abs=2)
+    assert sum(changes[0].values()) == pytest.approx(sum(changes[1].values()), abs=50)
+
+
+def test_a_change_of_stocks_is_by_each_years_shares(tmp_path: Path) -> None:
+    """Parcels that have nothing to do with the cells: stocks of both years from each one's own shares, by numpy."""
+    shapes, codes = mixed()
+    path = two_surveys(tmp_path, shapes, ([c if c != "1106" else "0101" for c in other(codes)], codes))
+    codes_known = [c if c != "1106" else "0404" for c in codes]
+    write(tmp_path / "图斑_2020.gpkg", shapely.intersection(shapes, shapes), codes_known)
+    inputs = open_inputs(Request(path, methods=STOCK_CHANGE))
+    plan = planned(path)
+    assert plan.laid
+    assert plan.laid.before
+    size = plan.grid.rows * plan.grid.cols
+    stock, known = [], np.ones(size, bool)
+    for year in ("2019", "2020"):
+        parts = mosaic.entries(inputs.mosaics[year].laid, plan.grid, plan.grid.window())
+        density = np.array([4 * DENSITY["forest"], 4 * DENSITY["grassland"], 4 * DENSITY["cropland"], np.nan, np.nan])
+        value = density[parts.klass]
+        stock.append(np.bincount(parts.cell, np.nan_to_num(value) * parts.share, size))
+        known &= np.bincount(parts.cell, np.isnan(value), size) == 0
+    want = (stock[1] - stock[0]) * 44 / 12
+    _, maps = engine.compute(plan, plan.grid.window())
+    assert known.sum() > 1000
+    np.testing.assert_allclose(maps[0][known], want[known], rtol=1e-5, atol=1e-3)
+    done = account.account(Request(path, methods=STOCK_CHANGE), Options(tmp_path / "out", partial=True, maps=False))
+    year = done.run.determined["years"]["2020"]
+    assert {LAND_COVER, "previous_land_cover"} <= year["inputs"].keys()
+    assert year["inputs"]["previous_land_cover"] != year["inputs"][LAND_COVER]
+    lon, lat = Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(LEFT + 10_150, TOP - 10_150)
+    told = CliRunner().invoke(
+        main,
+        [
+            "explain",
+            "carbon_gain",
+            str(path),
+            "--at",
+            f"{lon},{lat}",
+            "--lang",
+            "en",
+            "--method",
+            "carbon_gain=stock_change",
+        ],
+    )
+    assert told.exit_code == 0, told.output
+    assert "previous_land_cover" in told.output
 
 
 def test_fields_of_whole_rasters_see_the_largest_class_of_a_cell(tmp_path: Path, plan: Plan) -> None:
@@ -304,11 +407,16 @@ def test_fields_of_whole_rasters_see_the_largest_class_of_a_cell(tmp_path: Path,
     raster = pixels(habitat_stack(tmp_path / "a", THREATS), "habitat_quality")
     polygons = polygon_stack(tmp_path / "b", *squares(), base=lambda folder: habitat_stack(folder, THREATS))
     np.testing.assert_array_equal(pixels(polygons, "habitat_quality"), raster)
-    two = polygon_stack(tmp_path / "c", *squares(), base=lambda folder: habitat_stack(folder, text))
-    two.write_text(two.read_text("utf-8").replace("years = [2020]", "years = [2019, 2020]"), "utf-8")
-    write_raster(tmp_path / "c" / "road_2019.tif", np.zeros((ROWS, COLS), np.uint8), nodata=255)
-    _, broken = resolve_year(open_inputs(Request(two)), "2020", ["habitat_rarity"])
-    assert {p.code for p in broken["habitat_rarity"]} == {"previous-polygons"}
+
+    def base(folder: Path) -> Path:
+        return habitat_stack(folder, text)
+
+    made = [base(tmp_path / "c"), polygon_stack(tmp_path / "d", *squares(), base=base)]
+    for path in made:
+        path.write_text(path.read_text("utf-8").replace("years = [2020]", "years = [2019, 2020]"), "utf-8")
+        write_raster(path.parent / "road_2019.tif", np.zeros((ROWS, COLS), np.uint8), nodata=255)
+    want, got_rarity = (pixels(path, "habitat_rarity") for path in made)
+    np.testing.assert_array_equal(got_rarity, want)
 
 
 def test_a_grid_layer_cannot_be_polygons(tmp_path: Path) -> None:

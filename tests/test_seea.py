@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import openpyxl
@@ -17,7 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gep import economy, indices, profile, readings, seea, seeatables, shipped, stocks, tables, words
+from gep import economy, indices, profile, readings, seea, seeatables, shipped, tables, words
 from gep.cli import main
 from gep.errors import GepError
 from gep.ledger import Entry, Ledger, Run, fen, run_id
@@ -173,18 +172,6 @@ def test_two_runs_make_a_net_account_and_say_why(tmp_path: Path) -> None:
     assert balanced(one)
     assert one.additions["net"] == {"town": 55_000, "grassland": 45_000}
     assert any("没有记下 2020 至 2022 年的类型转移" in line for line in notes)
-
-
-def test_polygons_have_no_matrix_and_the_notes_say_why(tmp_path: Path) -> None:
-    inputs: Any = SimpleNamespace(supply=lambda _: SimpleNamespace(previous=True), when=lambda *_: "2020", mosaics={1})
-    changes = stocks.changes(inputs, SimpleNamespace(), "2022")  # type: ignore[arg-type]
-    assert changes == {"from": "2020", "without": "polygons"}
-    recorded = {**STOCKS, "2022": STOCKS["2022"] | {"changes": changes}}
-    with made(tmp_path, LINES, RECORDED | {"stocks": recorded}) as ledger:
-        found = of(ledger)
-    assert found.zones[0].extent is not None
-    assert found.zones[0].extent.matrix is None
-    assert words.say("seea-note-polygons", "zh") in seeatables.notes(found, "zh")
 
 
 def test_an_older_run_has_no_extent_and_says_so(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 from pyproj import Transformer
 
-from gep import dossier, exports, profile
+from gep import dossier, engine, exports, prepare, profile
 from gep.cli import main
+from gep.grid import Window
 from gep.ledger import Ledger
 from tests.conftest import CRS, LEFT, TOP
 from tests.test_regulating import county
@@ -118,6 +119,28 @@ def test_a_place_is_explained_by_the_zone_that_holds_it(told: Explain, rows: lis
     capacity = Decimal(re.search(r"so2_capacity = ([\d.,]+) t ", text)[1].replace(",", ""))  # type: ignore[index]
     assert float(capacity) == pytest.approx(8.865 * float(forest["valid_area_km2"]), rel=1e-8)
     assert f"{Decimal(forest['value_yuan']):,} CNY" in text
+
+
+def test_only_windows_of_the_zone_are_read(
+    stack: Path, told: Explain, rows: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "default_block", lambda *_: (16, 16))
+    seen: list[Window] = []
+    evaluate = engine.evaluate
+
+    def counted(plan: engine.Plan, number: int, window: Window) -> engine.Sums:
+        seen.append(window)
+        return evaluate(plan, number, window)
+
+    monkeypatch.setattr(engine, "evaluate", counted)
+    text = told("soil_retention")
+    grid = prepare.open_inputs(prepare.Request(stack)).stack.grid
+    assert 0 < len(seen) < 0.7 * grid.count(16, 16)
+    found = lines_of(rows, "soil_retention")
+    assert len(found) > 1
+    for row in found:
+        assert f"= {row['ecosystem']} soil_retention" in text
+        assert f"{row['quantity']} {row['quantity_unit']}" in text
 
 
 def test_a_service_of_both_kinds_shows_both(told: Explain) -> None:

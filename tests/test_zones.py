@@ -489,6 +489,11 @@ def test_a_zone_partly_outside_says_how_much(tmp_path: Path) -> None:
     assert (cover(zones, ARC_SECONDS_30, ARC_SECONDS_30.window()).zone == 1).all()
 
 
+def test_names_and_codes_must_be_such_as_a_ledger_takes(tmp_path: Path) -> None:
+    path = simple(tmp_path / "z.gpkg", [BOX], fields={"name_zh": ["沐\t川"], "name_en": ['O\'Brien "x"/<b> 🐼']})
+    assert [code for code, *_ in problems(path)] == ["text-control"]
+
+
 def test_names_must_be_filled(tmp_path: Path) -> None:
     path = simple(tmp_path / "z.gpkg", [BOX], fields={"name_zh": [""], "name_en": [None]})
     assert [code for code, *_ in problems(path)] == ["zone-name-missing"]

@@ -33,6 +33,7 @@ MEAN_DAYS, MEAN_RUN = 11, 5
 
 _MISSING = {32766: "missing", 32744: "missing", 999999: "missing", 999998: "missing"}
 _TRACE = {32700, 999990}
+_IN_WORDS = {"微量": 999990.0}  # as some exports print it
 _ESTIMATED, _HIGHEST = 100_000, 90_000  # added to an altitude that was estimated; tenths of a metre
 _MOVED = (0.05, 50.0)  # degrees and metres that a station's printed place may differ by within a year
 
@@ -155,7 +156,8 @@ class _Reading:
             self.problems.append(Problem("stations-place-range", where, {"station": name, "lon": lon, "lat": lat}))
             return
         place = (lon, lat, np.nan if alti > 9000 else alti)
-        values = [self._value(where, float(line[columns[name]]), 1.0) for name in self.element.names]
+        texts = (line[columns[name]] for name in self.element.names)
+        values = [self._value(where, _IN_WORDS.get(text) or float(text), 1.0) for text in texts]
         self._add(where, name, place, [line[columns[c]] for c in ("year", "month", "day")], _difference(values))
 
     def _good(self, quality: list[int]) -> bool:
