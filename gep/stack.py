@@ -39,7 +39,7 @@ from gep.layers import Files, Opening, filled
 from gep.places import same_crs
 from gep.quantities import quantities
 from gep.rasters import Band, close, content_hash
-from gep.sample import Qc, Resample, Source, blank, fingerprint, prepare, read, read_native, tiled, under
+from gep.sample import Qc, Resample, Source, blank, fingerprint, prepare, read, read_native, there, tiled, under
 from gep.statistics import Statistic, zone_words
 from gep.statistics import read as read_statistics
 from gep.words import Lang
@@ -65,6 +65,7 @@ __all__ = [
     "prepare",
     "read",
     "read_native",
+    "there",
     "tiled",
     "under",
     "unknown_codes",

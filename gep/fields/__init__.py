@@ -42,14 +42,15 @@ class Given:
     """What a field that joins several inputs is made from, by the names it needs them under.
 
     `read` gives a window of a raster on the grid: (rows, cols) dense class indices, negative where missing, or
-    (n, rows, cols) values with NaN. `tables` are (classes, columns); `weights` belong to the threats of
-    `threat_influence`, in their order; `classes` is how many the class layers have.
+    (n, rows, cols) values with NaN. `tables` are (classes, columns). `influences` give windows of each threat's
+    influence, (rows, cols), and `weights` are theirs; `classes` is how many the class layers have.
     """
 
     read: Mapping[str, Read]
     tables: Mapping[str, Floats]
     weights: Floats
     classes: int
+    influences: tuple[Read, ...] = ()
 
 
 Join = Callable[[Given, Grid, int], Iterator[tuple[Window, Floats]]]
@@ -206,5 +207,5 @@ def _profile(grid: Grid, bands: int, tile: int) -> dict[str, Any]:
     shape = {"height": grid.rows, "width": grid.cols, "count": bands, "dtype": "float32", "nodata": np.nan}
     place = {"crs": grid.crs, "transform": Affine(*grid.transform)}
     tiles = {"tiled": True, "blockxsize": tile, "blockysize": tile, "interleave": "band"}
-    packing = {"driver": "GTiff", "compress": "zstd", "zstd_level": 1, "predictor": 3, "bigtiff": "if_safer"}
+    packing = {"driver": "GTiff", "compress": "zstd", "zstd_level": 1, "bigtiff": "if_safer"}
     return {**shape, **place, **tiles, **packing}
