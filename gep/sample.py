@@ -183,8 +183,8 @@ def _all_there(source: Source, dtype: str, lowest: int) -> NDArray[np.uint8]:
     stored = np.arange(lowest, int(np.iinfo(dtype).max) + 1).reshape(1, -1)
     values = np.empty(stored.shape)
     _value(source, stored, values)
-    made: NDArray[np.uint8] = (~np.isnan(values) & (values != 0)).astype(np.uint8)
-    return made[0]
+    made: NDArray[np.uint8] = np.array(~np.isnan(values[0]) & (values[0] != 0), np.uint8)
+    return made
 
 
 @numba.njit(cache=True, nogil=True)
