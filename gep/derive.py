@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RasterWindow
 
 from gep import fields, mosaic, shipped, stack, tables
+from gep.declaration import Threat
 from gep.fields import days, habitat, stations
 from gep.fields.access import Access
 from gep.grid import Grid, Window
 from gep.mosaic import Laid
+from gep.places import shift
 from gep.quantities import quantities
 from gep.resolve import Node, bare, ways
 from gep.stack import Source, Stack
@@ -75,32 +77,57 @@ def _input(opened: Stack, way: fields.Field, name: str, year: str) -> tuple[Sour
 
 @dataclass(frozen=True, slots=True)
 class Threats:
-    """The influence of each of a stack's threats in one year, as rasters, and their weights."""
+    """How windows of the influence of each of a stack's threats in one year are read, their weights, and what says so.
 
-    sources: tuple[Source, ...]
+    `side` is that of the blocks that they are best read by.
+    """
+
+    reads: tuple[fields.Read, ...]
     weights: tuple[float, ...]
+    identity: str
+    side: int
 
 
 Piece = Source | Lookup | Threats | Access
 
 
 def threats(opened: Stack, year: str) -> Threats:
-    """Every threat's influence, made on its raster's own grid from its reach and decay."""
-    found = tuple(_influence(opened, name, year) for name in opened.threats)
-    return Threats(found, tuple(threat.weight for threat in opened.threats.values()))
+    """Every threat's influence, by its reach and decay."""
+    found = [(threat, opened.threat_sources[name, year]) for name, threat in opened.threats.items()]
+    told = [(stack.fingerprint(source), one.decay, one.reach, one.weight) for one, source in found]
+    return Threats(
+        tuple(_influence(opened, source, threat) for threat, source in found),
+        tuple(threat.weight for threat, _ in found),
+        repr(told),
+        max(habitat.block(threat.reach, source.grid) for threat, source in found),
+    )
 
 
-def _influence(opened: Stack, name: str, year: str) -> Source:
-    threat, source = opened.threats[name], opened.threat_sources[name, year]
+def _influence(opened: Stack, source: Source, threat: Threat) -> fields.Read:
+    """A threat's influence by windows of the stack's grid, measured on its raster's own.
+
+    Where the cells coincide it is made as it is read, else as a raster that is then sampled.
+    """
     field = habitat.influence(threat.reach, threat.decay)
     part = stack.under(source.grid, opened.grid, field.halo(source.grid))
-    how = (stack.fingerprint(source), repr((source.grid, part)), threat.decay, repr(threat.reach))
-    path = _kept(field.quantity, *how)
+    grid, by = source.grid.cut(part), shift(source.grid.cut(part), opened.grid)
+    if by is not None and _holds(grid, opened.grid, by):
+        found = habitat.influence_around(
+            lambda window: stack.there(source, _from(part, window)), grid, threat.reach, threat.decay
+        )
+        return lambda window: found(replace(window, row=window.row + by[0], col=window.col + by[1]))
+    path = _kept(field.quantity, stack.fingerprint(source), repr((source.grid, part)), threat.decay, repr(threat.reach))
     if not path.exists():
-        side = habitat.block(field, source.grid)
+        side = habitat.block(threat.reach, source.grid)
         read, block = _reading(source, part, (side, side), side)
-        fields.derive(field, source.grid.cut(part), read, path, block=block)
-    return stack.derived(field.quantity, path, opened.grid)
+        fields.derive(field, grid, read, path, block=block)
+    raster, cache = stack.derived(field.quantity, path, opened.grid), shipped.cache()
+    return lambda window: _plane(stack.read(raster, opened.grid, window, cache))
+
+
+def _holds(have: Grid, want: Grid, by: tuple[int, int]) -> bool:
+    """Whether a grid has every cell of another that lies `by` rows and columns from its corner."""
+    return min(by) >= 0 and by[0] + want.rows <= have.rows and by[1] + want.cols <= have.cols
 
 
 def joined(opened: Stack, node: Node, pieces: Mapping[str, Piece]) -> Source:
@@ -110,28 +137,28 @@ def joined(opened: Stack, node: Node, pieces: Mapping[str, Piece]) -> Source:
     how = [f"{name} {identity(piece)}" for name, piece in pieces.items()]
     path = _kept(bare(node.name), *how, repr(opened.grid), node.method)
     if not path.exists():
-        fields.join(way, opened.grid, _given(opened, pieces), path)
+        side = max((piece.side for piece in pieces.values() if isinstance(piece, Threats)), default=way.block)
+        fields.join(way, opened.grid, _given(opened, pieces), path, block=side)
     return stack.derived(bare(node.name), path, opened.grid)
 
 
 def _given(opened: Stack, pieces: Mapping[str, Piece]) -> fields.Given:
-    found = {name: piece for name, piece in pieces.items() if isinstance(piece, Threats)}
+    found = [piece for piece in pieces.values() if isinstance(piece, Threats)]
     sizes = [len(piece.codes) for piece in pieces.values() if isinstance(piece, Source)]
     return fields.Given(
-        read={name: _reader(opened, piece) for name, piece in pieces.items() if not isinstance(piece, Lookup)},
+        read={name: _reader(opened, piece) for name, piece in pieces.items() if isinstance(piece, Source | Access)},
         tables={name: piece.values for name, piece in pieces.items() if isinstance(piece, Lookup)},
-        weights=np.array([weight for piece in found.values() for weight in piece.weights]),
+        weights=np.array([weight for piece in found for weight in piece.weights]),
         classes=max(sizes, default=0),
+        influences=tuple(read for piece in found for read in piece.reads),
     )
 
 
-def _reader(opened: Stack, piece: Source | Threats | Access) -> fields.Read:
+def _reader(opened: Stack, piece: Source | Access) -> fields.Read:
     """How a field reads a raster by windows of the stack's grid."""
     grid, cache = opened.grid, shipped.cache()
     if isinstance(piece, Access):
         return lambda window: piece.read(grid, window)
-    if isinstance(piece, Threats):
-        return lambda window: np.concatenate([stack.read(source, grid, window, cache) for source in piece.sources])
     if not piece.categorical:
         return lambda window: stack.read(piece, grid, window, cache)
     return lambda window: _plane(stack.read(piece, grid, window, cache))
@@ -145,9 +172,7 @@ def identity(piece: Piece) -> str:
     """All that a piece's numbers depend on."""
     if isinstance(piece, Source):
         return stack.fingerprint(piece)
-    if isinstance(piece, Threats):
-        return " ".join([repr(piece.weights), *map(stack.fingerprint, piece.sources)])
-    if isinstance(piece, Access):
+    if isinstance(piece, Threats | Access):
         return piece.identity
     return hashlib.sha256(piece.values.tobytes()).hexdigest()
 

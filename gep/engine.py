@@ -36,6 +36,10 @@ UNCLASSIFIED = "unclassified"
 _KEPT = threading.local()
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
+# glibc gives back what is freed beyond twice the largest block freed so far, and takes blocks larger than that, up to
+# 32 MB, afresh. One such block, never touched, and the windows' arrays stay: new pages cost more than the arithmetic.
+np.empty((32 << 20) - (1 << 16), np.uint8)
+
 
 @dataclass(frozen=True, slots=True)
 class Output:

@@ -317,10 +317,10 @@ class _Tree:
 
     def _threats(self, node: Node) -> Iterator[str]:
         """Each threat with its influence in this cell."""
-        opened, cache = self.inputs.stack, self.prepared.plan.cache
+        opened = self.inputs.stack
         made = derive.threats(opened, self.inputs.when(node.name, self.year))
-        for (name, threat), source in zip(opened.threats.items(), made.sources, strict=True):
-            value = stack.read(source, opened.grid, self.window, cache).flat[0]
+        for (name, threat), read in zip(opened.threats.items(), made.reads, strict=True):
+            value = read(self.window).flat[0]
             facts = {"name": name, "value": f"{value:.6g}", "path": threat.layer.where, "decay": threat.decay}
             yield words.say("explain-threat", self.lang, reach=threat.reach / 1000, weight=threat.weight, **facts)
 

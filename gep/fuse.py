@@ -162,13 +162,10 @@ def tally(
 
 
 @_compiled
-def draw(x: Any, outputs: Any, mapped: Any, scope: Any, run: tuple[int, ...], start: int, maps: Any) -> None:
-    """Write a run's cells into the maps of the outputs that are mapped; nothing but NaN out of scope."""
-    code, first, end = run
-    for m in range(mapped.size):
-        row, inside = outputs[mapped[m]], scope[mapped[m], code] == IN
-        for i in range(first, end):
-            maps[m, start + i] = x[row + i] if inside else math.nan
+def draw(x: Any, row: int, inside: Any, classes: Any, out: Any) -> None:
+    """Write a chunk's cells into a map: nothing but NaN where their class is not `inside` the output's scope."""
+    for i in range(out.size):
+        out[i] = x[row + i] if inside[classes[i]] == IN else math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +206,10 @@ def _is_read(node: Node) -> bool:
 
 def _dear(formula: Formula) -> bool:
     """Whether a formula calls exp, log, pow or the like, which cost more than comparing its arguments."""
-    return any(isinstance(part, ast.Pow) or _calls(part, "math.") for part in _code(formula))
+    return any(
+        isinstance(part, ast.Pow) or (_calls(part, "math.") and not _calls(part, "math.sqrt"))
+        for part in _code(formula)
+    )
 
 
 def _branchless(formula: Formula) -> bool:
@@ -551,7 +551,8 @@ def block(
                 end += 1
             run = (c, first, end)
             tally(x, outputs, scope, run, places[0], (hi, lo, z * ecosystems + ecosystem[c]))
-            draw(x, outputs, mapped, scope, run, start, maps)
+        for m in range(mapped.size):
+            draw(x, outputs[mapped[m]], scope[mapped[m]], k{cover}, maps[m, start : start + count])
         while n < extra_cell.size and extra_cell[n] < start + count:  # a further zone of a cell
             i = extra_cell[n] - start
             x[{extra} + i] = area[start + i] * extra_share[n]

@@ -35,7 +35,7 @@ from gep.quantities import quantities
 from gep.tiles import HALF, TILE, Reals, Statistics, Tile, joined, tile
 from gep.words import say
 
-CACHE_MB = 64
+_CACHE = 64 << 20  # bytes, as rasterio hands them to GDALSetCacheMax
 _LANES = 4096
 _INDEX = np.dtype(
     [("size", "<i8"), ("low", "<f8"), ("high", "<f8"), ("count", "<i8"), ("mean", "<f8"), ("squares", "<f8")]
@@ -45,7 +45,7 @@ _HALF_BYTES = 4 * HALF * HALF
 
 def environment() -> dict[str, Any]:
     """The GDAL options under which everything is read and written: a small fixed cache, no files beside the inputs."""
-    return {"GDAL_CACHEMAX": CACHE_MB, "GDAL_PAM_ENABLED": "NO", "GDAL_NUM_THREADS": "1"}
+    return {"GDAL_CACHEMAX": _CACHE, "GDAL_PAM_ENABLED": "NO", "GDAL_NUM_THREADS": "1"}
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------

@@ -128,6 +128,17 @@ def prepare(source: Source, grid: Grid, cache: Path) -> None:
         _whole(source, grid, cache)
 
 
+def there(source: Source, window: Window) -> NDArray[np.uint8]:
+    """Whether the value is neither 0 nor missing, in a window of the source's own grid, (rows, cols)."""
+    stored = raw(source.bands[:1], source.grid.rows, window)[0]
+    if source.qc is not None or stored.dtype.kind not in "iu" or stored.dtype.itemsize > 2:
+        values = read_native(source, window)[0]
+        return np.asarray(~np.isnan(values) & (values != 0)).view(np.uint8)
+    lowest, found = int(np.iinfo(stored.dtype).min), np.empty(stored.shape, np.uint8)
+    _look_up(stored, lowest, _all_there(replace(source, bands=()), stored.dtype.str, lowest), found)
+    return found
+
+
 # --- raw to value --------------------------------------------------------------------------------------------------
 
 
@@ -171,8 +182,18 @@ def _all_codes(source: Source, dtype: str, lowest: int) -> NDArray[np.int32]:
     return codes
 
 
+@lru_cache(maxsize=64)
+def _all_there(source: Source, dtype: str, lowest: int) -> NDArray[np.uint8]:
+    """The same of whether there is anything."""
+    stored = np.arange(lowest, int(np.iinfo(dtype).max) + 1).reshape(1, -1)
+    values = np.empty(stored.shape)
+    _value(source, stored, values)
+    made: NDArray[np.uint8] = np.array(~np.isnan(values[0]) & (values[0] != 0), np.uint8)
+    return made
+
+
 @numba.njit(cache=True, nogil=True)
-def _look_up(stored: Array, lowest: int, table: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+def _look_up(stored: Array, lowest: int, table: Array, out: Array) -> None:
     for i in range(stored.shape[0]):
         for j in range(stored.shape[1]):
             out[i, j] = table[int(stored[i, j]) - lowest]

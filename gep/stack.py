@@ -50,6 +50,7 @@ from gep.sample import (
     read,
     read_native,
     shape,
+    there,
     tiled,
     under,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "read",
     "read_native",
     "shape",
+    "there",
     "tiled",
     "under",
     "unknown_codes",

@@ -51,7 +51,7 @@ def test_distances_are_scipys_up_to_the_reach(
 ) -> None:
     there = np.random.default_rng(seed).random(shape) < share
     width, height = size
-    found = distances(there, np.full(shape[0], width), height, reach)
+    found = distances(there, np.full(shape[0], width), height, (0, 0, *shape), reach)
     if not there.any():
         assert np.isinf(found).all()
         return
@@ -64,7 +64,7 @@ def test_on_degrees_a_row_is_measured_by_its_own_width() -> None:
     there = np.zeros((60, 50), bool)
     there[0, 0] = there[59, 0] = True
     widths, height = DEGREES.metres(DEGREES.window())
-    found = distances(there, widths, height, 1e6)
+    found = distances(there, widths, height, (0, 0, 60, 50), 1e6)
     np.testing.assert_array_equal(found[0], np.arange(50) * widths[0])
     np.testing.assert_array_equal(found[59], np.arange(50) * widths[59])
     assert found[0, 49] > found[59, 49] * 0.99 < found[0, 49] * 1.01
@@ -116,8 +116,8 @@ def test_no_block_size_shows(grid: Grid, decay: Any, tmp_path: Path) -> None:
 
 def test_blocks_grow_with_the_reach_as_far_as_memory_allows() -> None:
     grid = Grid(5000, 5000, LEFT, TOP, 30.0, 30.0, CRS)
-    sides = [habitat.block(habitat.influence(reach, "linear"), grid) for reach in (300.0, 3_000.0, 90_000.0)]
-    assert sides == [512, 808, 2048]
+    sides = [habitat.block(reach, grid) for reach in (300.0, 3_000.0, 90_000.0)]
+    assert sides == [512, 808, 1536]
 
 
 # --- degradation and rarity by hand --------------------------------------------------------------------------------
@@ -149,10 +149,11 @@ def test_degradation_by_hand(tmp_path: Path) -> None:
     open_to[0, 1] = 0.2
     table = np.array([[0.4, 0.8], [1.0, np.nan], [0.0, 0.5]])
     given_ = Given(
-        planes(land_cover=COVER, threat_influence=influences, habitat_access=open_to),
+        planes(land_cover=COVER, habitat_access=open_to),
         {"habitat_sensitivity": table},
         np.array([1.0, 3.0]),
         3,
+        tuple(planes(first=influences[0], second=influences[1]).values()),
     )
     nan = np.nan
     wanted = [  # (¼·s₀·i₀ + ¾·s₁·i₁)·access

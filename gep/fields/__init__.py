@@ -42,14 +42,15 @@ class Given:
     """What a field that joins several inputs is made from, by the names it needs them under.
 
     `read` gives a window of a raster on the grid: (rows, cols) dense class indices, negative where missing, or
-    (n, rows, cols) values with NaN. `tables` are (classes, columns); `weights` belong to the threats of
-    `threat_influence`, in their order; `classes` is how many the class layers have.
+    (n, rows, cols) values with NaN. `tables` are (classes, columns). `influences` give windows of each threat's
+    influence, (rows, cols), and `weights` are theirs; `classes` is how many the class layers have.
     """
 
     read: Mapping[str, Read]
     tables: Mapping[str, Floats]
     weights: Floats
     classes: int
+    influences: tuple[Read, ...] = ()
 
 
 Join = Callable[[Given, Grid, int], Iterator[tuple[Window, Floats]]]
@@ -185,7 +186,7 @@ def write(
         file.update_tags(**tags)
         for at, values in blocks:
             window = rasterio.windows.Window(at.col, at.row, at.cols, at.rows)
-            file.write(values.reshape(bands, at.rows, at.cols).astype(np.float32), window=window)
+            file.write(values.reshape(bands, at.rows, at.cols).astype(np.float32, copy=False), window=window)
 
 
 def _blocks(field: Field, grid: Grid, read: Read, sides: tuple[int, int]) -> Iterator[tuple[Window, Floats]]:
@@ -207,5 +208,5 @@ def _profile(grid: Grid, bands: int, tile: int) -> dict[str, Any]:
     shape = {"height": grid.rows, "width": grid.cols, "count": bands, "dtype": "float32", "nodata": np.nan}
     place = {"crs": grid.crs, "transform": Affine(*grid.transform)}
     tiles = {"tiled": True, "blockxsize": tile, "blockysize": tile, "interleave": "band"}
-    packing = {"driver": "GTiff", "compress": "zstd", "zstd_level": 1, "predictor": 3, "bigtiff": "if_safer"}
-    return {**shape, **place, **tiles, **packing}
+    # Not compressed: that would take a quarter off most fields, for four times the work of writing and reading them.
+    return {"driver": "GTiff", "bigtiff": "if_safer", **shape, **place, **tiles}

@@ -49,78 +49,121 @@ def from_settlements(settlement: Floats, cells: Cells) -> Floats:
 
 def nearest(settled: Floats, widths: Floats, height: float) -> Floats:
     """Metres from each cell to the nearest settled one, at most the reach; NaN where a cell's own state is unknown."""
-    away = np.minimum(distances(settled >= _SETTLED, widths, height, REACH), REACH)
+    whole = (0, 0, *settled.shape)
+    away = np.minimum(distances(settled >= _SETTLED, widths, height, whole, REACH), REACH)
     return np.asarray(np.where(np.isnan(settled), np.nan, away))
 
 
 @_compiled
-def distances(there: NDArray[np.bool_], widths: Floats, height: float, reach: float) -> Floats:
+def distances(
+    there: NDArray[Any], widths: Floats, height: float, inner: tuple[int, int, int, int], reach: float
+) -> Floats:
     """Metres from each cell's centre to the nearest cell that is `there`, ∞ beyond `reach`; exact.
 
-    First along the columns, in whole rows; then along each row, over the columns that have something within reach.
-    Along a row its own cells' width counts, which on a geographic grid is that of the cell's latitude.
+    Of the block, `inner` (first row, first column, rows, columns) is answered. First along the columns, in whole rows;
+    then along each row, over the columns that have something within reach. Along a row its own cells' width counts,
+    which on a geographic grid is that of the cell's latitude.
 
     Squared distances along a row are parabolas, one a column, and the nearest is their lower envelope (Felzenszwalb &
     Huttenlocher 2012): a few operations a cell, however far things are. Places are only ever compared as differences
     of columns, so that no block's own origin can show.
     """
-    rows, cols = there.shape
-    steps = _rows_away(there)
+    top, left, rows, cols = inner
+    far = int(reach / height) + 2  # rows: beyond the reach
+    steps = _rows_away(there, far)
     result = np.empty((rows, cols))
-    least = np.empty(cols, np.int64)  # columns whose parabola is the least somewhere, from left to right
-    ends = np.empty(cols)  # how far right of its own column each is, until the next takes over
+    size = there.shape[1]
+    least = np.empty(size, np.int64)  # columns whose parabola is the least somewhere, from left to right
+    heights, ends = np.empty(size), np.empty(size)  # and how far right of its own column each is, until the next
+    turns = np.zeros(cols + 1, np.int64)
+    half = 0.5 / np.arange(size)
     for r in range(rows):
-        count = _envelope(steps[r], (widths[r], height, reach), least, ends)
-        k = 0
-        for c in range(cols):
-            while k < count - 1 and c - least[k] > ends[k]:
-                k += 1
-            result[r, c] = math.inf
-            if count > 0:
-                across, along = (c - least[k]) * widths[r], steps[r, least[k]] * height
-                square = across * across + along * along
-                if square <= reach * reach:
-                    result[r, c] = math.sqrt(square)
+        line, width = steps[top + r], widths[top + r]
+        count = _envelope(line, far, (height / width) * (height / width), half, (least, heights, ends))
+        for k in range(count):
+            along = line[least[k]] * height
+            heights[k] = along * along
+        _squares(least[:count], heights, ends, (left, width), turns, result[r])
+        _rooted(result[r], reach)
     return result
 
 
 @_compiled
-def _envelope(steps: NDArray[np.int32], of: tuple[float, float, float], least: NDArray[np.int64], ends: Floats) -> int:
-    """Fill in the columns of a row's lower envelope and where each ends; returns their number."""
-    width, height, reach = of
-    ratio = height / width * (height / width)
+def _envelope(
+    steps: NDArray[np.int32], far: int, ratio: float, half: Floats, of: tuple[NDArray[np.int64], Floats, Floats]
+) -> int:
+    """Fill in the columns of a row's lower envelope, their heights and where each ends; returns their number.
+
+    `half` is 0.5/n, because dividing takes longer than all else; `ratio` the square of height by width.
+    """
+    least, heights, ends = of
     count = 0
     for c in range(steps.size):
-        if steps[c] < 0 or steps[c] * height > reach:
+        if steps[c] >= far:
             continue
         own = ratio * steps[c] * steps[c]
         while count > 0:
-            last = least[count - 1]
-            end = 0.5 * ((c - last) + (own - ratio * steps[last] * steps[last]) / (c - last))
+            apart = c - least[count - 1]
+            end = 0.5 * apart + (own - heights[count - 1]) * half[apart]
             # Where the one before still is the least when this one takes over, the last is so nowhere.
-            if count == 1 or end > ends[count - 2] - (last - least[count - 2]):
+            if count == 1 or end > ends[count - 2] - (least[count - 1] - least[count - 2]):
                 ends[count - 1] = end
                 break
             count -= 1
-        least[count] = c
+        least[count], heights[count] = c, own
         count += 1
     return count
 
 
 @_compiled
-def _rows_away(there: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Rows to the nearest cell of the same column that is there, −1 where none is."""
+def _squares(
+    least: NDArray[np.int64],
+    heights: Floats,
+    ends: Floats,
+    of: tuple[int, float],
+    turns: NDArray[np.int64],
+    out: Floats,
+) -> None:
+    """Squared distances of a row's cells from column `left` on: without branches, for ends come every few cells.
+
+    `turns` counts the ends at each cell; it is zero before and after.
+    """
+    left, width = of
+    if least.size == 0:
+        out[:] = math.inf
+        return
+    for k in range(least.size - 1):
+        end = min(max(ends[k] + (least[k] - left), -1.0), float(out.size - 1))
+        turns[math.floor(end) + 1] += 1
+    k = 0
+    for c in range(out.size):
+        k += turns[c]
+        turns[c] = 0
+        across = (left + c - least[k]) * width
+        out[c] = across * across + heights[k]
+    turns[out.size] = 0
+
+
+@_compiled
+def _rooted(line: Floats, reach: float) -> None:
+    """Distances of squares, ∞ beyond the reach."""
+    for c in range(line.size):
+        square = line[c]
+        line[c] = math.sqrt(square) if square <= reach * reach else math.inf
+
+
+@_compiled
+def _rows_away(there: NDArray[Any], far: int) -> NDArray[np.int32]:
+    """Rows to the nearest cell of the same column that is there, at most `far`."""
     rows, cols = there.shape
-    steps = np.full((rows, cols), -1, np.int32)
+    steps = np.empty((rows, cols), np.int32)
     for r in range(rows):
+        above, line, here = steps[max(r - 1, 0)], steps[r], there[r]
         for c in range(cols):
-            if there[r, c]:
-                steps[r, c] = 0
-            elif r > 0 and steps[r - 1, c] >= 0:
-                steps[r, c] = steps[r - 1, c] + 1
+            away = above[c] + 1 if r > 0 else far
+            line[c] = 0 if here[c] else min(away, far)
     for r in range(rows - 2, -1, -1):
+        below, line = steps[r + 1], steps[r]
         for c in range(cols):
-            below = steps[r + 1, c]
-            if below >= 0 and (steps[r, c] < 0 or below + 1 < steps[r, c]):
-                steps[r, c] = below + 1
+            line[c] = min(line[c], below[c] + 1)
     return steps

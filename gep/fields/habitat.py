@@ -26,7 +26,7 @@ _compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(cache
 Decay = Literal["linear", "exponential"]
 # exp(−2.99) = 0.05: what is left of an exponential threat at its reach.
 _STEEPNESS = 2.99
-_LEAST_BLOCK, _MOST_BLOCK = 512, 2048  # with a halo of 400 cells the latter takes about 250 MB
+_LEAST_BLOCK, _MOST_BLOCK = 512, 1536  # with a halo of 267 cells the latter takes about 70 MB
 
 
 def influence(reach: float, decay: Decay) -> Field:
@@ -35,26 +35,49 @@ def influence(reach: float, decay: Decay) -> Field:
     def compute(presence: Floats, cells: Cells) -> Floats:
         """Influence of a threat by the distance to its nearest cell."""
         there = ~np.isnan(presence[0]) & (presence[0] != 0)
-        return np.asarray(_fading(distances(there, cells.widths, cells.height, reach), reach, decay == "linear"))
+        return _influence(there, cells, (0, 0, *there.shape), (reach, decay))
 
     needs = ("threat_presence",)
     return Field("threat_influence", decay, needs, "invest_3_20", "", halo(reach), compute, _LEAST_BLOCK)
 
 
-def block(field: Field, grid: Grid) -> int:
+def influence_around(there: Read, grid: Grid, reach: float, decay: Decay) -> Read:
+    """The same by windows of the grid, from where the threat is in a window and within its reach around it."""
+    (widths, height), around = grid.metres(grid.window()), halo(reach)(grid)
+
+    def read(window: Window) -> Floats:
+        grown = window.grow(around, grid)
+        inner = (window.row - grown.row, window.col - grown.col, window.rows, window.cols)
+        return _influence(there(grown), Cells(widths[grown.row :][: grown.rows], height), inner, (reach, decay))
+
+    return read
+
+
+def _influence(
+    there: NDArray[Any], cells: Cells, inner: tuple[int, int, int, int], fading: tuple[float, Decay]
+) -> Floats:
+    reach, decay = fading
+    found: Floats = distances(there, cells.widths, cells.height, inner, reach)
+    _fade(found, reach, decay == "linear")
+    return found
+
+
+def block(reach: float, grid: Grid) -> int:
     """The side of a block of which the halo is not most of the work, as far as memory allows."""
-    return min(max(8 * field.halo(grid), _LEAST_BLOCK), _MOST_BLOCK)
+    return min(max(8 * halo(reach)(grid), _LEAST_BLOCK), _MOST_BLOCK)
 
 
 @_compiled
-def _fading(distance: Floats, reach: float, linear: bool) -> Floats:
-    result = np.zeros(distance.shape)
-    for r in range(distance.shape[0]):
-        for c in range(distance.shape[1]):
-            d = distance[r, c]
-            if d <= reach:
-                result[r, c] = (reach - d) / reach if linear else math.exp(-_STEEPNESS * d / reach)
-    return result
+def _fade(distance: Floats, reach: float, linear: bool) -> None:
+    """Distances to influences, in place."""
+    for line in distance:
+        if linear:
+            for c in range(line.size):
+                left = (reach - line[c]) / reach
+                line[c] = left if left > 0.0 else 0.0  # noqa: FURB136  (max() would branch)
+        else:
+            for c in range(line.size):
+                line[c] = math.exp(-_STEEPNESS * line[c] / reach) if line[c] <= reach else 0.0
 
 
 @joins(
@@ -68,26 +91,32 @@ def threats_summed(given: Given, grid: Grid, side: int) -> Iterator[tuple[Window
     Missing where the class, its sensitivity to a threat, or the influence of a threat it is sensitive to is.
     """
     shares = given.weights / math.fsum(given.weights)
-    sensitivity = given.tables["habitat_sensitivity"]
+    weights = np.ascontiguousarray((given.tables["habitat_sensitivity"] * shares).T)
     for at in grid.windows(side, side):
-        cover, access = given.read["land_cover"](at), given.read["habitat_access"](at)
-        influences = given.read["threat_influence"](at)
-        yield at, np.asarray(_degradation(cover, influences, access[0], sensitivity, shares))
+        cover, total = given.read["land_cover"](at), np.zeros((at.rows, at.cols))
+        for influence, weight in zip(given.influences, weights, strict=True):
+            _add(cover, influence(at), weight, total)
+        _open(cover, given.read["habitat_access"](at)[0], total)
+        yield at, total
 
 
 @_compiled
-def _degradation(cover: NDArray[np.int32], influences: Floats, access: Floats, table: Floats, shares: Floats) -> Floats:
-    result = np.full(cover.shape, np.nan)
+def _add(cover: NDArray[np.int32], influence: Floats, weight: Floats, total: Floats) -> None:
+    """Add a threat's influence by its weight for each class; what a class does not mind need not be known."""
     for r in range(cover.shape[0]):
-        for c in range(cover.shape[1]):
-            k = cover[r, c]
-            if k >= 0:
-                total = 0.0
-                for t in range(shares.size):
-                    if table[k, t] != 0.0:  # what a class does not mind need not be known
-                        total += shares[t] * table[k, t] * influences[t, r, c]
-                result[r, c] = total * access[r, c]
-    return result
+        classes, known, line = cover[r], influence[r], total[r]
+        for c in range(line.size):
+            by = weight[max(classes[c], 0)]  # the total of no class does not count
+            line[c] += by * known[c] if by != 0.0 else 0.0
+
+
+@_compiled
+def _open(cover: NDArray[np.int32], access: Floats, total: Floats) -> None:
+    """Totals as they are let through; missing where no class is known."""
+    for r in range(cover.shape[0]):
+        classes, shares, line = cover[r], access[r], total[r]
+        for c in range(line.size):
+            line[c] = line[c] * shares[c] if classes[c] >= 0 else math.nan
 
 
 @joins("habitat_rarity", needs=("land_cover", "baseline_land_cover"), source="invest_3_20")
@@ -115,8 +144,18 @@ def _rarity(covers: tuple[Read, Read], classes: int, grid: Grid, side: int) -> I
     with np.errstate(invalid="ignore"):  # a class in neither
         by_class = 1.0 - now / (now + before)
     for at in grid.windows(side, side):
-        cover, known = covers[0](at), covers[1](at) >= 0
-        yield at, np.where((cover >= 0) & known, by_class[np.maximum(cover, 0)], np.nan)
+        yield at, np.asarray(_by_class(covers[0](at), covers[1](at), by_class))
+
+
+@_compiled
+def _by_class(cover: NDArray[np.int32], base: NDArray[np.int32], values: Floats) -> Floats:
+    """The value of each cell's class; missing where one of the covers is."""
+    result = np.empty(cover.shape)
+    for r in range(cover.shape[0]):
+        for c in range(cover.shape[1]):
+            k = cover[r, c]
+            result[r, c] = values[k] if (k >= 0) & (base[r, c] >= 0) else math.nan
+    return result
 
 
 @_compiled
