@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,15 @@ def timed(stack: Path, out: Path, workers: int) -> None:
     checked = account.check(Request(stack), partial=True)
     prepared = {y: prepare(checked.inputs, y, account.targets(checked, y, options)) for y in checked.lines}
     spent: dict[str, list[float]] = {}
+    sums = {}
     with account.executor(options) as (pool, count):
         for year, one in prepared.items():
             _warm(engine, replace(one.plan, spool=out / "warm"))
             spool = out / account.file_label(year)
-            _clock(spent, "pass", lambda: account._sums(one, spool, pool=pool, workers=count, progress=_silent))  # noqa: B023, SLF001
-    _clock(spent, "assembly", lambda: account._maps(checked, prepared, out, options, _silent))  # noqa: SLF001
+            one_pass = partial(account._sums, one, spool, pool=pool, workers=count, progress=_silent)  # noqa: SLF001
+            sums[year] = _clock(spent, "pass", one_pass)
+    done = account._accounted(checked, prepared, sums)  # noqa: SLF001
+    _clock(spent, "assembly", lambda: account._maps(done, "0" * 64, out, options, _silent))  # noqa: SLF001
     print(json.dumps(spent))
 
 
@@ -103,10 +107,11 @@ def _warm(engine: Any, plan: Any) -> None:
     engine.evaluate(plan, *next(plan.windows()))
 
 
-def _clock(spent: dict[str, list[float]], name: str, call: Callable[[], Any]) -> None:
+def _clock(spent: dict[str, list[float]], name: str, call: Callable[[], Any]) -> Any:
     clock, used = time.perf_counter(), time.process_time()
-    call()
+    made = call()
     spent[name] = [time.perf_counter() - clock, time.process_time() - used]
+    return made
 
 
 if __name__ == "__main__":
