@@ -625,14 +625,15 @@ def _change(began: Sums | None, middle: Sums | None, ended: Sums) -> tuple[int |
 
 
 def whole(found: Sequence[Asset]) -> Asset:
-    """Assets as one: each figure the sum of what is known, changes only where every one of them is."""
+    """Assets as one: each figure the sum of what is known, changes only where each has one or is known in no year."""
     columns = {name: [getattr(one, name) for one in found] for name in ("flow", "opening", "closing")}
-    changes = {name: [getattr(one, name) for one in found] for name in ("volume", "revaluation")}
+    known = [one for one in found if (one.opening, one.closing) != (None, None)]
+    changes = {name: [getattr(one, name) for one in known] for name in ("volume", "revaluation")}
     return Asset(
         "",
         WHOLE,
         **{name: _known(parts) for name, parts in columns.items()},
-        **{name: None if None in parts else sum(parts) for name, parts in changes.items()},
+        **{name: None if None in parts or not parts else sum(parts) for name, parts in changes.items()},
         unknown=(sum(one.unknown[0] for one in found), sum(one.unknown[1] for one in found)),
         missing_km2=(max(one.missing_km2[0] for one in found), max(one.missing_km2[1] for one in found)),
     )

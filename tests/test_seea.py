@@ -359,6 +359,17 @@ def test_what_one_year_does_not_know_is_neither_gained_nor_lost(tmp_path: Path) 
     assert (sums.opening, sums.closing, sums.volume, sums.unknown) == (10_000_000, 10_070_000, None, (1, 1))
 
 
+def test_what_neither_year_knows_leaves_the_rest_comparable(tmp_path: Path) -> None:
+    """Cells without a class have no value in either year: the sum lacks them in both, and says so."""
+    gap = {"ecosystem": "unclassified", "quantity": None}
+    found = assets(tmp_path, entry(year="2020"), entry(year="2020", **gap), entry(quantity=Decimal(900)), entry(**gap))
+    sums = seea.whole(found)
+    assert (sums.opening, sums.volume, sums.revaluation, sums.closing) == (10_000_000, -1_000_000, 0, 9_000_000)
+    assert sums.unknown == (1, 1)
+    nothing = seea.whole(found[1:])
+    assert (nothing.opening, nothing.volume, nothing.closing) == (None, None, None)
+
+
 def test_a_service_that_one_year_does_not_account_is_missing_there(tmp_path: Path) -> None:
     soil = {"service": "soil_retention", "item": "soil_retention"}
     left = entry(year="2020", zone="", zone_level="", zone_name="", status="left_out", quantity=None, **soil)
