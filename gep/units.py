@@ -79,7 +79,7 @@ _COUNTED = re.compile(r"([千万亿][^\s*/()·]+)")
 _POWER = re.compile(r"\b([hkcdm]?m)([23])\b")  # km2, m3, hm2
 _RAISED = re.compile(r"\*\*|\^")
 # A power as units have it. Whole numbers are raised exactly, so that 10**10**10 would never end.
-_SMALL = re.compile(r"(?<!\))(?:\*\*|\^)(?:[-+]?[0-9]{1,2}|\([-+]?[0-9]{1,2}\))(?![0-9.eE_*^]*(?:\*\*|\^)|[0-9.eE_])")
+_SMALL = re.compile(r"(?<!\))(?:\*\*|\^)(?:[-+]?[0-9]{1,2}|\([-+]?[0-9]{1,2}\))(?![0-9.eE_]|\*\*|\^)")
 _LONGEST = 300
 _SPELLED = re.compile("|".join(sorted(map(re.escape, _SPELLINGS), key=len, reverse=True)))
 
