@@ -77,6 +77,10 @@ _SPELLINGS = {
 }  # fmt: skip
 _COUNTED = re.compile(r"([千万亿][^\s*/()·]+)")
 _POWER = re.compile(r"\b([hkcdm]?m)([23])\b")  # km2, m3, hm2
+_RAISED = re.compile(r"\*\*|\^")
+# A power as units have it. Whole numbers are raised exactly, so that 10**10**10 would never end.
+_SMALL = re.compile(r"(?<!\))(?:\*\*|\^)(?:[-+]?[0-9]{1,2}|\([-+]?[0-9]{1,2}\))(?![0-9.eE_]|\*\*|\^)")
+_LONGEST = 300
 _SPELLED = re.compile("|".join(sorted(map(re.escape, _SPELLINGS), key=len, reverse=True)))
 
 
@@ -106,6 +110,9 @@ def parse(unit: str) -> Any:
     known = registry()
     spelled = _SPELLED.sub(lambda m: _SPELLINGS[m[0]], _COUNTED.sub(r"(\1)", unit.strip()))
     text = _POWER.sub(r"\1**\2", spelled)
+    tight = re.sub(r"\s", "", text)
+    if len(text) > _LONGEST or len(_RAISED.findall(tight)) != len(_SMALL.findall(tight)):
+        raise UnitError(f"{unit[:_LONGEST]!r} is not a unit")
     try:
         bare = _BARE.fullmatch(text)  # pint multiplies no number with degC, which has its own zero
         return known.Quantity(*_parts(bare)) if bare else known.Quantity(known.parse_expression(text))

@@ -80,6 +80,31 @@ def test_what_is_not_a_unit_is_refused(wrong: str) -> None:
         convert(wrong, "mm/year")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "10**10**10",
+        "10 ^ 9 ^ 9",
+        "10**99**99",
+        "(10**9)**9",
+        "kg**(9**9)",
+        "m**999",
+        "m**1e9",
+        "m**9*3**4**5",
+        "km" * 300,
+    ],
+)
+def test_powers_that_no_unit_has_are_refused_before_they_are_raised(wrong: str) -> None:
+    with pytest.raises(UnitError):
+        convert(wrong, "m")
+
+
+def test_powers_that_units_have_are_taken() -> None:
+    assert (factor("10**4 CNY", "CNY"), factor("10^4*CNY", "万元")) == (1e4, 1.0)
+    assert factor("m**2*10**3", "km**2") == 1e-3
+    assert factor("m**(-1)", "1/km") == factor("m ** -1", "km^-1") == 1000.0
+
+
 def test_other_dimensions_are_refused() -> None:
     for have, want in (
         ("t/ha", "mm/year"),
