@@ -132,6 +132,14 @@ def test_a_profile_that_extends_one_outside_is_refused(made: Made, copy: Path, t
     assert [(p.code, Path(p.where).resolve()) for p in found] == [(OUTSIDE, tmp_path / "base.toml")]
 
 
+def test_coefficients_that_are_a_link_are_refused(made: Made, copy: Path, tmp_path: Path) -> None:
+    (copy / "own").mkdir()
+    (copy / "own" / "prices.csv").symlink_to("/etc/passwd")
+    with Ledger.open(made[2], create=False) as opened:
+        asked = opened.runs()[0].recorded["request"]
+    assert codes(forged(made, tmp_path, recorded={"request": asked | {"coefficients": "own"}}), copy) == [OUTSIDE]
+
+
 @pytest.mark.parametrize("shape", [{"a": "npp"}, {"a": ["npp", 1]}, {"a": ["npp"]}, {"a": ["b", "c", "d"]}])
 def test_a_list_of_files_that_is_none_is_a_problem(made: Made, copy: Path, tmp_path: Path, shape: Any) -> None:
     assert codes(forged(made, tmp_path, recorded={"files": shape}), copy) == ["package-run-changed"]
