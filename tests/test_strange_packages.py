@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gep import account, archive, confine, package
+from gep import account, archive, confine, package, words
 from gep.account import Options
 from gep.cli import main
 from gep.confine import Bounds
@@ -63,6 +63,7 @@ def forged(made: Made, folder: Path, *, recorded: Any = None, determined: Any = 
 def said(path: Path, folder: Path | None = None, *allowed: str) -> list[Problem]:
     with pytest.raises(GepError) as caught:
         package.verify(path, package.Inputs(folder, allowed) if folder else None)
+    assert all(words.problem(problem, lang) for problem in caught.value.problems for lang in words.LANGS)
     return list(caught.value.problems)
 
 
