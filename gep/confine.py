@@ -53,6 +53,11 @@ class Bounds:
             if (local and _FOREIGN.search(name)) or self._is_outside(str(self.folder / name) if local else name):
                 yield _outside(name)
 
+    def local(self, paths: Iterable[Path]) -> Iterator[Problem]:
+        """Files and folders of ours to read, with what lies beside or in them, of what does not lie within."""
+        for path in paths:
+            yield from self._file(str(path), (), frozenset())
+
     def declared(self, stack: Path) -> Iterator[Problem]:
         """What a stack names, and what lies beside that or is named in it, that is not within; GepError: no stack."""
         said, _ = declare(stack)  # its problems are found when it is opened

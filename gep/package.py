@@ -253,9 +253,9 @@ def _elsewhere(run: Run, request: Request, inputs: Inputs) -> Iterator[Problem]:
     own = [] if asked["profile"] in (None, *profile.available()) else [asked["profile"]]
     named = [*run.recorded.get("files", {}), asked["stack"], *own, *filter(None, [asked["coefficients"]])]
     found = list(bounds.listed(named))
-    if own and not found:
-        found += bounds.listed(map(str, profile.own_files(request.profile or "")))
-    found += bounds.declared(request.stack) if not found and request.stack.is_file() else []
+    if not found:
+        found += bounds.local([*profile.own_files(request.profile or ""), *filter(None, [request.coefficients])])
+        found += bounds.declared(request.stack) if request.stack.is_file() else []
     yield from found
 
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gep import account, archive, confine, package
+from gep import account, archive, confine, package, words
 from gep.account import Options
 from gep.cli import main
 from gep.confine import Bounds
@@ -63,6 +63,7 @@ def forged(made: Made, folder: Path, *, recorded: Any = None, determined: Any = 
 def said(path: Path, folder: Path | None = None, *allowed: str) -> list[Problem]:
     with pytest.raises(GepError) as caught:
         package.verify(path, package.Inputs(folder, allowed) if folder else None)
+    assert all(words.problem(problem, lang) for problem in caught.value.problems for lang in words.LANGS)
     return list(caught.value.problems)
 
 
@@ -130,6 +131,14 @@ def test_a_profile_that_extends_one_outside_is_refused(made: Made, copy: Path, t
         asked = opened.runs()[0].recorded["request"]
     found = said(forged(made, tmp_path, recorded={"request": asked | {"profile": "own.toml"}}), copy)
     assert [(p.code, Path(p.where).resolve()) for p in found] == [(OUTSIDE, tmp_path / "base.toml")]
+
+
+def test_coefficients_that_are_a_link_are_refused(made: Made, copy: Path, tmp_path: Path) -> None:
+    (copy / "own").mkdir()
+    (copy / "own" / "prices.csv").symlink_to("/etc/passwd")
+    with Ledger.open(made[2], create=False) as opened:
+        asked = opened.runs()[0].recorded["request"]
+    assert codes(forged(made, tmp_path, recorded={"request": asked | {"coefficients": "own"}}), copy) == [OUTSIDE]
 
 
 @pytest.mark.parametrize("shape", [{"a": "npp"}, {"a": ["npp", 1]}, {"a": ["npp"]}, {"a": ["b", "c", "d"]}])

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from gep import account, package
+from gep import account, package, words
 from gep.account import Options
 from gep.cli import main
 from gep.errors import GepError, Problem
@@ -75,11 +75,14 @@ def changed(path: Path, table: str, column: str, row: int, value: object) -> boo
 
 
 def problems(path: Path) -> list[Problem]:
+    """What verify finds, each of which can be said."""
     try:
         with Ledger.open(path, create=False) as ledger:
-            return ledger.verify()
+            found = ledger.verify()
     except GepError as error:
-        return list(error.problems)
+        found = list(error.problems)
+    assert all(words.problem(problem, lang) for problem in found for lang in words.LANGS)
+    return found
 
 
 VALUES = st.one_of(
