@@ -30,9 +30,8 @@ def main() -> None:
     for part in wanted:
         print(f"== {part}", flush=True)
         lines += [f"| {what} | {found} | {aim} |" for what, found, aim in PARTS[part](asked)]
-    text = "\n".join([*lines, ""])
-    (HERE / "last-all.md").write_text(text, "utf-8")
-    print(text)
+        (HERE / "last-all.md").write_text("\n".join([*lines, ""]), "utf-8")  # what is known, should the next part fail
+    print("\n".join(lines))
 
 
 def _arguments() -> argparse.Namespace:
