@@ -282,14 +282,15 @@ def _shown(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph
     return replace(unpriced, reason=line.reason) if line.status == "left_out" != unpriced.status else line
 
 
-def summed(checked: Checked, year: str, zone: Zone, progress: Progress = lambda *_: None) -> Accounted:
-    """One year of what was decided after a pass over a zone's pixels; nothing is kept, other zones have no sums.
+def summed(checked: Checked, year: str, zone: Zone | None = None, progress: Progress = lambda *_: None) -> Accounted:
+    """One year of what was decided after a pass over all pixels, or a zone's; nothing is kept, other zones have no sums.
 
     A window without a pixel of the zone would have added nothing to its sums, so they are the whole pass's to the bit.
     """
     options = Options(Path(), maps=False)
     prepared = prepare(checked.inputs, year, targets(checked, year, options))
-    plan = replace(prepared.plan, within=prepared.plan.grid.around(shapely.from_wkb(zone.wkb).bounds))
+    around = zone and prepared.plan.grid.around(shapely.from_wkb(zone.wkb).bounds)
+    plan = replace(prepared.plan, within=around)
     of = sum(1 for _ in plan.windows())
     with executor(options) as (pool, workers):
         sums = engine.run(plan, pool, workers, lambda done: progress(year, done, of))

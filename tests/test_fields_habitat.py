@@ -21,6 +21,7 @@ from scipy import ndimage
 
 import gep
 from gep import account, engine, explain, trail, words
+from gep.derive import threats
 from gep.errors import GepError, Problem
 from gep.fields import Floats, Given, access, derive, fields, habitat, join
 from gep.fields.distance import distances
@@ -58,6 +59,10 @@ def test_distances_are_scipys_up_to_the_reach(
     wanted = ndimage.distance_transform_edt(~there, sampling=(height, width))
     wanted[wanted > reach * (1 + 1e-12)] = math.inf
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    rows, cols = shape
+    inner = (rows // 3, cols // 4, rows - rows // 3 - rows // 5, cols - cols // 4 - cols // 5)
+    part = distances(there, np.full(rows, width), height, inner, reach)
+    np.testing.assert_array_equal(part, found[inner[0] :, inner[1] :][: inner[2], : inner[3]])
 
 
 def test_on_degrees_a_row_is_measured_by_its_own_width() -> None:
@@ -112,6 +117,11 @@ def test_no_block_size_shows(grid: Grid, decay: Any, tmp_path: Path) -> None:
     assert 0.1 < (whole > 0).mean() < 0.9
     for side in (16, 11, 3):
         np.testing.assert_array_equal(written(grid, presence, reach, decay, tmp_path / "b.tif", side), whole)
+    there = planes(there=presence[0].astype(np.uint8))["there"]
+    found = habitat.influence_around(there, grid, reach, decay)
+    for window in grid.windows(13, 17):
+        rows, cols = slice(window.row, window.row + window.rows), slice(window.col, window.col + window.cols)
+        np.testing.assert_array_equal(found(window).astype(np.float32), whole[rows, cols])
 
 
 def test_blocks_grow_with_the_reach_as_far_as_memory_allows() -> None:
@@ -494,6 +504,24 @@ def test_ground_that_a_threats_raster_does_not_reach_is_missing(tmp_path: Path) 
     found = pixels(stack, "habitat_degradation")
     assert np.isnan(found[:, 60:]).all()
     assert np.isnan(found[:, :60]).mean() < 0.05
+
+
+def test_a_threat_beside_the_stack_is_seen_from_it(tmp_path: Path) -> None:
+    """Its raster has a margin: the same cells, shifted. Read by windows it is what a raster of its influence gives."""
+    stack = habitat_stack(tmp_path)
+    wide = np.zeros((ROWS + 20, COLS + 30), np.uint8)
+    wide[9, 40:90] = wide[40, 8] = wide[60, 70] = 7
+    place = Affine(CELL, 0, LEFT - 10 * CELL, 0, -CELL, TOP + 10 * CELL)
+    write_raster(tmp_path / "crop.tif", wide, nodata=255, transform=place)
+    opened = open_inputs(Request(stack)).stack
+    read = threats(opened, "2020").reads[1]
+    away = ndimage.distance_transform_edt(wide == 0, sampling=CELL)[10:-10, 10:-20]
+    wanted = np.where(away <= 2000, 1 - away / 2000, 0)
+    assert (wanted[0] > 0).sum() > 50
+    assert wanted[30, 0] > 0
+    assert (wanted > 0).mean() < 0.5
+    np.testing.assert_allclose(read(GRID.window()), wanted, rtol=1e-12)
+    np.testing.assert_array_equal(read(Window(3, 5, 20, 30)), read(GRID.window())[3:23, 5:35])
 
 
 BASELINE = """

@@ -26,9 +26,10 @@ from rasterio.shutil import copy
 
 from gep.errors import GepError
 from gep.grid import Grid, Window
+from gep.maps import environment
 from gep.places import _step, places
 from gep.rasters import Band, close, content_hash, dataset, describe
-from gep.sample import Qc, Resample, Source, fingerprint, prepare, read, read_native
+from gep.sample import Qc, Resample, Source, fingerprint, prepare, read, read_native, there
 
 UTM = Grid(61, 73, 289_750.0, 3_211_150.0, 30.0, 30.0, "EPSG:32648")
 DEGREES = Grid(70, 83, 102.84, 29.015, 0.0003, 0.00028, "EPSG:4326")
@@ -234,6 +235,24 @@ def test_raw_to_value(tmp_path: Path, dtype: str) -> None:
     assert got.dtype == np.float64
     meant = read(replace(found, absent=0.5), grid, grid.window(), tmp_path)[0]
     np.testing.assert_array_equal(meant, np.where(np.isin(raw, [7, 9, 249]), 0.5, expected))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32"])
+def test_what_is_neither_0_nor_missing_is_there(tmp_path: Path, dtype: str) -> None:
+    stored = np.arange(UTM.rows * UTM.cols).reshape(UTM.rows, UTM.cols) % 9
+    path = write(tmp_path / "a.tif", stored.astype(dtype), UTM)
+    found = source(path, UTM, fills=(7.0,), valid=(0.0, 5.0), scale=2.0, offset=-4.0)
+    window = Window(3, 4, 50, 60)
+    wanted = np.isin(stored, [0, 1, 3, 4, 5])  # 2 is a value of 0, 6 and 8 are out of range
+    np.testing.assert_array_equal(there(found, window), wanted[3:53, 4:64])
+    values = read_native(found, window)[0]
+    np.testing.assert_array_equal(there(found, window), ~np.isnan(values) & (values != 0))
+
+
+def test_gdals_cache_holds_megabytes() -> None:
+    """Rasterio hands the number on as bytes; windows with a halo read most blocks several times."""
+    with rasterio.Env(**environment()):
+        assert rasterio.env.get_gdal_config("GDAL_CACHEMAX") == 64 << 20
 
 
 def test_infinite_and_nan_are_missing(tmp_path: Path) -> None:

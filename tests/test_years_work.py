@@ -215,7 +215,7 @@ def test_a_run_is_known_by_its_profiles_id_and_by_its_climate(series: tuple[Path
         assert [(p.code, p.facts["profile"]) for p in caught.value.problems] == [("revise-nothing", known)]
     runs = [Run("r", f"own{NORMAL_CLIMATE}", "t", ("2022",), {}, {}), Run("s", "own", "t", ("2022",), {}, {})]
     for one in runs:
-        found = revision._valid(cast("Ledger", SimpleNamespace(runs=lambda: runs, superseded=dict)), one.profile)
+        found = Ledger.valid(cast("Ledger", SimpleNamespace(runs=lambda: runs, superseded=dict)), profile=one.profile)
         assert found == [one]
 
 

@@ -208,5 +208,5 @@ def _profile(grid: Grid, bands: int, tile: int) -> dict[str, Any]:
     shape = {"height": grid.rows, "width": grid.cols, "count": bands, "dtype": "float32", "nodata": np.nan}
     place = {"crs": grid.crs, "transform": Affine(*grid.transform)}
     tiles = {"tiled": True, "blockxsize": tile, "blockysize": tile, "interleave": "band"}
-    # Not compressed: that would take a quarter off most fields, for four times the work of writing and reading them.
+    # Not compressed: that would take a third off most fields, for four times the work of writing and reading them.
     return {"driver": "GTiff", "bigtiff": "if_safer", **shape, **place, **tiles}

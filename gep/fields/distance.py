@@ -76,7 +76,7 @@ def distances(
     least = np.empty(size, np.int64)  # columns whose parabola is the least somewhere, from left to right
     heights, ends = np.empty(size), np.empty(size)  # and how far right of its own column each is, until the next
     turns = np.zeros(cols + 1, np.int64)
-    half = 0.5 / np.arange(size)
+    half = 0.5 / np.maximum(np.arange(size), 1)
     for r in range(rows):
         line, width = steps[top + r], widths[top + r]
         count = _envelope(line, far, (height / width) * (height / width), half, (least, heights, ends))

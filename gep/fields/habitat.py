@@ -26,7 +26,7 @@ _compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(cache
 Decay = Literal["linear", "exponential"]
 # exp(−2.99) = 0.05: what is left of an exponential threat at its reach.
 _STEEPNESS = 2.99
-_LEAST_BLOCK, _MOST_BLOCK = 512, 1536  # with a halo of 267 cells the latter takes about 70 MB
+_LEAST_BLOCK, _MOST_BLOCK = 512, 1536  # with a halo of 267 cells the latter takes about 100 MB
 
 
 def influence(reach: float, decay: Decay) -> Field:
