@@ -283,13 +283,13 @@ def _shown(inputs: Inputs, year: str, service: Service, item: Item, graph: Graph
 
 
 def summed(checked: Checked, year: str, zone: Zone | None = None, progress: Progress = lambda *_: None) -> Accounted:
-    """One year of what was decided after a pass over all pixels, or a zone's; nothing is kept, other zones have no sums.
+    """One year of what was decided after a pass over all pixels, or a zone's: other zones then have no sums.
 
     A window without a pixel of the zone would have added nothing to its sums, so they are the whole pass's to the bit.
     """
     options = Options(Path(), maps=False)
     prepared = prepare(checked.inputs, year, targets(checked, year, options))
-    around = zone and prepared.plan.grid.around(shapely.from_wkb(zone.wkb).bounds)
+    around = prepared.plan.grid.around(shapely.from_wkb(zone.wkb).bounds) if zone else None
     plan = replace(prepared.plan, within=around)
     of = sum(1 for _ in plan.windows())
     with executor(options) as (pool, workers):

@@ -16,8 +16,8 @@ from gep.errors import GepError, Problem
 from gep.fields import days, stations
 
 ODD = (
-    "²", "٢٠٢٢", "２０２２", "9" * 5000, "1e400", "nan", "-inf", "\x00", "\x01", "\ufeff", "\u2028", "", "—", '"', "{0}",
-    "1,200", "1_000", "½", "x" * 140_000, "\t", "%", "10**10**10", "kg**(9**9)", "\r\n", "\r", "[" * 3000, "= nan\n",
+    "²", "٢٠٢٢", "２０２２", "9" * 5000, "1e400", "nan", "-inf", "\x00", "\x01", "\ufeff", "\u2028", "", "—", '"',
+    "{0}", "1,200", "1_000", "½", "x" * 140_000, "\t", "%", "10**10**10", "kg**(9**9)", "\r\n", "\r", "[" * 3000, "= nan\n",
     "= inf\n", "= [nan]\n", "= {}\n", '= "\\u0000"\n', f"= {2**64}\n", "= 1979-05-27\n",
 )  # fmt: skip
 LONG = "zone,year,quantity,object,value,unit,source,note\n01,2022,gdp,,88,亿元,公报,\n02,2022,so2_emission,,8,t,b,\n"
