@@ -1,7 +1,8 @@
 """Who uses an ecosystem service, what of it is in GDP too, and what made ecosystems change: tables in `accounts/`.
 
 `users.csv` has, for each service (or one of its items), the economic units that use it, their shares, whether its value
-is in GDP as well, and whether the row was checked against its source. `causes.csv` has conversions whose cause is known by what the type is: people build towns.
+is in GDP as well, and whether the row was checked against its source. `causes.csv` has conversions whose cause is known
+by what the type is: people build towns.
 """
 
 from __future__ import annotations
