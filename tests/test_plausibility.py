@@ -18,8 +18,8 @@ from gep.words import problem
 
 
 def entry(service: str, item: str, quantity: float, yuan: float | None, cls: str = "regulating") -> Entry:
-    made: Any = SimpleNamespace(missing_area_km2=0, 
-        zone="a", service=service, item=item, cls=cls, status="counted",
+    made: Any = SimpleNamespace(
+        zone="a", service=service, item=item, cls=cls, status="counted", missing_area_km2=0,
         quantity=Decimal(repr(quantity)), value_fen=None if yuan is None else round(yuan * 100),
     )  # fmt: skip
     return cast("Entry", made)
