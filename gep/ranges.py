@@ -86,12 +86,12 @@ class _Once:
     problems: list[Problem]
     places: dict[object, str] = field(default_factory=dict)
 
-    def new(self, what: str, names: Iterable[str], where: str) -> bool:
-        """Whether it was not declared before."""
-        first = self.places.setdefault((what, frozenset(names)), where)
+    def new(self, code: str, names: Iterable[str], where: str) -> bool:
+        """Whether it was not declared before; else the problem `code`."""
+        first = self.places.setdefault((code, frozenset(names)), where)
         if first != where:
             facts: dict[str, Fact] = {"quantities": ", ".join(sorted(names)), "first": first}
-            self.problems.append(Problem(f"uncertainty-twice-{what}", where, facts))
+            self.problems.append(Problem(code, where, facts))
         return first == where
 
 
@@ -103,7 +103,7 @@ def _take(cells: Mapping[str, str], where: str, found: Assumptions, first: _Once
     if cells["correlation"]:
         _correlate(cells["correlation"], frozenset((quantity, other)), where, found, first)
     if cells["distribution"] in DISTRIBUTIONS:
-        if first.new("distribution", [quantity], where):
+        if first.new("uncertainty-twice-distribution", [quantity], where):
             found.distributions[quantity] = cells["distribution"]  # type: ignore[index]  # being filled
     elif cells["distribution"] or not cells["correlation"]:
         facts: dict[str, Fact] = {"text": cells["distribution"], "known": ", ".join(DISTRIBUTIONS)}
@@ -114,7 +114,7 @@ def _correlate(text: str, pair: frozenset[str], where: str, found: Assumptions, 
     value = headings.number(text)
     if value is None or not -1.0 <= value <= 1.0:
         first.problems.append(Problem("uncertainty-correlation", where, {"text": text}))
-    elif first.new("correlation", pair, where):
+    elif first.new("uncertainty-twice-correlation", pair, where):
         if len(pair) == 1:
             found.within[next(iter(pair))] = value  # type: ignore[index]
         else:

@@ -21,7 +21,7 @@ def entry(
     service: str, item: str, quantity: float, yuan: float | None, cls: str = "regulating", zone: str = "a"
 ) -> Entry:
     made: Any = SimpleNamespace(
-        zone=zone, service=service, item=item, cls=cls, status="counted",
+        zone=zone, service=service, item=item, cls=cls, status="counted", missing_area_km2=0,
         quantity=Decimal(repr(quantity)), value_fen=None if yuan is None else round(yuan * 100),
     )  # fmt: skip
     return cast("Entry", made)
