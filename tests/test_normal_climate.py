@@ -120,7 +120,7 @@ def test_a_package_of_it_is_computed_again_with_the_mean(tmp_path: Path) -> None
     folder = World(frozenset({"climate"})).write(tmp_path / "stack")
     done = run(normal(folder), tmp_path / "out")
     package.write(done.database, done.run.id, tmp_path / "run.zip")
-    held = package.verify(tmp_path / "run.zip", folder.parent)
+    held = package.verify(tmp_path / "run.zip", package.Inputs(folder.parent))
     assert held.replayed
     assert held.run.id == done.run.id
 
