@@ -130,7 +130,7 @@ class Cube:
     def _piece(self, steps: slice, rows: slice, cols: slice) -> Array:
         where: dict[str, Any] = dict.fromkeys(self._data.dims, 0)
         where |= {self.y.dim: rows, self.x.dim: cols} | ({self._time: steps} if self._time else {})
-        found = self._data[where].transpose(..., self.y.dim, self.x.dim).values
+        found: Array = self._data[where].transpose(..., self.y.dim, self.x.dim).values
         found = found.astype(found.dtype.newbyteorder("="), copy=False).view(self.dtype)
         found = found.reshape(-1, *found.shape[-2:])
         return found[:, :: -1 if self.y.back else 1, :: -1 if self.x.back else 1]
