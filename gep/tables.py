@@ -182,8 +182,7 @@ def load(folders: Sequence[Path], region: str | None) -> dict[str, Table]:
             regions |= {row.region for row in table.rows}
             tables[table.quantity] = _merge(tables.get(table.quantity), table, region, desk)
     if region and region not in regions:
-        facts = {"region": region, "near": _near(region, regions - {""})}
-        problems.append(Problem("table-region-unknown", region, facts))
+        problems += _unknown(region, regions - {""}, ours)
     raise_all(problems)
     return {name: table for name, table in tables.items() if table.rows}
 
@@ -427,6 +426,17 @@ def _checked_types(folder: Path) -> Mapping[str, EcosystemType]:
     types = _types(folder, problems)
     raise_all(problems)
     return MappingProxyType(types)
+
+
+def _unknown(region: str, regions: set[str], folder: Path) -> list[Problem]:
+    """That a region is neither of the tables nor a province (GB/T 2260-2007), of which rows may come later."""
+    problems: list[Problem] = []
+    sheet = _sheet(folder / "regions" / "provinces.csv", ("region", "zh", "code"), problems)
+    provinces = {cells["region"] for _, cells in sheet.lines} if sheet else set()
+    if region not in provinces:
+        facts = {"region": region, "near": _near(region, regions | provinces)}
+        problems.append(Problem("table-region-unknown", region, facts))
+    return problems
 
 
 def _types(folder: Path, problems: list[Problem]) -> dict[str, EcosystemType]:

@@ -276,7 +276,7 @@ def _name_problems(where: str, features: Sequence[_Feature]) -> Iterator[Problem
             yield Problem("zone-code-duplicate", where, f.facts | _others(seen[f.code]))
         if not any(f.name.values()):
             yield Problem("zone-name-missing", where, f.facts)
-        odd = sum(c != printable(c) for text in (f.code, *f.name.values()) for c in text)
+        odd = sum(c in "\t\n\r" or c != printable(c) for text in (f.code, *f.name.values()) for c in text)
         if odd:
             yield Problem("text-control", f"{where} {f.code}", {"count": odd})
         seen.setdefault(f.code, f)

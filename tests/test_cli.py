@@ -358,7 +358,7 @@ def test_which_rows_are_the_regions_own_is_said_and_an_unknown_region_refused(tm
     shown = gep("ledger", "show", "--ledger", tmp_path / "out" / "ledger.sqlite", "--lang", "zh")
     assert "地区 sichuan：采用本地区行的有" in shown.stdout
     stack.write_text(stack.read_text("utf-8").replace('"sichuan"', '"sichaun"'), "utf-8")
-    for lang, near in (("zh", "有：sichuan"), ("en", "There are: sichuan")):
+    for lang, near in (("zh", "已有：sichuan"), ("en", "known: sichuan")):
         refused = gep("check", stack, "--partial", "--lang", lang)
         assert refused.exit_code == 1
         assert "[table-region-unknown] sichaun" in refused.stderr

@@ -196,13 +196,13 @@ def test_bilinear_needs_only_neighbours_of_weight(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("holes", [0.0, 0.2])
-@pytest.mark.parametrize("per", [2, 5, 20, 50])
+@pytest.mark.parametrize("per", [2, 5, 20])
 def test_runs_of_cells_between_the_same_centres_are_the_cells(tmp_path: Path, per: int, holes: float) -> None:
     coarse = Grid(9, 9, 300_000.0, 3_200_000.0, 1000.0, 1000.0, "EPSG:32648")
     found = source(write(tmp_path / "a.tif", field(coarse, holes), coarse), coarse, "bilinear")
-    fine = Grid(7 * per, 12 * per, coarse.x0 - 1700.0, coarse.y0 - 900.0, 1000 / per, 1000 / per, coarse.crs)
+    fine = Grid(2 * per, 5 * per, coarse.x0 - 1700.0, coarse.y0 - 900.0, 1000 / per, 1000 / per, coarse.crs)
     by_runs = read(found, fine, fine.window(), tmp_path)
-    one_by_one = whole(found, fine, tmp_path, 7, 1)
+    one_by_one = whole(found, fine, tmp_path, 2 * per, 1)
     assert by_runs.tobytes() == one_by_one.tobytes()
     np.testing.assert_allclose(by_runs[0], slow(field(coarse, holes)[0], coarse, fine, "bilinear"), rtol=1e-12)
 

@@ -100,8 +100,8 @@ def test_what_cannot_be_summed_is_not_given_by_object_beside_a_total() -> None:
     nodes = dict(capped().nodes) | {"external_share": Node("external_share", "statistic", level="zone")}
     nodes["so2_removed"] = replace(nodes["so2_removed"], args=("so2_capacity", "external_share"))
     rows = [Statistic("a", "2020", "external_share", 0.5, "test", object=name) for name in ("east", "west")]
-    stack = SimpleNamespace(statistics=rows, years=("2020",), period=False)
-    inputs = cast("Inputs", SimpleNamespace(stack=stack, when=lambda _, year: year))
+    figures = {("external_share", "2020"): tuple(rows)}
+    inputs = cast("Inputs", SimpleNamespace(figures=figures, when=lambda _, year: year))
     found = zonal.problems(inputs, Graph(nodes), "so2_removed", "2020")
     assert [p.code for p in found] == ["objects-beside-total"]
 
