@@ -144,13 +144,14 @@ def _pairs(rows: Iterable[DualRow]) -> Iterator[tuple[list[DualRow], list[DualRo
 
 
 _Place = tuple[str, str, str, str]  # run, year, zone level, zone
+_Leaf = tuple[str, str, str]  # service, item, ecosystem
 
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """Fen at constant prices by place and item; None of an item that has lines there and no value."""
+    """Fen at constant prices by place and leaf; None of a leaf that has a line there and no value."""
 
-    fens: Mapping[_Place, Mapping[tuple[str, str], int | None]]
+    fens: Mapping[_Place, Mapping[_Leaf, int | None]]
 
     def total(self, row: DualRow) -> int | None:
         """The standard total; None where nothing is known."""
@@ -158,19 +159,20 @@ class _Values:
         return sum(known) if known else None
 
     def alike(self, before: DualRow, now: DualRow) -> bool:
-        """Whether both years know the same items: what one of them does not know did not grow from nothing."""
+        """Whether both years know the same leaves: what one of them does not know did not grow from nothing."""
         items = {*self._of(before), *self._of(now)}
         return all(self._knows(before, item) == self._knows(now, item) for item in items)
 
-    def _of(self, row: DualRow) -> Mapping[tuple[str, str], int | None]:
+    def _of(self, row: DualRow) -> Mapping[_Leaf, int | None]:
         return self.fens.get((row.run, row.year, row.zone_level, row.zone), {})
 
-    def _knows(self, row: DualRow, item: tuple[str, str]) -> bool:
-        """A zone without lines of an item that the year accounts elsewhere has none of it, and that is known."""
+    def _knows(self, row: DualRow, item: _Leaf) -> bool:
+        """A zone without a leaf of an item that the year accounts anywhere has none of it, and that is known."""
         own = self._of(row)
         if item in own:
             return own[item] is not None
-        return any(item in of for place, of in self.fens.items() if place[:2] == (row.run, row.year))
+        years = (of for place, of in self.fens.items() if place[:2] == (row.run, row.year))
+        return any(item[:2] == leaf[:2] for of in years for leaf in of)
 
 
 def _values(
@@ -178,13 +180,15 @@ def _values(
 ) -> tuple[_Values, tuple[Problem, ...]]:
     """The standard total at constant prices; none, and the problems, where prices stay put."""
     reading = Reading(ledger, series, base, counted=True)
-    found: dict[_Place, dict[tuple[str, str], int | None]] = {}
+    found: dict[_Place, dict[_Leaf, int | None]] = {}
     try:
         for year in years:
-            for total in reading.totals(by=("zone", "service", "item"), year=year, level=EVERY):
+            for total in reading.totals(by=("zone", "service", "item", "ecosystem"), year=year, level=EVERY):
                 if total.run in runs:
-                    zone, service, item = total.key
-                    found.setdefault((total.run, year, total.zone_level, zone), {})[service, item] = total.value_fen
+                    zone, *leaf = total.key
+                    found.setdefault((total.run, year, total.zone_level, zone), {})[leaf[0], leaf[1], leaf[2]] = (
+                        total.value_fen
+                    )
     except GepError as error:
         return _Values({}), error.problems
     return _Values(found), ()

@@ -601,7 +601,9 @@ def _extent(found: Mapping[str, Any], names: Mapping[str, Mapping[Lang, str]], l
     lines += [words.say("extent-rule-" + found["rule"], lang)] if found["rule"] else []
     for code, zone in zones.items():
         if zone["unclassified"] > _THIN * zone["zone"]:
-            places = "; ".join(f"{lon:.4f}, {lat:.4f} ({m2 / 1e6:.4f} km²)" for lon, lat, m2 in zone["gaps"])
+            places = "; ".join(
+                f"{lon:.4f}, {lat:.4f} ({m2 / 1e6:.4f} km²)" for lon, lat, m2 in zone.get("gaps", ())
+            )  # older runs have none
             lines.append(words.say("extent-gaps", lang, zone=names[code].get(lang, code), places=places))
     years = {(z["official_year"], z["official_source"]) for z in zones.values() if z["official"] is not None}
     lines += [words.say("extent-source", lang, year=year, source=source) for year, source in sorted(years)]
@@ -611,7 +613,7 @@ def _extent(found: Mapping[str, Any], names: Mapping[str, Mapping[Lang, str]], l
 def _reconciled(zones: Sequence[Mapping[str, Any]], *, overlaid: bool, lang: Lang) -> Iterator[Row]:
     """Each figure of the zones' areas that is known, and what it differs by from the published one."""
     for key, word in _RECONCILED:
-        values = [zone[key] for zone in zones]
+        values = [zone.get(key) for zone in zones]
         if (key not in ("held", "aside") or overlaid) and any(value is not None for value in values):
             sign = "+" if word.endswith("gap") else ""
             shown = [words.say("missing", lang) if v is None else f"{v:{sign},.4f}" for v in values]

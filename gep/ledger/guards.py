@@ -103,7 +103,7 @@ def sqlite_guards(conditions: Conditions) -> dict[str, str]:
 
 
 _SQLITE_OBJECTS: Final = (
-    "SELECT name, type FROM sqlite_master WHERE tbl_name IN ('gep_schema', 'runs', 'entries', 'reviews')"
+    "SELECT name, type FROM sqlite_master WHERE lower(tbl_name) IN ('gep_schema', 'runs', 'entries', 'reviews')"
     " AND type IN ('trigger', 'view') ORDER BY name"
 )
 
