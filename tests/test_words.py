@@ -93,10 +93,14 @@ def test_every_problem_has_a_sentence() -> None:
     assert not missing
 
 
+OF_OLDER_LEDGERS = {"previous-polygons"}  # no program writes it any more; reasons that ledgers hold must still be said
+
+
 def test_every_sentence_about_a_problem_is_used() -> None:
     used = {text for path in FILES for text in _strings(path)}
     data = "".join(path.read_text("utf-8") for path in sorted(shipped.folder().rglob("*.toml")))
-    assert not {code for code in texts("problem") if code not in used and f'"{code}"' not in data}
+    unused = {code for code in texts("problem") if code not in used and f'"{code}"' not in data}
+    assert unused == OF_OLDER_LEDGERS
 
 
 def test_every_problem_carries_the_facts_of_its_sentence() -> None:
