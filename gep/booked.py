@@ -169,9 +169,16 @@ def rows(pair: tuple[Year, Year]) -> Iterator[Row]:
     """Every valued item of every zone, its change in parts as far as the runs tell."""
     before, after = pair
     for place in dict.fromkeys([*after.places, *before.places]):
-        ends = (before.value(place), after.value(place))
+        ends = _ends(pair, place)
         if ends != (None, None):
             yield _row(pair, place, ends)
+
+
+def _ends(pair: tuple[Year, Year], place: Place) -> tuple[int | None, int | None]:
+    """What a place is worth in both years; nothing under a status in which neither year values its item."""
+    if all(place[2:] not in year.prices for year in pair):
+        return None, None
+    return pair[0].value(place), pair[1].value(place)
 
 
 def _row(pair: tuple[Year, Year], place: Place, ends: tuple[int | None, int | None]) -> Row:
@@ -324,7 +331,7 @@ def revised(found: Iterable[Row], pair: Pair) -> Iterator[Row]:
     rows = {(row.level, row.zone, row.service, row.item, row.status): row for row in found}
     levels = {row.level for row in rows.values()}
     for place in dict.fromkeys(place for year in reversed(pair.asked) for place in year.places):
-        ends = (pair.asked[0].value(place), pair.asked[1].value(place))
+        ends = _ends(pair.asked, place)
         if place[0] in levels and ends != (None, None):
             row = rows.get(place) or _blank(pair.asked, place)
             yield row.plus(REVISION, (ends[1] or 0) - (ends[0] or 0) - row.change, ends)

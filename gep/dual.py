@@ -112,6 +112,7 @@ def dual(
     """
     figures = _figures(statistics, ledger.where)
     runs = {run.id: run for run in ledger.valid(profile=profile)}
+    raise_all(() if runs else ledger.aside())  # mean weather alone is no account of a year
     totals = [t for t in ledger.totals(by=_BY, level=level) if t.run in runs]
     if level and not any(t.zone_level == level for t in totals):
         raise GepError([ledger.level_unknown(level)])
@@ -146,13 +147,6 @@ def _overlaps(ledger: Ledger, level: str | None) -> dict[tuple[str, str, str, st
             name = "tourism_fen" if cls == "cultural" else "products_fen"
             place[name] = place.get(name, 0) + total.value_fen
     return found
-
-
-def of_file(database: str, path: Path, years: Sequence[str] = (), level: str | None = None) -> list[DualRow]:
-    """The same from a ledger's address and a table of statistics (zone, year, quantity, value, unit, source)."""
-    statistics = given(path)
-    with Ledger.open(database, create=False) as opened:
-        return dual(opened, statistics, years, level)
 
 
 def given(path: Path) -> tuple[tables.Statistic, ...]:

@@ -77,7 +77,7 @@ def _fetched(address: str, wanted: ByteRequest | None) -> bytes | None:
     if isinstance(wanted, OffsetByteRequest):
         return remote.member(address, (wanted.offset, said.length))
     assert isinstance(wanted, SuffixByteRequest)  # noqa: S101  (there are no others)
-    return remote.member(address, (said.length - wanted.suffix, said.length))
+    return remote.member(address, (max(said.length - wanted.suffix, 0), said.length))
 
 
 def members(address: str, variable: str) -> tuple[str, ...]:

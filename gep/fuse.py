@@ -365,6 +365,7 @@ class _Writer:
         while waiting:
             ready = next((node for node in waiting.values() if self._is_ready(node, waiting)), None)
             if ready is None:
+                assert self.group  # noqa: S101  (a graph has no cycles, so that only a loop can be waited for)
                 self._flush()
             else:
                 self._node(waiting.pop(ready.name))

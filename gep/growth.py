@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -107,13 +108,14 @@ def growth(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a user asks of the dual account: years, a level, GEP at current prices, the base of growth, indices."""
+    """What a user asks of the dual account: years, a level, current prices, the base of growth, indices, a profile."""
 
     years: Sequence[str] = ()
     level: str | None = None
     current: bool = False
     constant: int | None = None
     indices: Sequence[Path] = ()
+    profile: str | None = None
 
 
 def of_file(database: str, path: Path, wanted: Wanted) -> tuple[list[DualRow], Grown]:
@@ -121,9 +123,10 @@ def of_file(database: str, path: Path, wanted: Wanted) -> tuple[list[DualRow], G
     statistics, series = dual.given(path), indices.load(wanted.indices)
     with Ledger.open(database, create=False) as opened:
         at = Reading(opened, series) if wanted.current else opened
-        rows = dual.dual(at, statistics, wanted.years, wanted.level)
+        rows = dual.dual(at, statistics, wanted.years, wanted.level, wanted.profile)
         base = None if wanted.constant is None else str(wanted.constant)
-        return rows, replace(growth(opened, rows, statistics, series, base), aside=tuple(opened.aside()))
+        aside = () if wanted.profile else tuple(opened.aside())
+        return rows, replace(growth(opened, rows, statistics, series, base), aside=aside)
 
 
 def joined(rows: Sequence[DualRow], grown: Grown) -> list[dict[str, Any]]:
@@ -147,11 +150,16 @@ _Place = tuple[str, str, str, str]  # run, year, zone level, zone
 _Leaf = tuple[str, str, str]  # service, item, ecosystem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Values:
     """Fen at constant prices by place and leaf; None of a leaf that has a line there and no value."""
 
     fens: Mapping[_Place, Mapping[_Leaf, int | None]]
+
+    @cached_property
+    def _accounted(self) -> frozenset[tuple[str, str, str, str]]:
+        """The items that have lines anywhere: run, year, service, item."""
+        return frozenset((*place[:2], *leaf[:2]) for place, of in self.fens.items() for leaf in of)
 
     def total(self, row: DualRow) -> int | None:
         """The standard total; None where nothing is known."""
@@ -171,8 +179,7 @@ class _Values:
         own = self._of(row)
         if item in own:
             return own[item] is not None
-        years = (of for place, of in self.fens.items() if place[:2] == (row.run, row.year))
-        return any(item[:2] == leaf[:2] for of in years for leaf in of)
+        return (row.run, row.year, *item[:2]) in self._accounted
 
 
 def _values(

@@ -162,7 +162,9 @@ def _checked(path: Path) -> tuple[Run, list[Entry]]:
 def _record(path: Path, data: bytes) -> tuple[Run, list[Entry]]:
     """The run and its entries, whose hashes all hold, written as we write them: no key twice, nothing beside."""
     try:
-        return of_record(_parsed(data))
+        found = _parsed(data)
+        raise_all([] if "head" in found else [Problem("package-older", str(path))])
+        return of_record(found)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _changed(path, error) from error
 

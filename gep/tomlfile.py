@@ -21,18 +21,19 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError("nested too deeply") from error
 
 
-def unfit(value: Any, where: str, at: tuple[str, ...] = ()) -> Iterator[Problem]:
+def unfit(document: Any, where: str) -> Iterator[Problem]:
     r"""Texts that no workbook or document can hold, and whole numbers of more than 64 bits, each by its key.
 
     >>> [found.where for found in unfit({"stack": {"title": "a\x01", "grid": "b"}}, "stack.toml")]
     ['stack.toml stack.title']
     """
-    inner = value.items() if isinstance(value, dict) else enumerate(value, 1) if isinstance(value, list) else ()
-    for key, one in inner:
-        for part in (key, one):
-            yield from unfit(part, where, (*at, str(key)))
-    place = f"{where} {'.'.join(at)}"
-    if isinstance(value, str) and value != printable(value):
-        yield Problem("text-control", place, {"count": sum(c != printable(c) for c in value)})
-    elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
-        yield Problem("toml-number-large", place)
+    pending: list[tuple[tuple[str, ...], Any]] = [((), document)]
+    while pending:  # not by calls: tables may be nested deeper than calls can be
+        at, value = pending.pop()
+        inner = value.items() if isinstance(value, dict) else enumerate(value, 1) if isinstance(value, list) else ()
+        pending += reversed([((*at, str(key)), part) for key, one in inner for part in (key, one)])
+        place = f"{where} {'.'.join(at)}"
+        if isinstance(value, str) and value != printable(value):
+            yield Problem("text-control", place, {"count": sum(c != printable(c) for c in value)})
+        elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+            yield Problem("toml-number-large", place)

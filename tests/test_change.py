@@ -733,6 +733,24 @@ def test_another_status_is_no_change_of_nature_with_the_rasters_either(tmp_path:
     }
 
 
+def test_an_item_that_has_lost_its_price_has_one_row(tmp_path: Path) -> None:
+    """Where neither year values what stands under a status, there is no row of it, least of all a satellite's."""
+    stack, database = World(frozenset(["price"])).write(tmp_path / "stack"), str(tmp_path / "l.sqlite")
+    run(stack, "2020", tmp_path / "a", ledger=database)
+    free = {"status": "unvalued", "price": None, "value_fen": None, "low_fen": None, "high_fen": None}
+    with Ledger.open(database) as ledger:
+        (first,) = ledger.runs()
+        lines = [replace(e, year="2022") for e in ledger.entries(run=first.id)]
+        lines = [replace(e, **free) if e.service == "air" and e.value_fen is not None else e for e in lines]
+        of = {**first.determined, "years": {"2022": first.determined["years"]["2020"]}}
+        recorded = {key: first.recorded[key] for key in ("zone_names", "partial")}
+        ledger.append(Run(run_id(of), first.profile, first.title, ("2022",), of, recorded), lines)
+    found = change.of_ledger(database, Asked("2020", "2022"))
+    rows = [row for row in found.rows if (row.zone, row.service) == ("02", "air")]
+    assert [(row.status, row.after) for row in rows] == [("satellite", None)]
+    assert dict(rows[0].parts) == {"coverage": -(rows[0].before or 0)}
+
+
 def test_a_revision_that_moves_an_item_between_totals(tmp_path: Path) -> None:
     """2020 had air as a satellite and was accounted again with air counted; the runs asked for are the old and 2022."""
     stack, database = World(frozenset(["price"])).write(tmp_path / "stack"), str(tmp_path / "l.sqlite")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import gep.dual as module
-from gep import words
-from gep.dual import DualRow, as_dicts, dual, notes, of_file, table
+from gep import growth, words
+from gep.dual import DualRow, as_dicts, dual, notes, table
 from gep.errors import GepError
 from gep.ledger import OUTSIDE, Entry, Ledger, Run, fen, run_id
 from gep.words import LANGS
@@ -222,14 +222,14 @@ def test_of_file_reads_statistics_in_any_unit(tmp_path: Path) -> None:
     file = tmp_path / "统计.csv"
     head = "zone,year,quantity,value,unit,source\n"
     file.write_text(head + "511129,2022,gdp,88,亿元/年,公报\n511129,2022,population,20,万人,公报\n", "utf-8")
-    muchuan, _ = of_file(str(tmp_path / "l.sqlite"), file)
+    (muchuan, _), _ = growth.of_file(str(tmp_path / "l.sqlite"), file, growth.Wanted())
     assert (muchuan.ratio, muchuan.gep_per_person) == (Decimal("1.25"), Decimal(55_000))
     file.write_text(head + "511129,2022,gdp,88,m,公报\n", "utf-8")
     with pytest.raises(GepError):
-        of_file(str(tmp_path / "l.sqlite"), file)
+        growth.of_file(str(tmp_path / "l.sqlite"), file, growth.Wanted())
     file.write_text(head, "utf-8")
     with pytest.raises(GepError, match="ledger-missing"):
-        of_file(str(tmp_path / "no.sqlite"), file)
+        growth.of_file(str(tmp_path / "no.sqlite"), file, growth.Wanted())
 
 
 def test_tables_say_missing_and_never_zero(tmp_path: Path) -> None:

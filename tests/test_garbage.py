@@ -14,6 +14,7 @@ from gep.daily import How
 from gep.declaration import StatisticsFile, declare
 from gep.errors import GepError, Problem
 from gep.fields import days, stations
+from gep.tomlfile import unfit
 
 ODD = (
     "²", "٢٠٢٢", "２０２２", "9" * 5000, "1e400", "nan", "-inf", "\x00", "\x01", "\ufeff", "\u2028", "", "—", '"',
@@ -90,6 +91,14 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "stack.toml": (STACK, _stack),
     "a.toml": (PROFILE, lambda path: profile.load(str(path))),
 }
+
+
+def test_tables_nested_deeper_than_calls_can_be_are_looked_through() -> None:
+    nested: dict[str, object] = {"a": "\x01"}
+    for _ in range(5000):
+        nested = {"a": nested}
+    (found,) = unfit(nested, "a.toml")
+    assert found.code == "text-control"
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 
 from gep import dual, growth, indices, words
+from gep.errors import GepError
 from gep.growth import Grown, State, tapio
 from gep.indices import Indices, Point
 from gep.ledger import Entry, Ledger, Run, fen, run_id
@@ -115,6 +116,28 @@ def test_what_one_year_does_not_know_is_no_growth(year: str, tmp_path: Path) -> 
     assert {y: rows[y].unknown for y in rows} == {"2020": 0, "2022": 0} | {year: 1}
     for lang in LANGS:
         assert any("A 2020–2022" in line or "甲县 2020–2022" in line for line in growth.notes(found, lang))
+
+
+def test_a_leaf_that_one_year_does_not_know_is_no_growth_either(tmp_path: Path) -> None:
+    """Forest unknown in 2020 beside grassland that is known: the item did not grow tenfold."""
+    lines = [unknown(entry()), entry(ecosystem="grassland"), entry(year="2022", quantity=Decimal(9000))]
+    lines.append(entry(year="2022", ecosystem="grassland"))
+    with run(tmp_path, lines) as ledger:
+        (row,) = grown(ledger, RATES).rows
+    assert (row.gep, row.both, row.reason) == (None, None, "items")
+
+
+@pytest.mark.parametrize("level", [None, "county"])
+def test_mean_weather_alone_is_no_account_unless_its_profile_is_named(tmp_path: Path, level: str | None) -> None:
+    table = tmp_path / "gdp.csv"
+    table.write_text("zone,year,quantity,value,unit,source\n01,2020,gdp,88,亿元/年,公报\n", "utf-8")
+    run(tmp_path, [entry()], climate=["2019", "2020"]).close()
+    with pytest.raises(GepError) as caught:
+        growth.of_file(str(tmp_path / "l.sqlite"), table, growth.Wanted(level=level))
+    assert [problem.code for problem in caught.value.problems] == ["ledger-normal-climate"]
+    rows, found = growth.of_file(str(tmp_path / "l.sqlite"), table, growth.Wanted(level=level, profile="leshan"))
+    assert [row.year for row in rows] == ["2020"]
+    assert found.aside == ()
 
 
 def test_a_zone_without_an_ecosystem_that_others_have_grows(tmp_path: Path) -> None:

@@ -382,6 +382,7 @@ def test_a_trigger_that_was_switched_off_or_rewritten_is_found(postgres_url: str
 BESIDE = {
     "sqlite": {
         "CREATE TRIGGER later AFTER INSERT ON entries BEGIN SELECT 1; END": "later",
+        "CREATE TRIGGER shouted AFTER INSERT ON ENTRIES BEGIN SELECT 1; END": "shouted",
     },
     "postgresql": {
         "CREATE TRIGGER later AFTER INSERT ON entries FOR EACH ROW EXECUTE FUNCTION gep_append_only()": "later",
@@ -625,17 +626,22 @@ def test_tampering_with_an_older_ledger_is_still_found_when_it_is_migrated(store
         assert codes(ledger.verify()) == {"ledger-review"}
 
 
-def test_a_ledger_without_its_guards_is_not_migrated(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        ("DROP TRIGGER entries_no_update", "entries_no_update"),
+        ("CREATE TRIGGER later AFTER INSERT ON Runs BEGIN SELECT 1; END", "later"),
+    ],
+)
+def test_a_ledger_with_other_guards_than_its_own_is_not_migrated(tmp_path: Path, sql: str, named: str) -> None:
     store = Store("sqlite", str(tmp_path / "l.sqlite"))
     v1(store)
     with store.foreign() as other:
-        other.execute("DROP TRIGGER entries_no_update")
+        other.execute(sql)
     before = Path(store.target).read_bytes()
     with pytest.raises(GepError) as caught:
         Ledger.open(store.target)
-    assert [(p.code, p.facts["trigger"]) for p in caught.value.problems] == [
-        ("ledger-migration-guard", "entries_no_update")
-    ]
+    assert [(p.code, p.facts["trigger"]) for p in caught.value.problems] == [("ledger-migration-guard", named)]
     assert Path(store.target).read_bytes() == before
 
 

@@ -156,6 +156,14 @@ def test_a_record_that_is_none_is_a_problem_and_no_traceback(
     assert codes(path) == ["package-run-changed"]
 
 
+def test_a_record_of_an_earlier_version_is_not_called_altered(made: Made) -> None:
+    record = json.loads(archive.read(made[1])["run.json"])
+    del record["head"]
+    with pytest.raises(GepError) as caught:
+        package._record(made[1], package._json(record))
+    assert [problem.code for problem in caught.value.problems] == ["package-older"]
+
+
 def test_a_number_too_long_to_write_is_a_problem(made: Made, tmp_path: Path) -> None:
     found = {info.filename: data for info, data in members(made[1])}
     record = json.loads(found["run.json"])

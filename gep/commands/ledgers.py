@@ -136,6 +136,7 @@ def review(run: str, status: str, who: str, file: Path | None, note: str, databa
 @click.option("--statistics", type=STACK, required=True)
 @click.option("--year", "years", multiple=True)
 @click.option("--level", help="A zone level; default the accounting units.")
+@click.option("--profile", help="Runs of one profile only; a reading at mean weather is shown where it is named.")
 @click.option("--current", is_flag=True, help="GEP of each year at its own current prices.")
 @click.option("--constant", type=click.IntRange(1900, 2200), help="Base year of growth; default the first year.")
 @index_option

@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gep.errors import Fact, Problem, raise_all
-from gep.ledger.guards import NO_INSERT, Conditions, broken_guards, drop_guards, make_guards
+from gep.ledger.guards import NO_INSERT, Conditions, broken_guards, drop_guards, make_guards, strange_guards
 from gep.ledger.rows import review_chain
 from gep.ledger.schema import LINES_OF_RUN, REVIEWS, SCHEMA, VERSIONS
 
@@ -34,10 +34,10 @@ _OLDER: Final[Mapping[int, Conditions]] = {
 
 
 def migrate(connection: sa.Connection, where: str, version: int) -> None:
-    """Within a writing transaction: from `version` to `SCHEMA`; a problem for each guard that does not stand."""
+    """Within a writing transaction: from `version` to `SCHEMA`; a problem for each guard that is gone or strange."""
     facts: dict[str, Fact] = {"version": version, "known": SCHEMA}
     if connection.dialect.name == "sqlite":
-        broken = broken_guards(connection, _OLDER[version])
+        broken = [*broken_guards(connection, _OLDER[version]), *strange_guards(connection)]
         raise_all(Problem("ledger-migration-guard", where, {"trigger": name, **facts}) for name in broken)
     drop_guards(connection)
     for older in range(version, SCHEMA):
