@@ -737,7 +737,7 @@ def test_an_item_that_has_lost_its_price_has_one_row(tmp_path: Path) -> None:
     """Where neither year values what stands under a status, there is no row of it, least of all a satellite's."""
     stack, database = World(frozenset(["price"])).write(tmp_path / "stack"), str(tmp_path / "l.sqlite")
     run(stack, "2020", tmp_path / "a", ledger=database)
-    free = {"status": "unvalued", "price": None, "value_fen": None, "low_fen": None, "high_fen": None}
+    free: dict[str, Any] = {"status": "unvalued", "price": None, "value_fen": None, "low_fen": None, "high_fen": None}
     with Ledger.open(database) as ledger:
         (first,) = ledger.runs()
         lines = [replace(e, year="2022") for e in ledger.entries(run=first.id)]
