@@ -29,7 +29,7 @@ def county(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def stack(county: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(county.parent, tmp_path / "核算包") / county.name
+    return shutil.copytree(county.parent, tmp_path / "数据清单") / county.name
 
 
 def codes(caught: pytest.ExceptionInfo[GepError]) -> list[str]:
