@@ -494,6 +494,8 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
         cache=shipped.cache(),
         laid=laid,
     )
+    for source in sources.values():  # once and here: threads would wait for the first that needs it
+        stack.prepare(source, plan.grid, plan.cache)
     return Prepared(plan, graph, reports)
 
 

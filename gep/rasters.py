@@ -96,6 +96,12 @@ def _raster(path: str) -> Any:
         return rasterio.open(path, sharing=False)
 
 
+def watched(path: str) -> tuple[Any, ...]:
+    """What tells, at little cost, that the files behind a path are still those that were opened."""
+    dataset(path)
+    return _opened.datasets[path].state
+
+
 def _state(files: Iterable[str]) -> tuple[Any, ...]:
     """What tells a replaced file (a VRT's sources among them): a few microseconds each. None of what is not local."""
     return tuple(_stat(file) for file in files)

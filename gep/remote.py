@@ -9,6 +9,7 @@ for is fetched. Nothing is ever removed from it but by hand.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import math
 import re
@@ -21,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 import numpy as np
@@ -34,6 +35,7 @@ from gep.errors import GepError, Problem
 from gep.written import written
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 _CHUNK = 256  # cells a side that a chunk has at least: a file each
 _MOST_CELLS = 1 << 23  # fetched at once
@@ -110,8 +112,7 @@ def ask(address: str) -> Answer:
 def _asked(address: str) -> Answer:
     for method, how in (("HEAD", {}), ("GET", {"Range": "bytes=0-0"})):  # some servers answer no HEAD
         try:
-            with _sent(address, method, how) as answer:
-                return _answer(answer.headers)
+            return _sent(address, method, how, lambda answer: _answer(answer.headers))
         except urllib.error.HTTPError as error:
             error.close()
             if error.code not in _NO_HEAD or method == "GET":
@@ -119,24 +120,28 @@ def _asked(address: str) -> Answer:
     raise AssertionError(address)
 
 
-def _sent(address: str, method: str, how: dict[str, str]) -> Any:
-    """A server's answer; HTTPError where it refuses, GepError `layer-unreadable` where there is none."""
+def _sent(address: str, method: str, how: dict[str, str], taken: Callable[[Any], T]) -> T:
+    """What is taken of a server's answer, asked again where it breaks off.
+
+    HTTPError where the server refuses, GepError `layer-unreadable` where there is no whole answer.
+    """
     request = urllib.request.Request(address, method=method, headers=how)  # noqa: S310  (`url` saw to the scheme)
     for attempt in range(_TRIES):
         try:
-            return urllib.request.urlopen(request, timeout=60)  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                return taken(answer)
         except urllib.error.HTTPError as error:
             if error.code < 500 or attempt == _TRIES - 1 or error.code in _NO_HEAD:
                 raise
             error.close()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             if attempt == _TRIES - 1:
                 raise _unreadable(address, error) from error
         time.sleep(attempt)
     raise AssertionError(address)
 
 
-def _unreadable(address: str, error: OSError) -> GepError:
+def _unreadable(address: str, error: Exception) -> GepError:
     return GepError([Problem("layer-unreadable", address, {"path": address, "reason": str(error)})])
 
 
@@ -228,8 +233,7 @@ def _keep_bytes(file: Path, found: bytes) -> None:
 def _fetched(address: str, said: Answer, span: tuple[int, int] | None) -> bytes:
     how = {"Range": f"bytes={span[0]}-{span[1] - 1}"} if span else {}
     try:
-        with _sent(address, "GET", how) as answer:
-            found, now, part = bytes(answer.read()), _answer(answer.headers), answer.status == 206
+        found, now, part = _sent(address, "GET", how, lambda a: (bytes(a.read()), _answer(a.headers), a.status == 206))
     except urllib.error.HTTPError as error:
         error.close()
         raise _unreadable(address, error) from error

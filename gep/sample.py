@@ -31,7 +31,7 @@ from gep.cubes import file_of
 from gep.grid import Grid, Window
 from gep.places import places, projected, same_crs, shift
 from gep.quantities import quantities
-from gep.rasters import Band, block, content_hash, kind, raw, stamp
+from gep.rasters import Band, block, content_hash, kind, raw, watched
 from gep.written import written
 
 Resample = Literal["nearest", "bilinear", "average", "mode", "conserve"]
@@ -318,11 +318,15 @@ def _near(source: Source, grid: Grid, cache: Path) -> Source:
     if not _copied_first(source):
         return source
     with _making:
-        return _tiles_under(source, grid, cache, tuple(stamp(path) for path in {band.path for band in source.bands}))
+        return _tiles_under(source, grid, cache, _watched(source.bands))
+
+
+def _watched(bands: tuple[Band, ...]) -> tuple[Any, ...]:
+    return tuple(watched(path) for path in dict.fromkeys(band.path for band in bands))
 
 
 @lru_cache(maxsize=256)
-def _tiles_under(source: Source, grid: Grid, cache: Path, _files: tuple[str, ...]) -> Source:
+def _tiles_under(source: Source, grid: Grid, cache: Path, _files: tuple[Any, ...]) -> Source:
     part = under(source.grid, grid, 0)
     return tiled(source, part, _TILE, cache) if part.rows and part.cols else source
 
@@ -334,7 +338,8 @@ def _wide(source: Source, side: int) -> bool:
 
 def _tile(source: Source, part: Window, side: int, out: Path) -> None:
     """Copy raw values; a block of the source is all that is held."""
-    how = {"dtype": kind(source.bands[0]), "count": len(source.bands), "compress": "zstd", "zstd_level": 1}
+    dtype = "float32" if kind(source.bands[0]) == "float16" else kind(source.bands[0])  # GeoTIFF has no halves
+    how = {"dtype": dtype, "count": len(source.bands), "compress": "zstd", "zstd_level": 1}
     tiles = {"tiled": True, "blockxsize": side, "blockysize": side, "interleave": "band", "bigtiff": "if_safer"}
     deep, high, wide = block(source.bands[0])
     together = groupby(enumerate(source.bands, 1), lambda one: (one[1].path, (one[1].band - 1) // deep))
@@ -345,7 +350,8 @@ def _tile(source: Source, part: Window, side: int, out: Path) -> None:
         for steps, bands in (zip(*of, strict=True) for _, of in together):
             for at in _blocks(part, high, wide):
                 place = replace(at, row=at.row - part.row, col=at.col - part.col)
-                made.write(raw(bands, source.grid.rows, at), list(steps), window=_place(place))
+                found = raw(bands, source.grid.rows, at).astype(dtype, copy=False)
+                made.write(found, list(steps), window=_place(place))
 
 
 def _blocks(part: Window, high: int, wide: int) -> Iterator[Window]:
@@ -556,20 +562,20 @@ def _weigh(
 
 def _whole(source: Source, grid: Grid, cache: Path) -> Source:
     """The source on the whole grid as a file in `cache`, made if it is not there."""
-    files = tuple(stamp(band.path) for band in (*source.bands, *(source.qc.bands if source.qc else ())))
+    files = _watched((*source.bands, *(source.qc.bands if source.qc else ())))
     return replace(_whole_raw(replace(source, codes=()), grid, cache, files), codes=source.codes)
 
 
 _making = threading.RLock()  # tiles are made, if need be, while a whole is
 
 
-def _whole_raw(source: Source, grid: Grid, cache: Path, files: tuple[str, ...]) -> Source:
+def _whole_raw(source: Source, grid: Grid, cache: Path, files: tuple[Any, ...]) -> Source:
     with _making:  # so that threads wait for the first to make it; another process at worst makes the same file
         return _made(source, grid, cache, files)
 
 
 @lru_cache(maxsize=256)
-def _made(source: Source, grid: Grid, cache: Path, _files: tuple[str, ...]) -> Source:
+def _made(source: Source, grid: Grid, cache: Path, _files: tuple[Any, ...]) -> Source:
     # GDAL's version belongs to the key: its resampling has changed between versions.
     text = json.dumps([fingerprint(source), asdict(grid), rasterio.__gdal_version__])
     key = hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -549,6 +549,15 @@ def test_the_same_pixels_as_a_geotiff_whatever_the_chunks(
     )
 
 
+def test_half_precision_is_cut_into_tiles_too(tmp_path: Path) -> None:
+    grid = Grid(600, 520, 102.0, 31.0, 0.005, 0.005, "EPSG:4326")
+    rain = values(12, grid).astype("f2")
+    found = opened(zarr3(cube(rain, months(), grid), tmp_path / "a", chunksizes=(1, 600, 520)))
+    part = read(found, grid, Window(30, 40, 50, 60), tmp_path / "cache")
+    np.testing.assert_array_equal(part, rain[:, 30:80, 40:100].astype(float))
+    assert list((tmp_path / "cache" / "tiled").glob("*.tif"))
+
+
 # --- a year of days --------------------------------------------------------------------------------------------------
 
 

@@ -44,6 +44,7 @@ class Served:
     asked: list[str] = field(default_factory=list)
     head: int = 200
     refused: dict[str, int] = field(default_factory=dict)
+    broken: dict[str, int] = field(default_factory=dict)  # how many answers break off in the middle
     address: str = ""
 
 
@@ -80,7 +81,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(last - first + 1))
         self.end_headers()
-        if body:
+        if body and of.broken.get(name, 0):
+            of.broken[name] -= 1
+            self.wfile.write(data[first : (first + last) // 2])
+        elif body:
             self.wfile.write(data[first : last + 1])
 
 
@@ -421,3 +425,18 @@ def test_a_far_store_that_is_not_there_or_not_consolidated_is_a_problem(served: 
     rasters.close()
     with pytest.raises(GepError, match="layer-unreadable"):
         far_source(path)
+
+
+@pytest.mark.parametrize("span", [None, (100, 900)])
+def test_an_answer_that_breaks_off_is_asked_for_again(served: Served, span: tuple[int, int] | None) -> None:
+    served.files["a.bin"], served.broken["a.bin"] = bytes(range(256)) * 4, 2
+    found = remote.member(f"{served.address}/a.bin", span)
+    assert found == served.files["a.bin"][slice(*span) if span else slice(None)]
+    assert served.broken["a.bin"] == 0
+
+
+def test_an_answer_that_always_breaks_off_is_a_problem(served: Served) -> None:
+    served.files["b.bin"], served.broken["b.bin"] = bytes(1000), 99
+    with pytest.raises(GepError) as caught:
+        remote.member(f"{served.address}/b.bin")
+    assert [problem.code for problem in caught.value.problems] == ["layer-unreadable"]
