@@ -159,11 +159,14 @@ def _checked(path: Path) -> tuple[Run, list[Entry]]:
     return run, entries
 
 
+_BEFORE_HEADS = {"run", "previous", "columns", "entries", "reviews"}  # what a record had in earlier versions
+
+
 def _record(path: Path, data: bytes) -> tuple[Run, list[Entry]]:
     """The run and its entries, whose hashes all hold, written as we write them: no key twice, nothing beside."""
     try:
         found = _parsed(data)
-        raise_all([] if "head" in found else [Problem("package-older", str(path))])
+        raise_all([Problem("package-older", str(path))] if found.keys() == _BEFORE_HEADS else [])
         return of_record(found)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _changed(path, error) from error
