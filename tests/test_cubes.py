@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -679,7 +680,7 @@ def test_the_ledger_is_that_of_the_same_geotiffs(tmp_path: Path) -> None:
     assert runs["nc"][1] == runs["tif"][1]
     assert runs["zarr"][1] == runs["tif"][1]
     assert len({run for run, _ in runs.values()}) == 3
-    with sqlite3.connect(folders["zarr"] / "out" / "ledger.sqlite") as ledger:
+    with closing(sqlite3.connect(folders["zarr"] / "out" / "ledger.sqlite")) as ledger:
         told = [cell for cell in ledger.execute("select * from runs").fetchone() if '"files"' in str(cell)]
     assert {"land_cover.zarr", "npp.zarr"} < json.loads(told[0])["files"].keys()
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from functools import cache
@@ -118,7 +119,7 @@ class Rows:
     @classmethod
     @cache
     def of(cls, database: str) -> Rows:
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection:
             connection.row_factory = sqlite3.Row
             found = connection.execute("SELECT * FROM entries WHERE zone NOT IN ('', ?)", [OUTSIDE]).fetchall()
         return cls(tuple(map(dict, found)))
