@@ -11,7 +11,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -26,13 +27,14 @@ from gep.fuse import COVER_BEFORE, LAND_COVER, Fused, Wanted, load
 from gep.grid import Grid, Window
 from gep.mosaic import Entries, Laid, entries
 from gep.resolve import LATITUDE
-from gep.stack import Source, blank, fingerprint, read
+from gep.stack import Held, Source, blank, fingerprint, hold, read
 from gep.tables import Lookup
 from gep.zones import Zones, cover
 
 Floats = NDArray[np.float64]
 
 UNCLASSIFIED = "unclassified"
+_STRIP = 1 << 13  # cells that the block function is called for: with sixty layers 4 MB
 _KEPT = threading.local()
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -183,32 +185,44 @@ def compute(plan: Plan, window: Window, given: Mapping[str, Any] = _NOTHING) -> 
     parts = entries(plan.laid, plan.grid, window) if plan.laid and LAND_COVER not in given else None
     with rasterio.Env(**maps.environment()):
         classes = [_classes(plan, name, window, given, parts) for name in plan.fused.classes]
-        values = [_values(plan, name, window, given) for name in plan.fused.values]
+        values = [_values(plan, name, window, given, parts) for name in plan.fused.values]
     area, covered = plan.grid.areas(window).reshape(-1), _covered(plan, window) if parts is None else _alone(parts)
-    if parts is not None:
-        values, area = [np.ascontiguousarray(value[..., parts.cell]) for value in values], area[parts.cell]
-    sums = Sums.empty(plan)
-    made = np.empty((len(plan.mapped), area.size), np.float32)
-    hi, lo = sums.parts.reshape(2, -1)
-    block = load(plan.fused, plan.cache / "code")
-    block(
-        *classes,
-        *values,
-        *(array for name in plan.fused.tables for array in _table(plan.lookups[name])),
-        np.array([_count(plan, name) for name in plan.fused.classes], np.int64),
-        plan.years_between,
-        area,
-        *covered,
-        np.array(plan.ecosystem_of, np.int32),
-        _scopes(plan),
-        len(plan.ecosystems),
-        hi,
-        lo,
-        sums.nonfinite,
-        np.array([i for i, output in enumerate(plan.outputs) if output.wanted.map], np.int64),
-        made,
-    )
+    area = area if parts is None else area[parts.cell]
+    sums, made = Sums.empty(plan), np.empty((len(plan.mapped), area.size), np.float32)
+    block, tables, results = load(plan.fused, plan.cache / "code"), _tables(plan), _results(plan, sums)
+    for first, lines, cells in _strips(window) if parts is None else [(0, window.rows, slice(0, area.size))]:
+        taken = [*(one[cells] for one in classes), *(value(first, lines) for value in values)]
+        block(*taken, *tables, area[cells], *_cut(covered, cells), *results, made, cells.start)
     return sums, made if parts is None else _folded(made, parts, window.rows * window.cols)
+
+
+def _strips(window: Window) -> Iterator[tuple[int, int, slice]]:
+    """First line, number of lines and cells of the parts of a window that the block function is called for."""
+    step = max(1, _STRIP // window.cols)
+    for first in range(0, window.rows, step):
+        lines = min(step, window.rows - first)
+        yield first, lines, slice(first * window.cols, (first + lines) * window.cols)
+
+
+def _cut(covered: tuple[NDArray[Any], ...], cells: slice) -> tuple[NDArray[Any], ...]:
+    """What `_covered` tells, of some cells, which count from 0."""
+    zone, share, extra, *of_extra = covered
+    first, last = np.searchsorted(extra, (cells.start, cells.stop))
+    return zone[cells], share[cells], extra[first:last] - cells.start, *(one[first:last] for one in of_extra)
+
+
+def _tables(plan: Plan) -> list[Any]:
+    """What the block function looks up, how many classes each class layer has, and the years between accounts."""
+    found = [array for name in plan.fused.tables for array in _table(plan.lookups[name])]
+    counts = np.array([_count(plan, name) for name in plan.fused.classes], np.int64)
+    return [*found, counts, plan.years_between]
+
+
+def _results(plan: Plan, sums: Sums) -> list[Any]:
+    """Where the block function puts what: types and scopes of classes, the sums, which outputs have maps."""
+    types, mapped = np.array(plan.ecosystem_of, np.int32), [o.wanted.map for o in plan.outputs]
+    places = [types, _scopes(plan), len(plan.ecosystems), *sums.parts.reshape(2, -1), sums.nonfinite]
+    return [*places, np.flatnonzero(mapped).astype(np.int64)]
 
 
 def _scopes(plan: Plan) -> NDArray[np.uint8]:
@@ -271,7 +285,31 @@ def _room(name: str, source: Source, window: Window) -> NDArray[Any]:
     return have
 
 
-def _values(plan: Plan, name: str, window: Window, given: Mapping[str, Any]) -> Floats:
+def _values(
+    plan: Plan, name: str, window: Window, given: Mapping[str, Any], parts: Entries | None
+) -> Callable[[int, int], Floats]:
+    """What gives a layer's values in some lines of the window, by the first and their number: (cells,), (steps, cells).
+
+    Many steps from another grid are sampled when they are asked for, so that they are used while the processor has them
+    near. Of entries, all are given at once.
+    """
+    if parts is not None:
+        of_entries = np.ascontiguousarray(_whole(plan, name, window, given)[..., parts.cell])
+        return lambda _first, _lines: of_entries
+    deep = name not in given and name in plan.sources and len(plan.sources[name].bands) > 1
+    held = hold(plan.sources[name], plan.grid, window, plan.cache) if deep else None
+    if held is not None:
+        return partial(_sampled, name, held, window)
+    whole, wide = _whole(plan, name, window, given), window.cols
+    return lambda first, lines: np.ascontiguousarray(whole[..., first * wide : (first + lines) * wide])
+
+
+def _sampled(name: str, held: Held, window: Window, first: int, lines: int) -> Floats:
+    room = _room(name, held.source, replace(window, rows=lines))
+    return held.lines(first, room).reshape(len(held.source.bands), -1)
+
+
+def _whole(plan: Plan, name: str, window: Window, given: Mapping[str, Any]) -> Floats:
     """A layer's values in the window, (cells,) or (steps, cells)."""
     if name == LATITUDE:
         return given[name].reshape(-1) if name in given else plan.grid.latitudes(window).reshape(-1)

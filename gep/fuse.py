@@ -57,10 +57,11 @@ def scalar(func: Callable[..., float]) -> Callable[..., float]:
 
 
 _compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(error_model="numpy")
+_inlined: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(error_model="numpy", forceinline=True)
 kernel: Callable[[Callable[..., None]], Callable[..., None]] = njit(error_model="numpy", nogil=True, cache=True)
 
 
-@_compiled
+@_inlined
 def add(hi: Any, lo: Any, j: int, value: float) -> None:
     """Compensated sum (Neumaier; the error term by Knuth's two-sum, which has no branch)."""
     before = hi[j]
@@ -89,54 +90,40 @@ def look_up(table: Any, edges: Any, rows: Any, x: Any, places: tuple[int, int], 
 
 
 @_compiled
-def _weigh_known(x: Any, row: int, weights: int, first: int, last: int) -> Any:
+def _weigh_known(y: Any, w: Any) -> Any:
     """The same where some value is missing."""
-    s0 = s1 = s2 = s3 = 0.0
-    g0 = g1 = g2 = g3 = 0.0
-    i = first
-    while i + 4 <= last:
-        w0, w1, w2, w3 = x[weights + i], x[weights + i + 1], x[weights + i + 2], x[weights + i + 3]
-        y0, y1, y2, y3 = x[row + i], x[row + i + 1], x[row + i + 2], x[row + i + 3]
-        s0 += y0 * w0 if y0 == y0 else 0.0  # noqa: PLR0124  (not NaN)
-        s1 += y1 * w1 if y1 == y1 else 0.0  # noqa: PLR0124
-        s2 += y2 * w2 if y2 == y2 else 0.0  # noqa: PLR0124
-        s3 += y3 * w3 if y3 == y3 else 0.0  # noqa: PLR0124
-        g0 += 0.0 if y0 == y0 else w0  # noqa: PLR0124
-        g1 += 0.0 if y1 == y1 else w1  # noqa: PLR0124
-        g2 += 0.0 if y2 == y2 else w2  # noqa: PLR0124
-        g3 += 0.0 if y3 == y3 else w3  # noqa: PLR0124
-        i += 4
-    while i < last:
-        y0, w0 = x[row + i], x[weights + i]
-        s0 += y0 * w0 if y0 == y0 else 0.0  # noqa: PLR0124
-        g0 += 0.0 if y0 == y0 else w0  # noqa: PLR0124
-        i += 1
-    return (s0 + s1) + (s2 + s3), (g0 + g1) + (g2 + g3)
+    total = gap = 0.0
+    for i in range(y.size):
+        total += y[i] * w[i] if y[i] == y[i] else 0.0  # noqa: PLR0124  (not NaN)
+        gap += 0.0 if y[i] == y[i] else w[i]  # noqa: PLR0124
+    return total, gap
 
 
-@_compiled
-def weigh(x: Any, row: int, weights: int, first: int, last: int) -> Any:
+@_inlined
+def weigh(y: Any, w: Any) -> Any:
     """Σ value · weight where there is a value, and Σ weight where there is none, over a run of cells of a chunk.
 
-    In four lanes, which the processor adds side by side; a run is short, and runs are added compensated. Only a sum
+    In eight lanes, which the processor adds side by side; a run is short, and runs are added compensated. Only a sum
     that is NaN tells of missing values, which are then looked for.
     """
-    s0 = s1 = s2 = s3 = 0.0
-    i = first
-    while i + 4 <= last:
-        s0 += x[row + i] * x[weights + i]
-        s1 += x[row + i + 1] * x[weights + i + 1]
-        s2 += x[row + i + 2] * x[weights + i + 2]
-        s3 += x[row + i + 3] * x[weights + i + 3]
-        i += 4
-    while i < last:
-        s0 += x[row + i] * x[weights + i]
-        i += 1
-    total = (s0 + s1) + (s2 + s3)
-    return (total, 0.0) if total == total else _weigh_known(x, row, weights, first, last)  # noqa: PLR0124  (not NaN)
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    eights = y.size // 8 * 8
+    for i in range(0, eights, 8):
+        s0 += y[i] * w[i]
+        s1 += y[i + 1] * w[i + 1]
+        s2 += y[i + 2] * w[i + 2]
+        s3 += y[i + 3] * w[i + 3]
+        s4 += y[i + 4] * w[i + 4]
+        s5 += y[i + 5] * w[i + 5]
+        s6 += y[i + 6] * w[i + 6]
+        s7 += y[i + 7] * w[i + 7]
+    for i in range(eights, y.size):
+        s0 += y[i] * w[i]
+    total = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+    return (total, 0.0) if total == total else _weigh_known(y, w)  # noqa: PLR0124  (not NaN)
 
 
-@_compiled
+@_inlined
 def tally(
     x: Any, outputs: Any, scope: Any, run: tuple[int, int, int], weights: int, sums: tuple[Any, Any, int]
 ) -> None:
@@ -148,20 +135,22 @@ def tally(
     hi, lo, j = sums
     count = outputs.size
     size = hi.size // (1 + 2 * count)
+    w = x[weights + first : weights + end]
     whole = 0.0
-    for i in range(first, end):
-        whole += x[weights + i]
+    for i in range(w.size):
+        whole += w[i]
     add(hi, lo, j, whole)
     for o in range(count):
         if scope[o, code] == IN:
-            total, missing = weigh(x, outputs[o], weights, first, end)
+            total, missing = weigh(x[outputs[o] + first : outputs[o] + end], w)
             add(hi, lo, j + (1 + o) * size, total)
-            add(hi, lo, j + (1 + count + o) * size, missing)
+            if missing != 0.0:
+                add(hi, lo, j + (1 + count + o) * size, missing)
         elif scope[o, code] == MISSING:
             add(hi, lo, j + (1 + count + o) * size, whole)
 
 
-@_compiled
+@_inlined
 def draw(x: Any, row: int, inside: Any, classes: Any, out: Any) -> None:
     """Write a chunk's cells into a map: nothing but NaN where their class is not `inside` the output's scope."""
     for i in range(out.size):
@@ -286,7 +275,6 @@ class _Writer:
         self.rows: dict[str, int] = {}
         self.constants: list[str] = []
         self.lines: list[str] = []
-        self.first: list[str] = []  # what the first loop does for each cell: it reads values and looks classes up
         self.row: list[str] = []  # what the loop being written does for each cell
         self.group: list[Node] = []
         self.depth = 0
@@ -302,7 +290,6 @@ class _Writer:
             chunk=CHUNK,
             cover=self.classes.index(LAND_COVER),
             rows="\n".join(_ROW.format(c=c) for c in range(len(self.classes))),
-            first="\n".join("            " + line for line in self.first),
             body="\n".join("        " + line for line in self.lines),
             weights=weights,
             extra=extra,
@@ -350,6 +337,12 @@ class _Writer:
         self.row += lines
         self._end_row()
 
+    def _copy(self, line: str, view: str) -> None:
+        """A loop over a view `w` of what is read, by itself: together they would have too many arrays to run abreast."""
+        self._end_row()
+        self.lines.append("    " * self.depth + f"w = {view}")
+        self._apart([line])
+
     def _end_row(self) -> None:
         if self.row:
             self.lines += ["    " * self.depth + "for i in range(count):"]
@@ -389,7 +382,7 @@ class _Writer:
             self.group.append(node)
         elif node.name in self.values:
             self._new_row(node.name)
-            self.first.append(f"{self._at(node.name)} = v{self.values.index(node.name)}[start + i]  # {node.name}")
+            self._copy(f"{self._at(node.name)} = w[i]", f"v{self.values.index(node.name)}[here]  # {node.name}")
         elif node.via == "table":
             self._table(node)
         elif node.via == "formula":
@@ -405,7 +398,7 @@ class _Writer:
             return
         row = self._new_row(node.name)
         if value is None:
-            self.first.append(f"{self._at(node.name)} = t{i}[{keys}[i]]  # {node.name}")
+            self._apart([f"{self._at(node.name)} = t{i}[{keys}[i]]  # {node.name}"])
             return
         self._end_row()
         if value not in self.rows:  # bins of a constant
@@ -428,9 +421,10 @@ class _Writer:
         self.lines.append(f"for m in range({steps}):")
         self.depth = 1
         needed = self._with_inputs(group)
-        self._apart([line for node in needed if node.name in self.values for line in self._read_step(node)])
         for node in needed:
-            if node.name not in self.values:
+            if node.name in self.values:
+                self._read_step(node)
+            else:
                 self._call(node, stepped=True)
         self._along([line for node in group for line in self._gather(node)])
         self._end_row()
@@ -447,9 +441,9 @@ class _Writer:
             pending += [self.by_name[a] for a in read if a in self.by_name and self.by_name[a].steps > 1]
         return [node for node in self.nodes if node.name in needed]
 
-    def _read_step(self, node: Node) -> list[str]:
+    def _read_step(self, node: Node) -> None:
         self._new_row(node.name + "s")
-        return [f"{self._at(node.name + 's')} = v{self.values.index(node.name)}[m, start + i]  # {node.name}"]
+        self._copy(f"{self._at(node.name + 's')} = w[i]", f"v{self.values.index(node.name)}[m, here]  # {node.name}")
 
     def _gather(self, node: Node) -> list[str]:
         year, step = self._at(node.name), self._at(node.name + "s")
@@ -516,8 +510,9 @@ class _Writer:
         return [f"outputs = np.array([{rows}], np.int64)" if rows else "outputs = np.empty(0, np.int64)"]
 
 
-_ROW = """            n_ = c{c}[start + i]
-            k{c}[i] = n_ if n_ >= 0 else last[{c}]  # the place after the last class: no class is known"""
+_ROW = """        w = c{c}[here]
+        for i in range(count):
+            k{c}[i] = w[i] if w[i] >= 0 else last[{c}]  # the place after the last class: no class is known"""
 
 _TEMPLATE = '''"""Made by gep.fuse; changed only by making it again."""
 
@@ -532,28 +527,30 @@ from gep.fuse import draw, kernel, look_up, scalar, tally
 @kernel
 def block(
     {arguments}, last, years_between, area, zone, share, extra_cell, extra_zone, extra_share,
-    ecosystem, scope, ecosystems, hi, lo, nonfinite, mapped, maps,
+    ecosystem, scope, ecosystems, hi, lo, nonfinite, mapped, maps, origin,
 ):
-    # hi and lo: area, then each output's sum, then each output's gap, every one by zone and ecosystem
+    # hi and lo: area, then each output's sum, then each output's gap, every one by zone and ecosystem; the first cell
+    # is the one at `origin` of the maps
     n = 0
 {constants}
     places = np.array([{weights}, {extra}], np.int64)  # from an array: numba would compile for each literal anew
     for start in range(0, area.size, {chunk}):
         count = min({chunk}, area.size - start)
-        for i in range(count):
+        here = slice(start, start + count)  # views of it count from 0, so that no index is looked at for its sign
+        areas, shares, zones = area[here], share[here], zone[here]
 {rows}
-{first}
-            x[{weights} + i] = area[start + i] * share[start + i]
+        for i in range(count):
+            x[{weights} + i] = areas[i] * shares[i]
 {body}
         end = 0
         while end < count:
-            first, c, z = end, k{cover}[end], zone[start + end]
-            while end < count and k{cover}[end] == c and zone[start + end] == z:
+            first, c, z = end, k{cover}[end], zones[end]
+            while end < count and k{cover}[end] == c and zones[end] == z:
                 end += 1
             run = (c, first, end)
             tally(x, outputs, scope, run, places[0], (hi, lo, z * ecosystems + ecosystem[c]))
         for m in range(mapped.size):
-            draw(x, outputs[mapped[m]], scope[mapped[m]], k{cover}, maps[m, start : start + count])
+            draw(x, outputs[mapped[m]], scope[mapped[m]], k{cover}, maps[m, origin + start : origin + start + count])
         while n < extra_cell.size and extra_cell[n] < start + count:  # a further zone of a cell
             i = extra_cell[n] - start
             x[{extra} + i] = area[start + i] * extra_share[n]

@@ -105,7 +105,7 @@ def read(source: Source, grid: Grid, window: Window, cache: Path, out: Array | N
     if same is not None:
         return _copied(source, window, same, out)
     if source.resample not in _GDAL_RESAMPLING:
-        return _sampled(source, grid, window, out)
+        return _sample_into(source, *places(source.grid, grid, window), out)
     values = _native(_whole(source, grid, cache), window, out)
     return values if source.absent is None else _fill_outside(source, grid, window, values)
 
@@ -386,45 +386,97 @@ def _copied(source: Source, window: Window, by: tuple[int, int], out: Array) -> 
 # --- nearest and bilinear ------------------------------------------------------------------------------------------
 
 
-def _sampled(source: Source, grid: Grid, window: Window, out: Array) -> Array:
-    """Nearest or bilinear at exact places; a centre on an edge between cells belongs to the right and lower one."""
-    _sample_into(source, *places(source.grid, grid, window), out)
-    return out
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The cells of a source under a window and where in it each centre lies: what `lines` needs no file for.
+
+    `block` begins at the cell `corner` of the source; it is framed for bilinear, and None where no centre is near.
+    """
+
+    source: Source
+    rows: Floats
+    cols: Floats
+    corner: tuple[int, int]
+    block: Array | None
+    whole: bool
+
+    def lines(self, first: int, out: Array) -> Array:
+        """The window's lines from `first` on, as many as `out` has: (steps, lines, columns)."""
+        outside = out.dtype.type(self.source.outside)
+        rows, cols = (places[first : first + out.shape[1]] for places in (self.rows, self.cols))
+        size = (self.source.grid.rows, self.source.grid.cols)
+        if self.block is None:
+            out[:] = outside
+        elif self.source.resample == "bilinear":
+            _bilinear(self.block, self.whole, (self.corner, size), rows, cols, outside, out)
+        else:
+            _nearest(self.block, self.corner, rows, cols, size, outside, out)
+        return out
 
 
-def _sample_into(source: Source, rows: Floats, cols: Floats, out: Array) -> None:
-    """Fill `out` at the given places, by halves where the source's cells would not fit in memory."""
+def hold(source: Source, grid: Grid, window: Window, cache: Path) -> Held | None:
+    """What a window is sampled from, read once, to be sampled some lines at a time; None where `read` must do it.
+
+    That is where cells coincide, where a whole was made, and where the source's cells would not fit in memory.
+    """
+    source = _near(source, grid, cache)
+    if source.resample in _GDAL_RESAMPLING or shift(source.grid, grid) is not None:
+        return None
+    return _held(source, *places(source.grid, grid, window))
+
+
+def _held(source: Source, rows: Floats, cols: Floats) -> Held | None:
     box = _box(source.grid, rows, cols)
     if box is None:
-        out[:] = source.outside
-        return
+        return Held(source, rows, cols, (0, 0), None, whole=False)
     if box.rows * box.cols * len(source.bands) > _BLOCK_CELLS and rows.size > 1:
-        axis = int(rows.shape[1] > rows.shape[0])
-        for part in np.array_split(np.arange(rows.shape[axis]), 2):
-            cut = (slice(None),) * axis + (slice(part[0], part[-1] + 1),)
-            _sample_into(source, rows[cut], cols[cut], out[(slice(None), *cut)])
-        return
-    block = read_native(source, box)
-    size = (source.grid.rows, source.grid.cols)
-    corner, outside = (box.row, box.col), out.dtype.type(source.outside)
+        return None
+    block, corner = read_native(source, box), (box.row, box.col)
     if source.resample == "bilinear":
-        framed = _framed(block, corner, size, float(outside))
-        _bilinear(framed, bool(np.isfinite(framed).all()), (corner, size), rows, cols, outside, out)
-    else:
-        _nearest(block, corner, rows, cols, size, outside, out)
+        block = _framed(block, corner, (source.grid.rows, source.grid.cols), float(source.outside))
+    return Held(source, rows, cols, corner, block, bool(np.isfinite(block).all()))
+
+
+def _sample_into(source: Source, rows: Floats, cols: Floats, out: Array) -> Array:
+    """Nearest or bilinear at exact places; a centre on an edge between cells belongs to the right and lower one.
+
+    By halves where the source's cells would not fit in memory.
+    """
+    held = _held(source, rows, cols)
+    if held is not None:
+        return held.lines(0, out)
+    axis = int(rows.shape[1] > rows.shape[0])
+    for part in np.array_split(np.arange(rows.shape[axis]), 2):
+        cut = (slice(None),) * axis + (slice(part[0], part[-1] + 1),)
+        _sample_into(source, rows[cut], cols[cut], out[(slice(None), *cut)])
+    return out
 
 
 def _box(grid: Grid, rows: Floats, cols: Floats) -> Window | None:
     """The cells of the source that the places touch, neighbours for bilinear included; None if there are none."""
-    inside = (rows > -1) & (rows < grid.rows + 1) & (cols > -1) & (cols < grid.cols + 1)
-    if not inside.any():
+    highest, lowest, leftmost, rightmost = _ends(rows, cols, grid.rows, grid.cols)
+    if highest > lowest:
         return None
-    (top, bottom), (left, right) = _span(rows[inside], grid.rows), _span(cols[inside], grid.cols)
+    (top, bottom), (left, right) = _span(highest, lowest, grid.rows), _span(leftmost, rightmost, grid.cols)
     return Window(top, left, bottom - top, right - left) if bottom > top and right > left else None
 
 
-def _span(found: Floats, cells: int) -> tuple[int, int]:
-    return max(math.floor(np.min(found) - 0.5), 0), min(math.floor(np.max(found) + 0.5) + 1, cells)
+@numba.njit(cache=True, nogil=True)
+def _ends(rows: Floats, cols: Floats, height: int, width: int) -> tuple[float, float, float, float]:
+    """The first and last row and column of the places that are within a cell of the source."""
+    top = left = np.inf
+    bottom = right = -np.inf
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            r, c = rows[i, j], cols[i, j]
+            inside = (r > -1) & (r < height + 1) & (c > -1) & (c < width + 1)
+            top, bottom = (min(top, r), max(bottom, r)) if inside else (top, bottom)
+            left, right = (min(left, c), max(right, c)) if inside else (left, right)
+    return top, bottom, left, right
+
+
+def _span(first: float, last: float, cells: int) -> tuple[int, int]:
+    return max(math.floor(first - 0.5), 0), min(math.floor(last + 0.5) + 1, cells)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -40,12 +40,14 @@ from gep.places import same_crs
 from gep.quantities import quantities
 from gep.rasters import Band, close, content_hash
 from gep.sample import (
+    Held,
     Qc,
     Resample,
     Source,
     aligned,
     blank,
     fingerprint,
+    hold,
     prepare,
     read,
     read_native,
@@ -60,6 +62,7 @@ from gep.words import Lang
 
 __all__ = [
     "Band",
+    "Held",
     "Layer",
     "Polygons",
     "Qc",
@@ -75,6 +78,7 @@ __all__ = [
     "content_hash",
     "derived",
     "fingerprint",
+    "hold",
     "load",
     "open_stack",
     "prepare",

@@ -44,7 +44,7 @@ def evaluate(fused: Fused, folder: Path, values: dict[str, Any], scope: int = IN
     load(fused, folder)(
         np.zeros(1, np.int32), *arrays, np.ones(1, np.int64), 5.0, np.full(1, 2.0), np.zeros(1, np.int32), np.ones(1),
         np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0), np.zeros(2, np.int32),
-        np.full((1, 2), scope, np.uint8), 1, hi, lo, np.zeros(1, np.int64), np.zeros(1, np.int64), maps,
+        np.full((1, 2), scope, np.uint8), 1, hi, lo, np.zeros(1, np.int64), np.zeros(1, np.int64), maps, 0,
     )  # fmt: skip
     assert hi[0] == 2.0
     return float(maps[0, 0]), float(hi[1]), float(hi[2])
