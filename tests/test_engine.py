@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 
-from gep import engine
+from gep import engine, landscape
 from gep.engine import Plan, Sums
 from gep.grid import Window
 from gep.prepare import Request, Target, open_inputs, prepare
+from gep.rasters import close
+from gep.sample import read
 
 SCOPE = ("forest", "grassland")
 TARGETS = [
@@ -60,6 +63,36 @@ def test_windows_of_any_shape_give_the_same_sums_and_pixels(plan: Plan, block: t
         cut = whole.reshape(-1, plan.grid.rows, plan.grid.cols)[:, window.row : window.row + window.rows]
         cut = cut[:, :, window.col : window.col + window.cols]
         np.testing.assert_array_equal(part.reshape(cut.shape), cut)
+
+
+def test_strips_of_any_height_give_the_same_sums_and_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Storms, months of another projection, and months on the grid itself, which are cut and not sampled."""
+    path = landscape.write(tmp_path / "land", 64)
+    _months_on_the_grid(path)
+    names = ("storm_runoff", "hot_day_evaporation", "reference_evapotranspiration", "water_conservation")
+    targets = [Target(name, name, map=True) for name in names]
+    plan = prepare(open_inputs(Request(path)), "2020", targets).plan
+    window = Window(3, 5, 50, 57)
+    assert {len(source.bands) for source in plan.sources.values()} >= {1, 12, 24}
+    want = engine.compute(plan, window)
+    for cells in (1, 57 * 7 + 1, 57 * 50):
+        monkeypatch.setattr(engine, "_STRIP", cells)
+        sums, made = engine.compute(plan, window)
+        np.testing.assert_array_equal(made, want[1])
+        assert_close(sums, want[0])
+    assert np.isfinite(want[1]).any(axis=1).all()
+
+
+def _months_on_the_grid(path: Path) -> None:
+    """Reference evapotranspiration as it would be read, written as a raster of the stack's own grid."""
+    plan = prepare(open_inputs(Request(path)), "2020", [Target("e", "reference_evapotranspiration")]).plan
+    source = plan.sources["reference_evapotranspiration"]
+    values = read(source, plan.grid, plan.grid.window(), plan.cache)
+    close()
+    shape = {"count": len(values), "height": plan.grid.rows, "width": plan.grid.cols, "dtype": "float64"}
+    transform = rasterio.Affine(*plan.grid.transform)
+    with rasterio.open(source.bands[0].path, "w", driver="GTiff", crs=plan.grid.crs, transform=transform, **shape) as to:
+        to.write(values / source.scale)
 
 
 def test_a_zones_windows_give_the_zones_sums_to_the_bit(plan: Plan) -> None:

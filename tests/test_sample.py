@@ -29,7 +29,7 @@ from gep.grid import Grid, Window
 from gep.maps import environment
 from gep.places import _step, places
 from gep.rasters import Band, close, content_hash, dataset, describe
-from gep.sample import Qc, Resample, Source, fingerprint, prepare, read, read_native, there
+from gep.sample import Qc, Resample, Source, fingerprint, hold, prepare, read, read_native, there
 
 UTM = Grid(61, 73, 289_750.0, 3_211_150.0, 30.0, 30.0, "EPSG:32648")
 DEGREES = Grid(70, 83, 102.84, 29.015, 0.0003, 0.00028, "EPSG:4326")
@@ -154,6 +154,27 @@ def test_any_rectangle_gives_the_same_bits(shared_raster: tuple[Source, Path], d
     everything = read(found, UTM, UTM.window(), cache)
     expected = everything[:, row : row + window.rows, col : col + window.cols]
     assert expected.tobytes() == read(found, UTM, window, cache).tobytes()
+
+
+@pytest.mark.parametrize("resample", ["nearest", "bilinear"])
+@pytest.mark.parametrize("want", [DEGREES, replace(UTM, x0=UTM.x0 + 10.0), replace(UTM, y0=UTM.y0 - 1e6)])
+def test_lines_of_what_is_held_are_lines_of_what_is_read(tmp_path: Path, want: Grid, resample: Resample) -> None:
+    found = source(write(tmp_path / "a.tif", field(UTM, steps=3), UTM), UTM, resample, bands=3)
+    window = Window(2, 3, 21, 40)
+    held, read_ = hold(found, want, window, tmp_path), read(found, want, window, tmp_path)
+    assert held is not None
+    for first, lines in ((0, 21), (0, 1), (7, 5), (20, 1)):
+        room = np.empty((3, lines, 40))
+        assert held.lines(first, room) is room
+        np.testing.assert_array_equal(room, read_[:, first : first + lines])
+
+
+def test_what_must_be_read_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = source(write(tmp_path / "a.tif", field(UTM), UTM), UTM)
+    assert hold(found, UTM, UTM.window(), tmp_path) is None  # cells coincide
+    assert hold(replace(found, resample="average"), DEGREES, DEGREES.window(), tmp_path) is None  # a whole is made
+    monkeypatch.setattr("gep.sample._BLOCK_CELLS", 100)
+    assert hold(found, SHIFTED, SHIFTED.window(), tmp_path) is None  # too large to be held
 
 
 @pytest.fixture(scope="module")
