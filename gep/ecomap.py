@@ -74,13 +74,14 @@ def _plain(plan: Plan, path: Path, tags: Mapping[str, str]) -> list[str]:
     """The map window by window as a plain GeoTIFF; the types that it has, in the order of all."""
     grid, types = plan.grid, list(ecosystem_types())
     codes = np.array([types.index(e) + 1 if e in types else 0 for e in plan.ecosystems], np.uint8)
+    of_class = codes[np.array(plan.ecosystem_of)]
     counts = np.zeros(256, np.int64)
     shape = {"width": grid.cols, "height": grid.rows, "count": 1, "dtype": "uint8", "nodata": 0}
     place = {"crs": grid.crs, "transform": rasterio.Affine(*grid.transform)}
     tiles = {"tiled": True, "blockxsize": TILE, "blockysize": TILE, "BIGTIFF": "IF_SAFER"}
     with rasterio.open(path, "w", driver="GTiff", **shape, **place, **tiles) as dataset:
         for _, window in plan.windows():
-            cells = codes[np.array(plan.ecosystem_of)[_classes(plan, window)]]
+            cells = of_class[_classes(plan, window)]
             counts += np.bincount(cells.reshape(-1), minlength=256)
             dataset.write(cells, 1, window=RasterWindow(window.col, window.row, window.cols, window.rows))
         present = [one for code, one in enumerate(types, 1) if counts[code]]
