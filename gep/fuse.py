@@ -94,8 +94,8 @@ def _weigh_known(y: Any, w: Any) -> Any:
     """The same where some value is missing."""
     total = gap = 0.0
     for i in range(y.size):
-        total += y[i] * w[i] if y[i] == y[i] else 0.0  # noqa: PLR0124  (not NaN)
-        gap += 0.0 if y[i] == y[i] else w[i]  # noqa: PLR0124
+        total += y[i] * w[i] if y[i] == y[i] else 0.0
+        gap += 0.0 if y[i] == y[i] else w[i]
     return total, gap
 
 
@@ -338,7 +338,7 @@ class _Writer:
         self._end_row()
 
     def _copy(self, line: str, view: str) -> None:
-        """A loop over a view `w` of what is read, by itself: together they would have too many arrays to run abreast."""
+        """A loop over a view `w` of what is read, by itself: together, too many arrays would meet."""
         self._end_row()
         self.lines.append("    " * self.depth + f"w = {view}")
         self._apart([line])
