@@ -38,6 +38,7 @@ def of_run(database: str, reference: str) -> Dossier:
     """The rows that a run of a ledger used; problems: no such ledger, no such run, several."""
     with Ledger.open(database, create=False) as opened:
         run = opened.find(reference)
+        opened.accounted(run)
         entries = opened.entries(run=run.id)
     rows = bearing.used(run, run.years, entries)
     return Dossier(run, tuple(rows), _publications(run, rows))

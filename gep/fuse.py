@@ -92,11 +92,18 @@ def look_up(table: Any, edges: Any, rows: Any, x: Any, places: tuple[int, int], 
 @_compiled
 def _weigh_known(y: Any, w: Any) -> Any:
     """The same where some value is missing."""
-    total = gap = 0.0
-    for i in range(y.size):
-        total += y[i] * w[i] if y[i] == y[i] else 0.0  # noqa: PLR0124  (not NaN)
-        gap += 0.0 if y[i] == y[i] else w[i]  # noqa: PLR0124
-    return total, gap
+    s0 = s1 = s2 = s3 = g0 = g1 = g2 = g3 = 0.0
+    fours = y.size // 4 * 4
+    for i in range(0, fours, 4):
+        y0, y1, y2, y3, w0, w1, w2, w3 = y[i], y[i + 1], y[i + 2], y[i + 3], w[i], w[i + 1], w[i + 2], w[i + 3]
+        s0, g0 = (s0 + y0 * w0, g0) if y0 == y0 else (s0, g0 + w0)  # noqa: PLR0124  (not NaN)
+        s1, g1 = (s1 + y1 * w1, g1) if y1 == y1 else (s1, g1 + w1)  # noqa: PLR0124
+        s2, g2 = (s2 + y2 * w2, g2) if y2 == y2 else (s2, g2 + w2)  # noqa: PLR0124
+        s3, g3 = (s3 + y3 * w3, g3) if y3 == y3 else (s3, g3 + w3)  # noqa: PLR0124
+    for i in range(fours, y.size):
+        y0, w0 = y[i], w[i]
+        s0, g0 = (s0 + y0 * w0, g0) if y0 == y0 else (s0, g0 + w0)  # noqa: PLR0124
+    return (s0 + s1) + (s2 + s3), (g0 + g1) + (g2 + g3)
 
 
 @_inlined
@@ -338,7 +345,7 @@ class _Writer:
         self._end_row()
 
     def _copy(self, line: str, view: str) -> None:
-        """A loop over a view `w` of what is read, by itself: together they would have too many arrays to run abreast."""
+        """A loop over a view `w` of what is read, by itself: together, too many arrays would meet."""
         self._end_row()
         self.lines.append("    " * self.depth + f"w = {view}")
         self._apart([line])

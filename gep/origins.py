@@ -144,7 +144,15 @@ def place(where: str) -> str:
 
 def left_reason(text: str, lang: Lang) -> str:
     """Why a line is left out or does not apply, from its reason as the ledger has it."""
-    return reason_text(json.loads(text), lang) if text else ""
+    return reason_text(reason(text), lang) if text else ""
+
+
+def reason(text: str) -> Any:
+    """A reason as the ledger has it: in both languages, or problems; or the words of another program."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"zh": text, "en": text}
 
 
 def reason_text(found: Any, lang: Lang) -> str:

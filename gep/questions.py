@@ -137,7 +137,7 @@ def _dropped(case: Case) -> dict[str, list[Names]]:
 
 def _folded(reason: str) -> str:
     """A reason as text; those that lack statistics are one."""
-    parsed = json.loads(reason) if reason else []
+    parsed = origins.reason(reason) if reason else []
     lacking = isinstance(parsed, list) and all(
         p["code"] in ("statistic-unresolved", "service-without-items") for p in parsed
     )

@@ -104,12 +104,10 @@ def of_ledger(
     """The summary of a ledger, as it stands or at other prices, or its items and sums at a further level of zones."""
     with Ledger.open(database, create=False) as opened:
         at = readings.of(opened, prices)
+        level = _further(opened, level)
         found, every = years(at, year, zone, level), years(opened, level=level)
+        opened.accounted(*{one.run.id: one.run for one in every}.values())
         reviews = {one.run.id: opened.reviews(one.run.id) for one in found}
-        levels = sorted({name for run in opened.runs() for name in run.levels})
-    if level and level not in levels:
-        facts = {"level": level, "levels": words.listed(levels, lang) or "—"}
-        raise GepError([Problem("ledger-level-unknown", opened.where, facts)])
     if not any(one.of(COUNTED, SATELLITE, UNVALUED) for one in found):
         known = sorted({one.year for one in every}), sorted({z for one in every for z in one.zones})
         facts = {"year": year or "", "zone": zone or "", "years": ", ".join(known[0]), "zones": ", ".join(known[1])}
@@ -118,6 +116,13 @@ def of_ledger(
     shown = [f"{review(reviews[one.run.id], one.run, lang)}\n{text}" for one, text in zip(found, texts, strict=True)]
     said = [readings.heading(at, lang), *shown, "\n".join(readings.notes(at, lang))]
     return "\n\n".join(block for block in said if block)
+
+
+def _further(opened: Ledger, level: str | None) -> str | None:
+    """A further level, or None for that of the accounting units; a problem if the ledger has none of that name."""
+    if level and level not in opened.levels():
+        raise GepError([opened.level_unknown(level)])
+    return level if level in {name for run in opened.runs() for name in run.levels} else None
 
 
 def _at_level(one: Year, lang: Lang) -> str:

@@ -52,8 +52,9 @@ def in_ledger(database: str, asked: Figure, lang: Lang) -> str:
             facts = {"name": asked.name, "zone": asked.zone, "year": asked.year}
             raise GepError([Problem("ledger-figure-missing", opened.where, facts)])
         text: list[str] = []
-        for run in dict.fromkeys(line.run for line in lines):
-            text += _of_run(opened, opened.find(run), [line.entry for line in lines if line.run == run], asked, lang)
+        for run in (opened.find(name) for name in dict.fromkeys(line.run for line in lines)):
+            opened.accounted(run)
+            text += _of_run(opened, run, [line.entry for line in lines if line.run == run.id], asked, lang)
     return "\n".join(text)
 
 

@@ -12,6 +12,7 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from gep import profile, words
 from gep.cli import main
 from gep.ledger import STATUSES, Ledger
 from tests.conftest import CELL, CRS, LEFT, TOP, layers, polygons, write_raster, write_stack, write_zones
+from tests.test_ledger import run, two_counties
 
 
 def gep(*args: object) -> Result:
@@ -570,3 +572,32 @@ def test_files_known_by_samples_are_said_to_be(tmp_path: Path) -> None:
     assert gep(*plain, "--out", tmp_path / "d", "--fast-hash").exit_code == 0
     with Ledger.open(tmp_path / "l.sqlite") as opened:
         assert len(opened.runs()) == 3, "another time is another file, as far as samples tell"
+
+
+BARE = (
+    ("ledger", "show"),
+    ("explain", "water_conservation", "--zone", "511129", "--year", "2022"),
+    ("report", "--year", "2022", "--out", "x.docx"),
+    ("pictures", "--year", "2022", "--maps", ".", "--out", "x"),
+    ("package", "{run}", "--out", "x.zip"),
+    ("coefficients", "--used", "{run}"),
+)
+
+
+@pytest.mark.parametrize("command", BARE, ids=lambda command: " ".join(command[:2]))
+def test_a_run_without_an_accounts_record_is_said_to_have_none(tmp_path: Path, command: tuple[str, ...]) -> None:
+    book, entered = str(tmp_path / "l.sqlite"), run()
+    with Ledger.open(book) as opened:
+        opened.append(entered, two_counties())
+    told = [part.format(run=entered.id) for part in command]
+    found = gep(*told, "--ledger", book, "--lang", "en")
+    assert found.exit_code == 1
+    assert "[ledger-run-bare]" in found.output
+    reviewed = gep("review", "--ledger", book, "--lang", "en")
+    assert "无雪" in reviewed.output, "words of another program are shown as they are"
+
+
+def test_the_accounting_units_level_is_shown_by_its_name(out: Path) -> None:
+    show = partial(gep, "ledger", "show", "--ledger", out / "ledger.sqlite")
+    assert show("--level", "county").output == show().output
+    assert "It has: county." in show("--level", "village", "--lang", "en").output

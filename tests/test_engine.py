@@ -90,8 +90,8 @@ def _months_on_the_grid(path: Path) -> None:
     values = read(source, plan.grid, plan.grid.window(), plan.cache)
     close()
     shape = {"count": len(values), "height": plan.grid.rows, "width": plan.grid.cols, "dtype": "float64"}
-    transform = rasterio.Affine(*plan.grid.transform)
-    with rasterio.open(source.bands[0].path, "w", driver="GTiff", crs=plan.grid.crs, transform=transform, **shape) as to:
+    shape |= {"crs": plan.grid.crs, "transform": rasterio.Affine(*plan.grid.transform)}
+    with rasterio.open(source.bands[0].path, "w", driver="GTiff", **shape) as to:
         to.write(values / source.scale)
 
 

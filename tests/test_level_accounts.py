@@ -456,7 +456,7 @@ def test_a_level_that_is_not_there_is_a_problem(done: Outcome) -> None:
     with pytest.raises(GepError) as caught:
         summary.of_ledger(done.database, "en", level="village")
     (problem,) = caught.value.problems
-    assert (problem.code, problem.facts["levels"]) == ("ledger-level-unknown", "red_line, township")
+    assert (problem.code, problem.facts["levels"]) == ("ledger-level-unknown", "county, red_line, township")
 
 
 def test_tables_are_of_one_level_each(done: Outcome, rows_of: Rows, tmp_path: Path) -> None:

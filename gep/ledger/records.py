@@ -66,6 +66,9 @@ class Entry:
         return tuple(getattr(self, name) for name in LEAF)
 
 
+_ACCOUNTS: Final = frozenset(("left_out", "partial", "services", "warnings", "zone_names"))
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One accounting.
@@ -89,6 +92,11 @@ class Run:
     def normal_climate(self) -> bool:
         """Whether it is a reading at mean weather, which is no year's actual account."""
         return bool(self.determined.get("climate"))
+
+    @property
+    def accounted(self) -> bool:
+        """Whether an account made it: it says of each year what it rests on, and of its lines what they are."""
+        return set(self.years) <= self.determined.get("years", {}).keys() and self.recorded.keys() >= _ACCOUNTS
 
     @property
     def levels(self) -> Mapping[str, Mapping[str, str]]:

@@ -183,12 +183,20 @@ class Ledger:
         listed = [f"{short(run.id)} ({run.profile})" for run in found if year in (None, *run.years)]
         return [Problem("ledger-normal-climate", self.where, {"runs": ", ".join(listed)})] if listed else []
 
+    def accounted(self, *runs: Run) -> None:
+        """Raises `ledger-run-bare` for runs that were entered without the record that an account keeps."""
+        bare = (run for run in runs if not run.accounted)
+        raise_all(Problem("ledger-run-bare", self.where, {"run": short(run.id), "title": run.title}) for run in bare)
+
     def level_unknown(self, level: str | None) -> Problem:
         """That it has no lines of a zone level, with those that it has: the accounting units' and further ones."""
+        return Problem("ledger-level-unknown", self.where, {"level": level or "–", "levels": ", ".join(self.levels())})
+
+    def levels(self) -> list[str]:
+        """The zone levels that it has lines of: the accounting units' and further ones."""
         query = sa.select(ENTRIES.c.zone_level).distinct().where(ENTRIES.c.zone_level != "")
         with self._reading() as connection:
-            known = sorted(connection.execute(query).scalars())
-        return Problem("ledger-level-unknown", self.where, {"level": level or "–", "levels": ", ".join(known)})
+            return sorted(connection.execute(query).scalars())
 
     def reviews(self, run: str) -> list[Review]:
         """The steps of a run's review, first to last."""

@@ -299,6 +299,7 @@ def read(database: str, year: str, lang: Lang, run: str | None = None) -> Facts:
         named = opened.find(run) if run else None
         runs = opened.valid(profile=named.profile if named else None)
         chosen = _chosen(opened, runs, year, named.id if named else None)
+        opened.accounted(chosen)
         accounts = [_account(opened, one, label) for one, label in _beside(runs, chosen, year)]
         head = opened.head()
     main = next(one for one in accounts if one.run.id == chosen.id and one.year == year)

@@ -72,6 +72,7 @@ def _years(asked: Asked) -> list[Atlas]:
         named = opened.find(asked.run) if asked.run else None
         runs = opened.valid(profile=named.profile if named else None)
         main = _picked(asked, runs, opened, named)
+        opened.accounted(main)
         own = [(year, run) for run in runs for year in run.years if run.profile == main.profile]
         alone = {year: run for year, run in own if [y for y, _ in own].count(year) == 1} | {asked.year: main}
         found = [
