@@ -2,11 +2,12 @@
 
 Nothing is opened before every name was looked at, through symbolic links too. Of what GDAL opens, files are known by
 their first bytes: a few kinds hold their data themselves, a VRT names its sources, which are looked at likewise, and
-every other kind might name anything.
+every other kind might name anything. An HDF5 or an .img whose data lie in other files is not opened.
 """
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -28,6 +29,8 @@ _RASTERS: Final = (
     *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"CDF\1", b"CDF\2", b"CDF\5", b"\x89HDF\r\n\x1a\n"),
     *(b"\0\0\0\x0cjP", b"EHFA_HEADER_TAG", b"ncols", b"NCOLS"),
 )
+_HDF5: Final = b"\x89HDF"
+_IMG, _SPILLED = b"EHFA_HEADER_TAG", b"ExternalRasterDMS\0"  # the node of a file that keeps its cells in an .ige
 _VECTORS: Final = (b"SQLite format 3\0", b"\0\0\x27\x0a", b"fgb\x03fgb", b"{")
 _VRT: Final = b"<VRTDataset"
 _KML, _OTHER_VECTORS = b"<kml", b"<OGR"
@@ -106,6 +109,8 @@ class Bounds:
                 yield from self._file(source, kinds, seen)
         elif ".gti" in path.name.lower() or not (head.startswith(kinds) or (kinds is _VECTORS and _is_kml(head))):
             yield Problem("package-file-kind", str(path))  # GTI: an index of tiles that lie anywhere
+        elif (head.startswith(_HDF5) and _is_linked(path)) or (head.startswith(_IMG) and _is_spilled(path)):
+            yield Problem("package-file-kind", str(path))
 
 
 def _outside(name: str) -> Problem:
@@ -118,6 +123,34 @@ def _address(name: str) -> str:
 
 def _is_kml(head: bytes) -> bool:
     return head.startswith(b"<") and _KML in head and _OTHER_VECTORS not in head
+
+
+def _is_spilled(path: Path) -> bool:
+    """Whether an ERDAS .img keeps its cells in another file."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        return held.find(_SPILLED) >= 0
+
+
+def _is_linked(path: Path) -> bool:
+    """Whether an HDF5 names other files (links, external storage, virtual datasets), or cannot be looked through."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            pending, seen = [file], {h5py.h5o.get_info(file.id).addr}
+            while pending:
+                for name in (group := pending.pop()):
+                    if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+                        return True
+                    child = group.get(name)  # None: a soft link to nothing
+                    if isinstance(child, h5py.Dataset) and (child.external or child.is_virtual):
+                        return True
+                    if isinstance(child, h5py.Group) and (at := h5py.h5o.get_info(child.id).addr) not in seen:
+                        seen.add(at)
+                        pending.append(child)
+    except (OSError, RuntimeError, ValueError, KeyError):
+        return True
+    return False
 
 
 def _filled(template: str, years: Iterable[str]) -> Iterator[str]:

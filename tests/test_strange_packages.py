@@ -13,7 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
+import rasterio
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -547,6 +550,51 @@ def test_coefficients_of_another_run_are_not_this_runs(made: Made, tmp_path: Pat
     assert codes(packed(tmp_path / "x.zip", [(zipfile.ZipInfo(n), d) for n, d in swapped.items()])) == [
         "package-table-unlike-run"
     ]
+
+
+LINKED: dict[str, Callable[[Any], Any]] = {
+    "plain": lambda file: file.create_dataset("a/b", data=[1.0]),
+    "round": lambda file: file.create_group("a").__setitem__("up", file["/"]),
+    "soft": lambda file: file.__setitem__("nothing", h5py.SoftLink("/nowhere")),
+    "link": lambda file: file.create_group("a").__setitem__("b", h5py.ExternalLink("other.nc", "/x")),
+    "storage": lambda file: file.create_dataset("a/b", (4,), "f8", external=[("/etc/passwd", 0, 32)]),
+    "virtual": lambda file: file.create_virtual_dataset("a", _elsewhere()),
+}
+
+
+def _elsewhere() -> Any:
+    layout = h5py.VirtualLayout((4,), "f8")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (4,))
+    return layout
+
+
+@pytest.mark.parametrize("how", LINKED)
+def test_an_hdf5_that_names_other_files_is_not_opened(copy: Path, how: str) -> None:
+    with h5py.File(copy / "slope.tif", "w") as file:
+        LINKED[how](file)
+    with (copy / "stack.toml").open("a", encoding="utf-8") as file:
+        file.write(layer("slope.tif"))
+    found = [p.code for p in Bounds(copy).declared(copy / "stack.toml")]
+    assert found == (["package-file-kind"] if how in ("link", "storage", "virtual") else [])
+    assert list(Bounds(copy, (str(copy / "slope.tif"),)).declared(copy / "stack.toml")) == []
+
+
+def test_a_broken_hdf5_is_not_opened(copy: Path) -> None:
+    (copy / "slope.tif").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(200))
+    with (copy / "stack.toml").open("a", encoding="utf-8") as file:
+        file.write(layer("slope.tif"))
+    assert [p.code for p in Bounds(copy).declared(copy / "stack.toml")] == ["package-file-kind"]
+
+
+@pytest.mark.parametrize(("spill", "expected"), [("NO", []), ("YES", ["package-file-kind"])])
+def test_an_img_whose_cells_lie_in_another_file_is_not_opened(copy: Path, spill: str, expected: list[str]) -> None:
+    shape = {"width": 9, "height": 9, "count": 1, "dtype": "float32", "crs": "EPSG:32648"}
+    place = rasterio.Affine(30, 0, 3e5, 0, -30, 3e6)
+    with rasterio.open(copy / "slope.img", "w", driver="HFA", transform=place, **shape, USE_SPILL=spill) as made:
+        made.write(np.ones((1, 9, 9), np.float32))
+    with (copy / "stack.toml").open("a", encoding="utf-8") as file:
+        file.write(layer("slope.img"))
+    assert [p.code for p in Bounds(copy).declared(copy / "stack.toml")] == expected
 
 
 def test_every_kind_that_is_known_is_known_by_its_first_bytes(made: Made) -> None:
