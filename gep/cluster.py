@@ -24,6 +24,7 @@ import rasterio
 from gep import remote, shipped
 from gep.engine import Plan
 from gep.errors import GepError, Problem, raise_all
+from gep.rasters import hashing, is_sampled
 
 Seen = Mapping[str, int | None]
 
@@ -139,7 +140,7 @@ class Farm(Executor):
     def _lay(self, plan: Plan) -> tuple[str, str]:
         """The name of the plan's file, written if it is new, and the hash of what is in it."""
         if id(plan) not in self._laid:
-            data = pickle.dumps((_program(), plan))
+            data = pickle.dumps((_program(), is_sampled(), plan))
             path = self._folder / f"plan-{uuid.uuid4().hex}.pickle"
             path.write_bytes(data)
             self._laid[id(plan)] = str(path), hashlib.sha256(data).hexdigest()
@@ -147,17 +148,19 @@ class Farm(Executor):
 
 
 def _call(function: Callable[..., Any], path: str, content: str, *rest: Any) -> Any:
-    """On a worker: the call, with the plan from its file."""
-    return function(_plan(path, content), *rest)
+    """On a worker: the call, with the plan from its file, and files known as the client knows them."""
+    sampled, plan = _plan(path, content)
+    with hashing(sampled=sampled):
+        return function(plan, *rest)
 
 
 @lru_cache(maxsize=4)
-def _plan(path: str, content: str) -> Plan:
+def _plan(path: str, content: str) -> tuple[bool, Plan]:
     data = Path(path).read_bytes()
     if hashlib.sha256(data).hexdigest() != content:
         raise GepError([Problem("worker-without-file", path, {"path": path})])
-    program, plan = pickle.loads(data)  # noqa: S301  (of this very hash, as the client wrote it)
+    program, sampled, plan = pickle.loads(data)  # noqa: S301  (of this very hash, as the client wrote it)
     if program != _program():  # a worker that came later
         raise GepError([Problem("worker-differs", platform.node(), {"have": _program(), "want": program})])
     os.environ.setdefault("GEP_CACHE", str(plan.cache))  # what is fetched from servers is kept where others find it
-    return cast("Plan", plan)
+    return cast("tuple[bool, Plan]", (sampled, plan))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gep import account, cluster, engine
+from gep import account, cluster, engine, rasters
 from gep.account import Options, Outcome
 from gep.errors import GepError, Problem
 from gep.prepare import Request, Target, open_inputs, prepare
@@ -218,3 +218,21 @@ def test_a_task_carries_the_name_of_the_plan_and_not_the_plan(tmp_path: Path) ->
     with pytest.raises(GepError, match="worker-without-file"):
         engine.run(plan, cluster.Farm(client, tmp_path), 2) and client.tasks[0][0](*client.tasks[0][1:])
     assert sums.values.any()
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_worker_knows_files_as_the_client_does(tmp_path: Path, sampled: bool) -> None:
+    """Whole or by samples: tiles that the client has cut are found under the same name."""
+    inputs = open_inputs(Request(write_stack(tmp_path / "stack")))
+    plan = prepare(inputs, "2020", [Target("rain", "precipitation")]).plan
+    with rasters.hashing(sampled=sampled):
+        farm = cluster.Farm(Caught(), tmp_path)
+        asked = farm.submit(_is_sampled, plan)
+    assert asked.result() is sampled
+    with ThreadPoolExecutor(1) as elsewhere:
+        name, content = farm._lay(plan)
+        assert elsewhere.submit(cluster._call, _is_sampled, name, content).result() is sampled
+
+
+def _is_sampled(_: engine.Plan) -> bool:
+    return rasters.is_sampled()
