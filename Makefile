@@ -21,7 +21,7 @@ demo: $(READY)  ## the bundled stack of four counties, end to end
 	@$(VENV)/bin/gep demo --out $(OUT)
 
 test: $(READY)  ## the whole test suite
-	@$(PYTHON) -m pytest -n $(JOBS) $(LESS)
+	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(LESS)
 
 check: $(READY)  ## style, types, and who may import whom
 	@$(VENV)/bin/ruff check

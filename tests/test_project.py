@@ -52,8 +52,8 @@ def third_party() -> set[str]:
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     used = third_party()
     assert used - runtime() - optional() == set()
-    # A font, whose code is not run; what xarray and h5netcdf read calendars and HDF5 with.
-    assert runtime() - used == {"zhplot", "cftime", "h5py"}
+    # A font, whose code is not run; what xarray reads calendars with.
+    assert runtime() - used == {"zhplot", "cftime"}
 
 
 def test_the_lock_has_everything_that_is_declared_each_with_hashes() -> None:
