@@ -65,6 +65,7 @@ def test_windows_of_any_shape_give_the_same_sums_and_pixels(plan: Plan, block: t
         np.testing.assert_array_equal(part.reshape(cut.shape), cut)
 
 
+@pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="a landscape in plain Python takes minutes")
 def test_strips_of_any_height_give_the_same_sums_and_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Storms, months of another projection, and months on the grid itself, which are cut and not sampled."""
     path = landscape.write(tmp_path / "land", 64)
