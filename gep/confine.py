@@ -140,15 +140,24 @@ def _is_linked(path: Path) -> bool:
             pending, seen = [file], {h5py.h5o.get_info(file.id).addr}
             while pending:
                 for name in (group := pending.pop()):
-                    if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+                    link = group.get(name, getlink=True)
+                    if isinstance(link, h5py.SoftLink):
+                        continue  # what it means is looked at in its place, or lies behind an external link
+                    if not isinstance(link, h5py.HardLink):
                         return True
-                    child = group.get(name)  # None: a soft link to nothing
+                    child = group[name]
                     if isinstance(child, h5py.Dataset) and (child.external or child.is_virtual):
                         return True
                     if isinstance(child, h5py.Group) and (at := h5py.h5o.get_info(child.id).addr) not in seen:
                         seen.add(at)
                         pending.append(child)
-    except (OSError, RuntimeError, ValueError, KeyError):
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # TypeError: a kind of link that h5py does not know
         return True
     return False
 

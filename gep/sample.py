@@ -403,7 +403,7 @@ class Held:
     def lines(self, first: int, out: Array) -> Array:
         """The window's lines from `first` on, as many as `out` has: (steps, lines, columns)."""
         outside = out.dtype.type(self.source.outside)
-        rows, cols = (places[first : first + out.shape[1]] for places in (self.rows, self.cols))
+        rows, cols = (at[first : first + out.shape[1]] for at in (self.rows, self.cols))
         size = (self.source.grid.rows, self.source.grid.cols)
         if self.block is None:
             out[:] = outside

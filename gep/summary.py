@@ -106,10 +106,11 @@ def of_ledger(
         at = readings.of(opened, prices)
         level = _further(opened, level)
         found, every = years(at, year, zone, level), years(opened, level=level)
-        opened.accounted(*{one.run.id: one.run for one in every}.values())
+        opened.accounted(*{one.run.id: one.run for one in found}.values())
         reviews = {one.run.id: opened.reviews(one.run.id) for one in found}
     if not any(one.of(COUNTED, SATELLITE, UNVALUED) for one in found):
-        known = sorted({one.year for one in every}), sorted({z for one in every for z in one.zones})
+        told = [one for one in every if one.run.accounted]
+        known = sorted({one.year for one in told}), sorted({z for one in told for z in one.zones})
         facts = {"year": year or "", "zone": zone or "", "years": ", ".join(known[0]), "zones": ", ".join(known[1])}
         raise GepError([Problem("ledger-nothing", opened.where, facts)])
     texts = [_at_level(one, lang) if one.level else _year(one, lang) for one in found]

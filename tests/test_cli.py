@@ -597,6 +597,18 @@ def test_a_run_without_an_accounts_record_is_said_to_have_none(tmp_path: Path, c
     assert "无雪" in reviewed.output, "words of another program are shown as they are"
 
 
+def test_a_bare_run_does_not_hide_the_years_of_others(out: Path, tmp_path: Path) -> None:
+    book = tmp_path / "both.sqlite"
+    shutil.copy(out / "ledger.sqlite", book)
+    with Ledger.open(str(book)) as opened:
+        opened.append(run(), two_counties())
+    assert "[ledger-run-bare]" in gep("ledger", "show", "--ledger", book, "--lang", "en").output
+    shown = gep("ledger", "show", "--ledger", book, "--year", "2020", "--lang", "en")
+    assert shown.exit_code == 0, shown.output
+    other = gep("ledger", "show", "--ledger", book, "--year", "1999", "--lang", "en")
+    assert "[ledger-nothing]" in other.output
+
+
 def test_the_accounting_units_level_is_shown_by_its_name(out: Path) -> None:
     show = partial(gep, "ledger", "show", "--ledger", out / "ledger.sqlite")
     assert show("--level", "county").output == show().output
