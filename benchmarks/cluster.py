@@ -45,9 +45,9 @@ def main() -> None:
 
 def measured(folder: Path, size: int) -> str:
     """The table."""
-    stacks = {n: floor._landscape(folder, n, full=False) for n in (SMALL, size)}  # noqa: SLF001
+    stacks = {n: floor.landscape(folder, n, full=False) for n in (SMALL, size)}
     for stack in stacks.values():
-        floor._child("prepare", stack)  # noqa: SLF001
+        floor.child("prepare", stack)
     out = folder / "cluster"
     _account(stacks[SMALL], out / "warm", ["--workers", "2"])  # compiles what is compiled once
     costs = {"threads": [_account(stack, out / f"threads-{n}", ["--workers", "2"]) for n, stack in stacks.items()]}

@@ -46,16 +46,16 @@ _DERIVED_FULL = ("vegetation_flood_storage", "cooling_near", "habitat_quality")
 def main() -> None:
     """Measure everything in one run, print the table and keep it."""
     asked = _arguments()
-    stack = _landscape(asked.folder, asked.size, full=asked.full)
-    warm = _landscape(asked.folder, 200, full=asked.full)
-    _account(warm, asked.folder / "warm", 1, maps=True)  # compiles what is compiled once
-    prepared = _child("prepare", stack)
+    stack = landscape(asked.folder, asked.size, full=asked.full)
+    warm = landscape(asked.folder, 200, full=asked.full)
+    account(warm, asked.folder / "warm", 1, maps=True)  # compiles what is compiled once
+    prepared = child("prepare", stack)
     rows = {"prepare fields (apart)": prepared}
     out = asked.folder / f"account-{asked.size}{'-full' * asked.full}"
-    rows["account, no maps"] = _account(stack, out / "ledger", asked.workers, maps=False)
-    rows["account with maps"] = _account(stack, out / "maps", asked.workers, maps=True)
+    rows["account, no maps"] = account(stack, out / "ledger", asked.workers, maps=False)
+    rows["account with maps"] = account(stack, out / "maps", asked.workers, maps=True)
     floor: dict[str, Any] = {}
-    rows["floor process, start-up included"] = _child("floor", stack, out / "maps" / "maps", floor=floor)
+    rows["floor process, start-up included"] = child("floor", stack, out / "maps" / "maps", floor=floor)
     text = _report(asked, rows, floor)
     (HERE / f"last{'-full' * asked.full}.md").write_text(text, "utf-8")
     print(text)
@@ -73,7 +73,7 @@ def _arguments() -> argparse.Namespace:
 # --- what is measured, each in a process of its own ----------------------------------------------------------------
 
 
-def _landscape(folder: Path, size: int, *, full: bool) -> Path:
+def landscape(folder: Path, size: int, *, full: bool) -> Path:
     stack = folder / f"landscape-{size}{'-full' * full}" / "stack.toml"
     if not stack.exists():
         kind = [] if full else ["--plain"]
@@ -81,7 +81,7 @@ def _landscape(folder: Path, size: int, *, full: bool) -> Path:
     return stack
 
 
-def _account(stack: Path, out: Path, workers: int, *, maps: bool) -> Cost:
+def account(stack: Path, out: Path, workers: int, *, maps: bool) -> Cost:
     _clear(out)
     switch = "--maps" if maps else "--no-maps"
     options = ["--partial", "--out", str(out), switch, "--workers", str(workers)]
@@ -95,7 +95,7 @@ def _clear(out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
 
 
-def _child(part: str, *paths: Path, floor: dict[str, Any] | None = None) -> Cost:
+def child(part: str, *paths: Path, floor: dict[str, Any] | None = None) -> Cost:
     """Run `prepare` or `floor` of this file; what it prints as JSON goes into `floor`."""
     return run([sys.executable, str(Path(__file__).resolve()), part, *map(str, paths)], floor)
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from floor import _landscape
+from floor import landscape
 from measure import machine
 
 from gep.account import Options, check, targets
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=3000)
     parser.add_argument("--folder", type=Path, default=HERE / ".work")
     asked = parser.parse_args()
-    text = _report(dict(_costs(_prepared(_landscape(asked.folder, asked.size, full=True)))))
+    text = _report(dict(_costs(_prepared(landscape(asked.folder, asked.size, full=True)))))
     (HERE / "last-formulas.md").write_text(text, "utf-8")
     print(text)
 

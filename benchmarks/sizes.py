@@ -1,13 +1,14 @@
 """Whether size costs anything but size: CPU a cell and peak memory of accounts from small to large.
 
-    python benchmarks/sizes.py [--sizes 1000,3000,6000,12000,20000] [--full 1000,3000,6000] [--times 2] [--workers 1]
+    python benchmarks/sizes.py [--sizes 1000,3000,6000,12000,20000] [--full 1000,3000,6000] [--times 3] [--workers 1]
                                [--folder DIR]
 
 accounts plain landscapes of `--sizes` and full ones, with every service, of `--full`: fields derived apart, the ledger
-alone, ledger and maps, each in a process of its own. Inputs, fields and outputs of a size are removed before the next
-(at 20,000² some 40 GB of disk). A cell's cost is what a landscape takes more than the size before it, for its further
-cells: start-up does not count. Sizes up to 3,000² are run `--times` times and the least counts, or start-up's noise
-would show.
+alone, ledger and maps, each in a process of its own. A cell's cost is what a landscape takes more than the size before
+it, for its further cells: start-up does not count. All sizes are run in turn, `--times` times over, and the least of
+each counts: a machine that others share is slow for minutes at a time, and one size must not meet what another was
+spared. Fields are derived in the first turn alone. Inputs of all sizes stand side by side, outputs of one at a time (to
+20,000² some 50 GB of disk).
 
 The tables go to `last-sizes.md` and `last-sizes-full.md`; slopes of the full ones into `last-slopes.json`, from which
 `scale.py` reckons provinces.
@@ -19,8 +20,7 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from measure import Cost, machine
 
 HERE = Path(__file__).parent
 PARTS = {"fields": "fields", "bare": "ledger alone", "maps": "ledger and maps"}
-_NOISY = 3000  # up to this size start-up is much of the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=_sizes, default="1000,3000,6000,12000,20000", help="plain; none where empty")
     parser.add_argument("--full", type=_sizes, default="1000,3000,6000", help="with every service; none where empty")
-    parser.add_argument("--times", type=int, default=2, help="runs of sizes up to 3000, of which the least counts")
+    parser.add_argument("--times", type=int, default=3, help="runs of each size, of which the least counts")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=HERE / ".work")
     return parser.parse_args()
@@ -78,32 +77,36 @@ def _sizes(text: str) -> list[int]:
 def _measured(asked: argparse.Namespace, sizes: list[int], *, full: bool) -> dict[int, Size]:
     """What each size takes, smallest first."""
     work = asked.folder / "sizes"
-    floor._account(floor._landscape(work, 200, full=full), work / "out", 1, maps=True)  # noqa: SLF001  (compiles)
-    return {size: _of_size(asked, work, size, full=full) for size in sizes}
+    floor.account(floor.landscape(work, 200, full=full), work / "out", 1, maps=True)  # compiles
+    stacks = {size: floor.landscape(work, size, full=full) for size in sizes}
+    try:
+        derived = {size: floor.child("prepare", stack) for size, stack in stacks.items()}
+        turns = [{size: _of_size(asked, work, stack) for size, stack in stacks.items()} for _ in range(asked.times)]
+    finally:
+        _forget(work)
+        for stack in stacks.values():
+            shutil.rmtree(stack.parent)
+    return {size: _least([turn[size] for turn in turns], {"fields": derived[size]}) for size in sizes}
 
 
-def _of_size(asked: argparse.Namespace, work: Path, size: int, *, full: bool) -> Size:
-    """Everything of one size, which leaves nothing behind but compiled code."""
-    stack, out = floor._landscape(work, size, full=full), work / "out"  # noqa: SLF001
-    times, workers = asked.times if size <= _NOISY else 1, asked.workers
+def _of_size(asked: argparse.Namespace, work: Path, stack: Path) -> Size:
+    """An account of one size, ledger alone and with maps, which leaves nothing behind."""
+    out, workers = work / "out", asked.workers
     try:
         costs = {
-            "fields": _least(times, lambda: _fields(work, stack)),
-            "bare": _least(times, lambda: floor._account(stack, out, workers, maps=False)),  # noqa: SLF001
-            "maps": _least(times, lambda: floor._account(stack, out, workers, maps=True)),  # noqa: SLF001
+            "bare": floor.account(stack, out, workers, maps=False),
+            "maps": floor.account(stack, out, workers, maps=True),
         }
         made = list((out / "maps").glob("*.tif"))
         return Size(costs, _bytes(stack.parent.rglob("*.tif")), _bytes(made), len(made))
     finally:
-        _forget(work)
         shutil.rmtree(out, ignore_errors=True)
-        shutil.rmtree(stack.parent)
 
 
-def _fields(work: Path, stack: Path) -> Cost:
-    """Derive the fields of a landscape anew."""
-    _forget(work)
-    return floor._child("prepare", stack)  # noqa: SLF001
+def _least(turns: list[Size], further: dict[str, Cost]) -> Size:
+    """One size with the least that each part took."""
+    least = {part: min((turn.costs[part] for turn in turns), key=lambda cost: cost.cpu) for part in turns[0].costs}
+    return replace(turns[0], costs=further | least)
 
 
 def _forget(work: Path) -> None:
@@ -111,10 +114,6 @@ def _forget(work: Path) -> None:
     for kept in (work / "cache").glob("*"):
         if kept.name != "code":
             shutil.rmtree(kept)
-
-
-def _least(times: int, call: Callable[[], Cost]) -> Cost:
-    return min((call() for _ in range(times)), key=lambda cost: cost.cpu)
 
 
 def _bytes(paths: Any) -> int:

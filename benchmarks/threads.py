@@ -43,9 +43,9 @@ def main() -> None:
 
 def measured(folder: Path, size: int, times: int, *, full: bool) -> str:
     """The table."""
-    stack = floor._landscape(folder, size, full=full)  # noqa: SLF001
-    floor._child("prepare", stack)  # noqa: SLF001
-    _timed(floor._landscape(folder, 200, full=full), folder, 1)  # noqa: SLF001  (compiles what is compiled once)
+    stack = floor.landscape(folder, size, full=full)
+    floor.child("prepare", stack)
+    _timed(floor.landscape(folder, 200, full=full), folder, 1)  # compiles what is compiled once
     runs = {workers: [_timed(stack, folder, workers) for _ in range(times)] for workers in (1, 2)}
     best = {workers: {part: min(one[part] for one in found) for part in PARTS} for workers, found in runs.items()}
     lines = [

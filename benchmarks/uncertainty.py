@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from floor import HERE, Cost, _account, _child, _landscape
+from floor import HERE, Cost, account, child, landscape
 from measure import machine, run
 
 
@@ -24,9 +24,9 @@ def main() -> None:
     """Measure both in one run, print the table and keep it."""
     asked = _arguments()
     for size in (200, asked.size):
-        stack = _landscape(asked.folder, size, full=asked.full)
-        _child("prepare", stack)
-        single = _account(stack, asked.folder / "uncertainty-run", 1, maps=False)
+        stack = landscape(asked.folder, size, full=asked.full)
+        child("prepare", stack)
+        single = account(stack, asked.folder / "uncertainty-run", 1, maps=False)
         found: dict[str, Any] = {}
         draws = _draws(stack, asked, 16 if size == 200 else asked.draws, found)
     text = _report(asked, single, draws, found)

@@ -30,7 +30,7 @@ from gep.origins import (
     row_text,
     with_unit,
 )
-from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year
+from gep.prepare import Inputs, Prepared, Request, Target, open_inputs, prepare, resolve_year, source_of
 from gep.prices import Price
 from gep.profile import Item, Profile, Service, within
 from gep.quantities import quantities
@@ -237,7 +237,7 @@ class _Tree:
         seen = graph.of([name]).nodes.values()
         nodes = [n.name for n in seen if n.quantity.kind != "class" and n.level == "pixel"]
         self.prepared = prepare(inputs, year, [Target(node, node) for node in nodes])
-        self.classes, self.shares = _classes(self.prepared, window)
+        self.classes, self.shares = _classes(inputs, self.prepared, year, window)
         self.values = _values(self.prepared, window, self.classes)
         self.window, self.year = window, year
         self.told: set[str] = set()  # nodes whose particulars were said
@@ -354,14 +354,16 @@ def _values(prepared: Prepared, window: Window, classes: Mapping[str, int]) -> d
     return {key: math.nan if key in gone else value for key, value in found.items()}
 
 
-def _classes(prepared: Prepared, window: Window) -> tuple[dict[str, int], dict[int, float]]:
+def _classes(inputs: Inputs, prepared: Prepared, year: str, window: Window) -> tuple[dict[str, int], dict[int, float]]:
     """The class of a cell in each class layer; and the shares of all land covers it has parts of, largest first.
 
-    The class before is what most of the part with the largest class was.
+    Of those that fields alone need, too. The class before is what most of the part with the largest class was.
     """
-    plan = prepared.plan
-    names = [name for name in plan.fused.classes if name in plan.sources]
-    found = {n: int(stack.read(plan.sources[n], plan.grid, window, plan.cache).flat[0]) for n in names}
+    plan, graph = prepared.plan, prepared.graph
+    of_parts = {LAND_COVER, COVER_BEFORE} if plan.laid else set()
+    names = {name for name, node in graph.nodes.items() if node.quantity.kind == "class"} - of_parts
+    sources = {name: source_of(inputs, graph, name, year, {}) for name in sorted(names)}
+    found = {n: int(stack.read(of, plan.grid, window, plan.cache).flat[0]) for n, of in sources.items()}
     if not plan.laid:
         return found, {}
     parts = mosaic.entries(plan.laid, plan.grid, window)

@@ -187,8 +187,8 @@ class Wanted:
 def fuse(graph: Graph, wanted: Sequence[Wanted]) -> Fused:
     """The block function of a graph for some outputs."""
     nodes = list(graph.nodes.values())
-    classes = tuple(n.name for n in nodes if n.quantity.kind == "class")
     used = {arg for n in nodes if n.via != "field" for arg in map(node_name, n.args)} | {w.node for w in wanted}
+    classes = tuple(n.name for n in nodes if n.quantity.kind == "class" and n.name in used | {LAND_COVER})
     values = tuple(n.name for n in nodes if n.name in used and _is_read(n))
     tables = tuple(n.name for n in nodes if n.via == "table" and n.name in used)
     formulas = tuple(n.name for n in nodes if n.via == "formula")

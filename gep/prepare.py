@@ -478,7 +478,7 @@ def _prepared(inputs: Inputs, year: str, targets: Sequence[Target], block: int |
     laid = _laid(inputs, year, fused.classes)
     of_cells = [LATITUDE, *([LAND_COVER, COVER_BEFORE] if laid else [])]
     names = [name for name in (*fused.classes, *fused.values) if name not in of_cells]
-    sources = {name: derive.bounded(_source(inputs, graph, name, year, reports)) for name in names}
+    sources = {name: derive.bounded(source_of(inputs, graph, name, year, reports)) for name in names}
     lookups = {name: look_up(inputs, bare(name)) for name, node in graph.nodes.items() if node.via == "table"}
     plan = Plan(
         grid=inputs.stack.grid,
@@ -519,7 +519,7 @@ def _scope(inputs: Inputs, wanted: tuple[str, ...]) -> tuple[int, ...]:
     return (*(IN if profile.within(wanted, e) else OUT for e in legend.ecosystems), MISSING)
 
 
-def _source(inputs: Inputs, graph: Graph, node_name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> Source:
+def source_of(inputs: Inputs, graph: Graph, node_name: str, year: str, reports: dict[str, Mapping[str, Any]]) -> Source:
     """Where a node's pixels are read from; fields, stations and mean weather are derived first."""
     node = graph.nodes[node_name]
     way = ways(bare(node.name))[node.method] if node.via == "field" else None
@@ -554,7 +554,7 @@ def piece(inputs: Inputs, graph: Graph, name: str, year: str, reports: dict[str,
     if node.via == "table":
         return look_up(inputs, bare(name))
     if node.via != "stack":
-        return derive.bounded(_source(inputs, graph, name, year, reports))
+        return derive.bounded(source_of(inputs, graph, name, year, reports))
     return derive.threats(inputs.stack, inputs.when(name, year)) if bare(name) == THREATS else inputs.access
 
 
