@@ -35,10 +35,7 @@ _CODEC = {
     "BIGTIFF": "IF_SAFER",
     "NUM_THREADS": "1",
 }
-_TYPES = {name: value for name, value in _CODEC.items() if name != "PREDICTOR"} | {
-    "LEVEL": "9",
-    "OVERVIEW_RESAMPLING": "MODE",
-}
+_TYPES = {name: value for name, value in _CODEC.items() if name != "PREDICTOR"} | {"OVERVIEW_RESAMPLING": "MODE"}
 _DERIVED = ("soil_retention", "soil_retention_gentle")  # what rests on fields
 _DERIVED_FULL = ("vegetation_flood_storage", "cooling_near", "habitat_quality")
 

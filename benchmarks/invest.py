@@ -1,6 +1,6 @@
 """The three InVEST equivalents: carbon of two maps with its present value, annual water yield, habitat quality.
 
-    python benchmarks/invest.py [--size 6000] [--workers 1] [--folder DIR]
+    python benchmarks/invest.py [--size 6000] [--workers 1] [--invest PYTHON] [--folder DIR]
 
 makes inputs like those that InVEST 3.20.2 was measured on (once), then in a process of its own the rasters that InVEST
 makes of them: carbon now, in future, the change and its value; evaporated share, evapotranspiration and yield;
@@ -8,8 +8,10 @@ degradation, quality and rarity, now and in future, from three threats. Each mod
 one pass a year, as an account would. Fields are derived anew each time: the cache holds compiled code alone. The table
 is printed and written to `benchmarks/last-invest.md`.
 
-InVEST took 0.40, 1.32 and 1.84 s of CPU for a million cells, one core, its model calls alone, on another machine. What
-is compared with it is all but starting: Python, importing, and opening a small stack, which imports what is left.
+With `--invest`, a Python that has `natcap.invest` 3.20 runs InVEST's own models on the same inputs in the same run
+(`theirs.py`). Without, what it took elsewhere is compared: 0.40, 1.32 and 1.84 s of CPU for a million cells, one core,
+on another machine. Its model calls alone are counted, so of ours all but starting: Python, importing, and opening a
+small stack, which imports what is left.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ def main() -> None:
     for model in (*MODELS, TOGETHER):
         _measured(model, (small, small), asked)  # compiles what is compiled once
         rows[model] = _measured(model, (small, stack), asked)
-    text = _report(asked, rows)
+    text = _report(asked, rows, _theirs(asked, (small, stack)))
     (HERE / "last-invest.md").write_text(text, "utf-8")
     print(text)
 
@@ -68,8 +70,24 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=6000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--invest", default="", help="a Python that has natcap.invest, to be measured beside")
     parser.add_argument("--folder", type=Path, default=HERE / ".work")
     return parser.parse_args()
+
+
+def _theirs(asked: argparse.Namespace, stacks: tuple[Path, Path]) -> dict[str, float]:
+    """CPU seconds of InVEST's calls: measured here, the small stack first, or as known from elsewhere."""
+    if not asked.invest:
+        return {model: of * asked.size**2 / 1e6 for model, of in INVEST.items()}
+    found: dict[str, float] = {}
+    for model in INVEST:
+        out, printed = asked.folder / "theirs", dict[str, float]()
+        for stack in stacks:
+            told = (str(HERE / "theirs.py"), model, str(stack.parent.absolute()), str(out.absolute()))
+            run([asked.invest, *told], printed)
+        found[model] = printed["call"]
+        shutil.rmtree(out)
+    return found
 
 
 def _measured(model: str, stacks: tuple[Path, Path], asked: argparse.Namespace) -> tuple[Cost, dict[str, float]]:
@@ -297,15 +315,16 @@ def _stack() -> str:
 # --- the table -----------------------------------------------------------------------------------------------------
 
 
-def _report(asked: argparse.Namespace, rows: dict[str, tuple[Cost, dict[str, float]]]) -> str:
-    theirs = {model: of * asked.size**2 / 1e6 for model, of in INVEST.items()}
-    theirs[TOGETHER] = sum(theirs.values())
+def _report(asked: argparse.Namespace, rows: dict[str, tuple[Cost, dict[str, float]]], known: dict[str, float]) -> str:
+    theirs = known | {TOGETHER: sum(known.values())}
     parts = ("start", "opening", "fields", "pass", "maps")
     calls = {model: sum(spent[part] for part in parts[1:]) for model, (_, spent) in rows.items()}
     lines = [
         f"# InVEST's rasters at {asked.size:,} × {asked.size:,} cells, {asked.workers} worker(s)",
         "",
         machine(),
+        "",
+        "InVEST's figures were measured beside, in this run." if asked.invest else "InVEST's are of another machine.",
         "",
         f"| model | CPU s | {' | '.join(parts)} | peak MB | InVEST's call, CPU s | of it, without start and end |",
         f"| --- | ---: | {' | '.join(['---:'] * len(parts))} | ---: | ---: | ---: |",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from gep.grid import Grid
-from gep.tiles import TILE
+from gep.tiles import NUMBERS, TILE, Kind
 
 _GHOST = (
     b"GDAL_STRUCTURAL_METADATA_SIZE=000140 bytes\nLAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\n"
@@ -29,8 +29,8 @@ _CLASSIC_LIMIT = 2**32 - 1
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 11: 4, 12: 8, 16: 8}  # of the TIFF types that occur
 _REDUCED, _WIDTH, _HEIGHT, _OFFSETS, _SIZES = 254, 256, 257, 324, 325
-# What an overview's directory repeats: sample format, compression, tiling, nodata; not place and tags.
-_REPEATED = frozenset({_WIDTH, _HEIGHT, 258, 259, 262, 277, 284, 317, 322, 323, 339, 42113})
+# What an overview's directory repeats: sample format, compression, tiling, colours, nodata; not place and tags.
+_REPEATED = frozenset({_WIDTH, _HEIGHT, 258, 259, 262, 277, 284, 317, 320, 322, 323, 339, 42113})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,14 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a map says of itself."""
+    """What a map says of itself; `colours` of codes are red, green, blue and opacity, 0 to 255."""
 
     grid: Grid
     tags: Mapping[str, str]
     band_tags: Mapping[str, str]
     unit: str
+    kind: Kind = NUMBERS
+    colours: Mapping[int, tuple[int, int, int, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,10 @@ def _described(said: Description, form: _Form) -> list[Field]:
     profile: dict[str, Any] = {
         "driver": "GTiff",
         "count": 1,
-        "dtype": "float32",
-        "nodata": np.nan,
+        "dtype": said.kind.dtype,
+        "nodata": said.kind.missing,
         "compress": "ZSTD",
-        "predictor": 3,
+        "predictor": 3 if said.kind is NUMBERS else 1,
         "tiled": True,
         "blockxsize": TILE,
         "blockysize": TILE,
@@ -115,6 +117,8 @@ def _described(said: Description, form: _Form) -> list[Field]:
             dataset.update_tags(**said.tags)
             dataset.update_tags(1, **said.band_tags)
             dataset.units = (said.unit,)
+            if said.colours:
+                dataset.write_colormap(1, said.colours)
         return [field for field in _directory(memory.read(), form) if field[0] not in (_OFFSETS, _SIZES)]
 
 

@@ -6,41 +6,27 @@ most frequent type. What an account sums is not read from here: there a cell may
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import rasterio
-import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
-from rasterio.windows import Window as RasterWindow
 
 from gep import maps, palette
+from gep.cog import Description
 from gep.engine import Plan
-from gep.errors import GepError, Problem
 from gep.fuse import LAND_COVER
 from gep.grid import Window
 from gep.mosaic import entries, largest
 from gep.stack import read
 from gep.tables import ecosystem_types
-from gep.tiles import TILE
+from gep.tiles import CODES, TILE, Codes
 from gep.words import say
 
 NAME = "ecosystem"
-_CODEC = {
-    "driver": "COG",
-    "COMPRESS": "ZSTD",
-    "LEVEL": "9",
-    "BLOCKSIZE": str(TILE),
-    "OVERVIEW_RESAMPLING": "MODE",
-    "BIGTIFF": "IF_SAFER",
-    "NUM_THREADS": "1",
-    "STATISTICS": "NO",
-}
 
 
 def names() -> dict[str, str]:
@@ -55,41 +41,34 @@ def write(plan: Plan, out: Path, tags: Mapping[str, str]) -> list[Path]:
     """
     if plan.laid is None and LAND_COVER not in plan.sources:
         return []
-    plain, own = out.with_name(f".{out.name}.plain"), out.with_name(f".{out.name}.tmp")
-    try:
-        with rasterio.Env(**maps.environment()):
-            present = _plain(plan, plain, tags)
-            rasterio.shutil.copy(plain, own, **_CODEC)
-        own.replace(out)
-        out.with_suffix(".qml").write_text(qml(present), "utf-8")
-    except (RasterioError, CPLE_BaseError, OSError) as error:
-        raise GepError([Problem("map-not-written", str(out), {"reason": str(error)})]) from error
-    finally:
-        plain.unlink(missing_ok=True)
-        own.unlink(missing_ok=True)
-    return [out, out.with_suffix(".qml")]
+    counts = np.zeros(256, np.int64)
+    types = list(ecosystem_types())
+    with rasterio.Env(**maps.environment()):
+        maps.of_codes(plan.grid, _tiles(plan, types, counts), lambda: _said(plan, types, counts, tags), out)
+    style = out.with_suffix(".qml")
+    maps.write_whole(style, qml(_present(types, counts)).encode())
+    return [out, style]
 
 
-def _plain(plan: Plan, path: Path, tags: Mapping[str, str]) -> list[str]:
-    """The map window by window as a plain GeoTIFF; the types that it has, in the order of all."""
-    grid, types = plan.grid, list(ecosystem_types())
+def _tiles(plan: Plan, types: Sequence[str], counts: NDArray[np.int64]) -> Iterator[Codes]:
+    """Each tile's cells as their types' places among all, 0 for none, which are counted; tiles row by row."""
     codes = np.array([types.index(e) + 1 if e in types else 0 for e in plan.ecosystems], np.uint8)
     of_class = codes[np.array(plan.ecosystem_of)]
-    counts = np.zeros(256, np.int64)
-    shape = {"width": grid.cols, "height": grid.rows, "count": 1, "dtype": "uint8", "nodata": 0}
-    place = {"crs": grid.crs, "transform": rasterio.Affine(*grid.transform)}
-    tiles = {"tiled": True, "blockxsize": TILE, "blockysize": TILE, "BIGTIFF": "IF_SAFER"}
-    with rasterio.open(path, "w", driver="GTiff", **shape, **place, **tiles) as dataset:
-        for _, window in plan.windows():
-            cells = of_class[_classes(plan, window)]
-            counts += np.bincount(cells.reshape(-1), minlength=256)
-            dataset.write(cells, 1, window=RasterWindow(window.col, window.row, window.cols, window.rows))
-        present = [one for code, one in enumerate(types, 1) if counts[code]]
-        dataset.write_colormap(1, {code: _rgba(one, types) for code, one in enumerate(types, 1)})
-        dataset.update_tags(**tags, **_flags(present, types))
-        dataset.update_tags(1, **_statistics(counts))
-        dataset.set_band_unit(1, "1")
-    return present
+    for window in plan.grid.windows(TILE, TILE):
+        cells = of_class[np.maximum(_classes(plan, window), -1)]  # the last one: of no class
+        counts += np.bincount(cells.reshape(-1), minlength=counts.size)
+        yield cells
+
+
+def _present(types: Sequence[str], counts: NDArray[np.int64]) -> list[str]:
+    """The types that some cell is of, in the order of all."""
+    return [one for code, one in enumerate(types, 1) if counts[code]]
+
+
+def _said(plan: Plan, types: Sequence[str], counts: NDArray[np.int64], tags: Mapping[str, str]) -> Description:
+    told = dict(sorted({**tags, **_flags(_present(types, counts), types)}.items()))
+    colours = {code: _rgba(one, types) for code, one in enumerate(types, 1)}
+    return Description(plan.grid, told, _statistics(counts), "1", CODES, colours)
 
 
 def _classes(plan: Plan, window: Window) -> NDArray[Any]:

@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from functools import reduce
@@ -32,7 +32,7 @@ from gep import cog
 from gep.errors import GepError, Problem, raise_all
 from gep.grid import Grid, Window
 from gep.quantities import quantities
-from gep.tiles import HALF, TILE, Reals, Statistics, Tile, joined, tile
+from gep.tiles import CODES, HALF, NUMBERS, TILE, Codes, Kind, Reals, Statistics, Tile, joined, tile
 from gep.words import say
 
 _CACHE = 64 << 20  # bytes, as rasterio hands them to GDALSetCacheMax
@@ -66,11 +66,11 @@ def write_part(
     checks = {}
     for name, values in maps.items():
         data = _tiles(values) if tiled else values.astype("<f4", copy=False).tobytes()
-        _write(_part(folder, number, name), data)
+        write_whole(_part(folder, number, name), data)
         checks[name] = _checksum(data)
-    _write(_part(folder, number, "", "sums"), sums)
+    write_whole(_part(folder, number, "", "sums"), sums)
     record = {"window": _place(window), "maps": checks, "sums": zlib.crc32(sums)}
-    _write(_part(folder, number, "", "json"), json.dumps(record).encode())
+    write_whole(_part(folder, number, "", "json"), json.dumps(record).encode())
 
 
 def read_sums(folder: Path, number: int, names: Sequence[str], window: Window | None = None) -> bytes | None:
@@ -95,7 +95,7 @@ def finished(folder: Path, name: str) -> bool:
 
 def drop_parts(folder: Path, windows: Sequence[tuple[int, Window]], name: str) -> None:
     """Note that a map stands whole, and remove its parts: the disk holds each map once, but for the one being made."""
-    _write(_finished(folder, name), b"")
+    write_whole(_finished(folder, name), b"")
     for number, _ in windows:
         _part(folder, number, name).unlink(missing_ok=True)
 
@@ -122,7 +122,7 @@ def _part(folder: Path, number: int, name: str, kind: str = "map") -> Path:
     return folder / f"{number:07d}{'.' if name else ''}{quote(name, safe='')}.{kind}"
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write under a name of this thread's own, then rename."""
     own = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
     with _disk(path):
@@ -188,20 +188,21 @@ class _Level:
     rows: int
     cols: int
     tiles: Sequence[_Placed]
+    kind: Kind = NUMBERS
 
     @property
     def across(self) -> int:
         """Tiles in a row."""
         return -(-self.cols // TILE)
 
-    def half(self, row: int, col: int) -> Reals | None:
+    def half(self, row: int, col: int) -> NDArray[Any] | None:
         """What a tile's half shows; None where no cell has a value, or beyond the edge."""
         if row * TILE >= self.rows or col * TILE >= self.cols:
             return None
         at = self.tiles[row * self.across + col]
         if at.half is None:
             return None
-        return np.fromfile(at.path, "<f4", HALF * HALF, offset=at.half).reshape(HALF, HALF)
+        return np.fromfile(at.path, self.kind.dtype, HALF * HALF, offset=at.half).reshape(HALF, HALF)
 
     def image(self) -> cog.Image:
         """The level as its file's directory knows it."""
@@ -227,14 +228,35 @@ def assemble(
     whole = tiled(grid, windows[0][1].rows, windows[0][1].cols)
     raise_all(_missing(parts, whole=whole))
     try:
-        levels = [_gathered(grid, parts) if whole else _cut(grid, parts, scratch.with_name(f"{scratch.name}.0"))]
-        while max(levels[-1].rows, levels[-1].cols) > TILE:
-            levels.append(_above(levels[-1], scratch.with_name(f"{scratch.name}.{len(levels)}")))
+        levels = _pyramid(_gathered(grid, parts) if whole else _cut(grid, parts, _level(scratch, 0)), scratch)
         breaks = _make(levels, _description(levels[0], grid, tags, style), out)
-        _write(out.with_suffix(".qml"), _qml(breaks, style).encode())
+        write_whole(out.with_suffix(".qml"), _qml(breaks, style).encode())
     finally:
-        for left in folder.glob(f"{scratch.name}.[0-9]*"):
-            left.unlink()
+        _clear(scratch)
+
+
+def of_codes(grid: Grid, tiles: Iterable[Codes], said: Callable[[], cog.Description], out: Path) -> None:
+    """Make a map of classes from its cells, 512 × 512 at a time, row by row: a COG at `out`.
+
+    `said` is asked when all cells have been seen. Raises `GepError` if the disk is full; nothing then stands at `out`.
+    """
+    scratch = out.with_name(f".{out.name}")
+    try:
+        made = map(CODES.tile, tiles)
+        levels = _pyramid(_spooled(grid.rows, grid.cols, made, _level(scratch, 0), CODES), scratch)
+        _make(levels, said(), out)
+    finally:
+        _clear(scratch)
+
+
+def _level(scratch: Path, number: int) -> Path:
+    """The file of a level that is being made."""
+    return scratch.with_name(f"{scratch.name}.{number}")
+
+
+def _clear(scratch: Path) -> None:
+    for left in scratch.parent.glob(f"{scratch.name}.[0-9]*"):
+        left.unlink()
 
 
 def _missing(parts: Sequence[tuple[Path, Window]], *, whole: bool) -> Iterator[Problem]:
@@ -280,7 +302,7 @@ def _of_index(path: Path, index: NDArray[Any]) -> Iterator[_Placed]:
 
 def _cut(grid: Grid, parts: Sequence[tuple[Path, Window]], path: Path) -> _Level:
     """The full size from parts that are cut otherwise."""
-    return _spooled(grid.rows, grid.cols, (tile(_cells(parts, at)) for at in grid.windows(TILE, TILE)), path)
+    return _spooled(grid.rows, grid.cols, (tile(_cells(parts, at)) for at in grid.windows(TILE, TILE)), path, NUMBERS)
 
 
 def _cells(parts: Sequence[tuple[Path, Window]], at: Window) -> Reals:
@@ -299,18 +321,26 @@ def _cells(parts: Sequence[tuple[Path, Window]], at: Window) -> Reals:
     return made
 
 
+def _pyramid(whole: _Level, scratch: Path) -> list[_Level]:
+    """The full size and its overviews, down to one tile."""
+    levels = [whole]
+    while max(levels[-1].rows, levels[-1].cols) > TILE:
+        levels.append(_above(levels[-1], _level(scratch, len(levels))))
+    return levels
+
+
 def _above(level: _Level, path: Path) -> _Level:
     """The next overview."""
     rows, cols = -(-level.rows // 2), -(-level.cols // 2)
     made = (
-        tile(joined(level.half(2 * r + i, 2 * c + j) for i in (0, 1) for j in (0, 1)))
+        level.kind.tile(joined((level.half(2 * r + i, 2 * c + j) for i in (0, 1) for j in (0, 1)), level.kind))
         for r in range(-(-rows // TILE))
         for c in range(-(-cols // TILE))
     )
-    return _spooled(rows, cols, made, path)
+    return _spooled(rows, cols, made, path, level.kind)
 
 
-def _spooled(rows: int, cols: int, made: Iterator[Tile], path: Path) -> _Level:
+def _spooled(rows: int, cols: int, made: Iterable[Tile], path: Path, kind: Kind) -> _Level:
     """A level whose tiles are written to a file of its own, each with its half behind it."""
     placed = []
     with _disk(path), path.open("wb") as file:
@@ -320,7 +350,7 @@ def _spooled(rows: int, cols: int, made: Iterator[Tile], path: Path) -> _Level:
             half = None if one.half is None else file.tell()
             file.write(b"" if one.half is None else one.half.data)
             placed.append(_Placed(path, start, len(one.data), half, one.statistics))
-    return _Level(rows, cols, placed)
+    return _Level(rows, cols, placed, kind)
 
 
 def _description(level: _Level, grid: Grid, tags: Mapping[str, str], style: Style) -> cog.Description:

@@ -1,5 +1,8 @@
 """Tiles of a map: 512 × 512 cells as they stand in the file, what half their resolution shows, and their statistics.
 
+Cells are numbers (float32, NaN missing) or codes of classes (a byte, 0 missing), which have no mean: half their
+resolution shows the most frequent, and of their statistics the count alone means something.
+
 A tile is made where its cells are computed, so that no map is ever written twice. Compression is TIFF's floating-point
 predictor (Adobe Photoshop TIFF Technical Note 3, 2005) and Zstandard, at a fifth of what GDAL's COG driver takes for
 a map with its overviews (`benchmarks/README.md`).
@@ -8,7 +11,7 @@ a map with its overviews (`benchmarks/README.md`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,6 +22,7 @@ import zstandard
 from numpy.typing import NDArray
 
 Reals = NDArray[np.float32]
+Codes = NDArray[np.uint8]
 
 TILE = 512
 HALF = TILE // 2
@@ -54,27 +58,47 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """`data` as it stands in a file; `half` 256 × 256 means of two by two cells, None where no cell has a value."""
+    """`data` as it stands in a file; `half` its cells two by two, 256 × 256, None where no cell has a value."""
 
     data: bytes
-    half: Reals | None
+    half: NDArray[Any] | None
     statistics: Statistics
 
 
 def tile(cells: Reals) -> Tile:
-    """At most 512 × 512 cells (NaN missing) as a tile; what is short of 512 is missing."""
+    """At most 512 × 512 numbers as a tile; what is short of 512 is missing."""
     found = Statistics(*_observe(cells))
     if not found.count:
         return Tile(_empty(), None, Statistics())
-    whole = cells if cells.shape == (TILE, TILE) and cells.flags.c_contiguous else _whole(cells)
+    whole = _whole(cells, NUMBERS)
     half = np.empty((HALF, HALF), np.float32)
     _average(whole, half)
     return Tile(_compressed(whole), half, found)
 
 
-def joined(quarters: Iterable[Reals | None]) -> Reals:
+def code_tile(cells: Codes) -> Tile:
+    """The same of codes."""
+    whole, count = _whole(cells, CODES), int(np.count_nonzero(cells))
+    half = np.empty((HALF, HALF), np.uint8)
+    _commonest(whole, half)
+    return Tile(_packed(whole), half if count else None, Statistics(count=count))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the cells of a map are: their type, what stands for a missing one, how they become a tile."""
+
+    dtype: str
+    missing: float
+    tile: Callable[[NDArray[Any]], Tile]
+
+
+NUMBERS, CODES = Kind("float32", math.nan, tile), Kind("uint8", 0, code_tile)
+
+
+def joined(quarters: Iterable[NDArray[Any] | None], kind: Kind) -> NDArray[Any]:
     """Four halves (upper left, upper right, lower left, lower right) as the cells of one tile."""
-    cells = np.full((TILE, TILE), np.nan, np.float32)
+    cells = np.full((TILE, TILE), kind.missing, kind.dtype)
     for number, quarter in enumerate(quarters):
         if quarter is not None:
             row, col = HALF * (number // 2), HALF * (number % 2)
@@ -82,8 +106,10 @@ def joined(quarters: Iterable[Reals | None]) -> Reals:
     return cells
 
 
-def _whole(cells: Reals) -> Reals:
-    made = np.full((TILE, TILE), np.nan, np.float32)
+def _whole(cells: NDArray[Any], kind: Kind) -> NDArray[Any]:
+    if cells.shape == (TILE, TILE) and cells.flags.c_contiguous:
+        return cells
+    made = np.full((TILE, TILE), kind.missing, kind.dtype)
     made[: cells.shape[0], : cells.shape[1]] = cells
     return made
 
@@ -96,7 +122,11 @@ def _empty() -> bytes:
 def _compressed(cells: Reals) -> bytes:
     predicted = np.empty((TILE, 4 * TILE), np.uint8)
     _predict(cells.astype("<f4", copy=False).view(np.uint8), predicted)
-    made: bytes = zstandard.ZstdCompressor(level=LEVEL).compress(predicted.data)
+    return _packed(predicted)
+
+
+def _packed(cells: NDArray[np.uint8]) -> bytes:
+    made: bytes = zstandard.ZstdCompressor(level=LEVEL).compress(cells.data)
     return made
 
 
@@ -127,6 +157,27 @@ def _average(fine: Reals, coarse: Reals) -> None:
             total, count = _weigh(total, count, lower[2 * c])
             total, count = _weigh(total, count, lower[2 * c + 1])
             coarse[r, c] = total / count if count > 0.0 else np.nan  # 0/0 has another sign on another processor
+
+
+@numba.njit(cache=True, nogil=True)
+def _commonest(fine: Codes, coarse: Codes) -> None:
+    """The most frequent known code of two by two cells; of several that are, the one met first."""
+    for r in range(coarse.shape[0]):
+        upper, lower = fine[2 * r], fine[2 * r + 1]
+        for c in range(coarse.shape[1]):
+            coarse[r, c] = _most(upper[2 * c], upper[2 * c + 1], lower[2 * c], lower[2 * c + 1])
+
+
+@numba.njit(cache=True, nogil=True)
+def _most(a: int, b: int, c: int, d: int) -> int:
+    """Of four, the first known one that comes again, for no other can come more often; else the first known one."""
+    if a != 0 and a in (b, c, d):
+        return a
+    if b != 0 and b in (c, d):
+        return b
+    if c != 0 and c == d:
+        return c
+    return a if a != 0 else (b if b != 0 else (c if c != 0 else d))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -547,6 +547,16 @@ def test_rarity_needs_one_legend(tmp_path: Path) -> None:
     assert found.code == "baseline-legend-differs"
 
 
+def test_a_cover_that_only_a_field_needs_is_explained_and_not_read_in_the_pass(tmp_path: Path) -> None:
+    stack = habitat_stack(tmp_path, BASELINE.format(legend="legend.csv") + METHODS)
+    write_raster(tmp_path / "base.tif", np.full((ROWS, COLS), 4, np.uint8))
+    plan = prepare(open_inputs(Request(stack)), "2020", [Target("habitat_rarity", "habitat_rarity")]).plan
+    assert (plan.fused.classes, set(plan.sources)) == (("land_cover",), {"land_cover", "habitat_rarity"})
+    told = explain.at_point(Request(stack), "habitat_rarity", (104.05, 29.2), "en")
+    line = next(line for line in told.splitlines() if "baseline_land_cover =" in line)
+    assert "wetland" in line
+
+
 def test_rarity_since_the_account_before(tmp_path: Path) -> None:
     stack = habitat_stack(tmp_path, METHODS.replace("since_baseline", "since_previous"))
     text = stack.read_text("utf-8").replace("years = [2020]", "years = [2019, 2020]")

@@ -152,13 +152,13 @@ def test_twin_pages_that_are_zeroed_change_the_checksum() -> None:
 
 def test_the_checksum_file_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    write = maps._write
+    write = maps.write_whole
 
     def seen(path: Path, data: bytes) -> None:
         written.append(path.suffix)
         write(path, data)
 
-    monkeypatch.setattr(maps, "_write", seen)
+    monkeypatch.setattr(maps, "write_whole", seen)
     spool(tmp_path, field(8, 8), 8, 8)
     assert written == [".map", ".sums", ".json"]
 
@@ -260,6 +260,54 @@ def test_odd_edges_are_means_of_what_there_is(rows: int, cols: int, seed: int) -
         box: Any = fine[2 * r : 2 * r + 2, 2 * c : 2 * c + 2].astype(np.float64)
         valid = box[~np.isnan(box)]
         assert mean == pytest.approx(valid.mean() if valid.size else np.nan, rel=1e-6, abs=1e-4, nan_ok=True)
+
+
+# --- codes ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=60)
+def test_half_of_codes_is_the_most_frequent_known_one_that_comes_first(rows: int, cols: int, seed: int) -> None:
+    fine = np.random.default_rng(seed).integers(0, 4, (rows, cols), np.uint8)
+    made = tiles.code_tile(fine)
+    raw = np.frombuffer(zstandard.ZstdDecompressor().decompress(made.data), np.uint8).reshape(512, 512)
+    np.testing.assert_array_equal(raw[:rows, :cols], fine)
+    assert made.statistics.count == (raw > 0).sum() == (fine > 0).sum()
+    half = np.zeros((256, 256), np.uint8) if made.half is None else made.half
+    for r, c in np.ndindex(8, 8):
+        box = raw[2 * r : 2 * r + 2, 2 * c : 2 * c + 2].ravel().tolist()
+        known = [code for code in box if code]
+        assert half[r, c] == max(known, key=lambda code: (box.count(code), -box.index(code)), default=0)
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(700, 1300), (300, 40)])
+def test_a_map_of_codes_is_a_cog_with_its_colours_at_every_level(rows: int, cols: int, tmp_path: Path) -> None:
+    fine = np.random.default_rng(7).integers(0, 3, (rows, cols), np.uint8)
+    fine[:512, 512:1024] = 0  # nothing in a whole tile
+    where, out, seen = grid(rows, cols), tmp_path / "a.tif", list[Window]()
+
+    def cut() -> Iterator[Any]:
+        for at in where.windows(512, 512):
+            seen.append(at)
+            yield fine[at.row : at.row + at.rows, at.col : at.col + at.cols]
+
+    def said() -> cog.Description:
+        assert len(seen) == -(-rows // 512) * -(-cols // 512)  # all cells were seen
+        return cog.Description(where, {"a": "b"}, {}, "1", tiles.CODES, {1: (1, 2, 3, 255), 2: (9, 8, 7, 255)})
+
+    maps.of_codes(where, cut(), said, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+    with rasterio.open(out) as dataset:
+        np.testing.assert_array_equal(dataset.read(1), fine)
+        assert (dataset.nodata, dataset.dtypes, dataset.tags()["a"]) == (0, ("uint8",), "b")
+        levels = dataset.overviews(1)
+        assert levels == ([2, 4] if rows == 700 else [])
+        assert {"LAYOUT": "COG", "COMPRESSION": "ZSTD"}.items() <= dataset.tags(ns="IMAGE_STRUCTURE").items()
+    for level in (None, *range(len(levels))):
+        with rasterio.open(out, **({} if level is None else {"OVERVIEW_LEVEL": level})) as dataset:
+            assert dataset.colormap(1)[2] == (9, 8, 7, 255)
+            assert dataset.nodata == 0
+            assert set(np.unique(dataset.read(1))) == {0, 1, 2}
 
 
 def test_statistics_are_those_of_the_cells(made: tuple[Path, Reals]) -> None:

@@ -130,6 +130,19 @@ def test_a_large_ecosystem_map_is_a_cog_with_overviews_of_the_most_frequent_type
     assert shapes == {(720, 960)}  # every map is read at one level, or none could be laid over another
 
 
+def test_a_code_that_no_legend_has_is_of_no_type(
+    done: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = account.check(Request(Path(done.run.recorded["stack"])), partial=True)
+    plan = prepare(checked.inputs, "2020", account.targets(checked, "2020", Options(tmp_path))).plan
+    shape = (plan.grid.rows, plan.grid.cols)
+    for value, wanted in ((-2, 0), (-1, 0), (0, TYPES.index("forest.evergreen_broadleaf") + 1)):
+        monkeypatch.setattr(ecomap, "_classes", lambda *_, value=value: np.full(shape, value))
+        ecomap.write(plan, tmp_path / "ecosystem.tif", {})
+        with rasterio.open(tmp_path / "ecosystem.tif") as dataset:
+            assert (dataset.read(1) == wanted).all()
+
+
 def test_a_style_names_each_type_in_chinese(maps: Path) -> None:
     root = ET.fromstring((maps / "ecosystem_2020.qml").read_text("utf-8").partition("\n")[2])  # noqa: S314
     labels = {e.get("value"): e.get("label") for e in root.iter("paletteEntry")}
@@ -173,7 +186,7 @@ def test_a_full_disk_leaves_no_half_of_a_map(done: Outcome, tmp_path: Path, monk
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rasterio.shutil.copy", full)
+    monkeypatch.setattr("gep.cog.write", full)
     with pytest.raises(GepError) as caught:
         ecomap.write(plan, tmp_path / "ecosystem.tif", {})
     assert caught.value.problems[0].code == "map-not-written"
