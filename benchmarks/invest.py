@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from measure import Cost, machine, run
+from theirs import THREATS
 
 HERE = Path(__file__).parent
 INVEST = {"carbon": 0.40, "annual water yield": 1.32, "habitat quality": 1.84}  # CPU s a million cells
@@ -50,7 +51,6 @@ CLASSES = (
     "shrub", "grassland", "grassland.meadow.alpine", "wetland.marsh", "wetland.open_water", "town.residential",
     "other.bare",
 )  # fmt: skip
-THREATS = {"crop": (3000, 0.6, "linear"), "urban": (8000, 1.0, "exponential"), "roads": (2500, 0.7, "linear")}
 
 
 def main() -> None:
@@ -76,15 +76,14 @@ def _arguments() -> argparse.Namespace:
 
 
 def _theirs(asked: argparse.Namespace, stacks: tuple[Path, Path]) -> dict[str, float]:
-    """CPU seconds of InVEST's calls: measured here, the small stack first, or as known from elsewhere."""
+    """CPU seconds of InVEST's calls: measured here, or as known from elsewhere."""
     if not asked.invest:
         return {model: of * asked.size**2 / 1e6 for model, of in INVEST.items()}
     found: dict[str, float] = {}
     for model in INVEST:
         out, printed = asked.folder / "theirs", dict[str, float]()
-        for stack in stacks:
-            told = (str(HERE / "theirs.py"), model, str(stack.parent.absolute()), str(out.absolute()))
-            run([asked.invest, *told], printed)
+        folders = (*(stack.parent for stack in stacks), out)
+        run([asked.invest, str(HERE / "theirs.py"), model, *(str(folder.absolute()) for folder in folders)], printed)
         found[model] = printed["call"]
         shutil.rmtree(out)
     return found

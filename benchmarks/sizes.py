@@ -78,8 +78,10 @@ def _measured(asked: argparse.Namespace, sizes: list[int], *, full: bool) -> dic
     """What each size takes, smallest first."""
     work = asked.folder / "sizes"
     floor.account(floor.landscape(work, 200, full=full), work / "out", 1, maps=True)  # compiles
-    stacks = {size: floor.landscape(work, size, full=full) for size in sizes}
+    stacks = {}
     try:
+        for size in sizes:
+            stacks[size] = floor.landscape(work, size, full=full)
         derived = {size: floor.child("prepare", stack) for size, stack in stacks.items()}
         turns = [{size: _of_size(asked, work, stack) for size, stack in stacks.items()} for _ in range(asked.times)]
     finally:
@@ -104,7 +106,7 @@ def _of_size(asked: argparse.Namespace, work: Path, stack: Path) -> Size:
 
 
 def _least(turns: list[Size], further: dict[str, Cost]) -> Size:
-    """One size with the least that each part took."""
+    """One size with each part's run that took the least CPU."""
     least = {part: min((turn.costs[part] for turn in turns), key=lambda cost: cost.cpu) for part in turns[0].costs}
     return replace(turns[0], costs=further | least)
 

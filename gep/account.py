@@ -434,12 +434,13 @@ def _maps(years: Sequence[Accounted], run: str, spool: Path, options: Options, p
 
     made = []
     with ThreadPoolExecutor(options.workers or os.cpu_count() or 1) as pool:
-        types = pool.map(lambda of: _types(of, folder, run), years)  # longest
+        types = pool.map(lambda of: _types(of, folder, run), years)  # with the zones first: what is last ends alone
+        zones = pool.submit(_zones, years[0].inputs, folder)
         for done, path in enumerate(pool.map(make, jobs), 1):
             made += [path, *([path.with_suffix(".qml")] if path.with_suffix(".qml").exists() else [])]
             progress("maps", done, len(jobs))
         made += [path for paths in types for path in paths]
-    return [*made, _zones(years[0].inputs, folder)]
+    return [*made, zones.result()]
 
 
 def _mapped(of: Accounted) -> Iterator[str]:

@@ -37,7 +37,7 @@ def names() -> dict[str, str]:
 def write(plan: Plan, out: Path, tags: Mapping[str, str]) -> list[Path]:
     """Write the map of a plan's year and its QGIS style; nothing where the plan knows no land cover.
 
-    Raises `GepError` where the disk is full; nothing then stands under a final name.
+    Raises `GepError` where the disk is full; no half of a file then stands under a final name.
     """
     if plan.laid is None and LAND_COVER not in plan.sources:
         return []

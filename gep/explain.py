@@ -360,7 +360,7 @@ def _classes(inputs: Inputs, prepared: Prepared, year: str, window: Window) -> t
     Of those that fields alone need, too. The class before is what most of the part with the largest class was.
     """
     plan, graph = prepared.plan, prepared.graph
-    of_parts = {LAND_COVER, COVER_BEFORE} if plan.laid else set()
+    of_parts = {LAND_COVER, *([COVER_BEFORE] if plan.laid.before else [])} if plan.laid else set()
     names = {name for name, node in graph.nodes.items() if node.quantity.kind == "class"} - of_parts
     sources = {name: source_of(inputs, graph, name, year, {}) for name in sorted(names)}
     found = {n: int(stack.read(of, plan.grid, window, plan.cache).flat[0]) for n, of in sources.items()}
@@ -369,11 +369,10 @@ def _classes(inputs: Inputs, prepared: Prepared, year: str, window: Window) -> t
     parts = mosaic.entries(plan.laid, plan.grid, window)
     shares = _shares(parts.klass, parts.share)
     chosen = next(iter(shares))
-    of_it = parts.klass == chosen
-    return found | {
-        LAND_COVER: chosen,
-        COVER_BEFORE: next(iter(_shares(parts.before[of_it], parts.share[of_it]))),
-    }, shares
+    if plan.laid.before:
+        of_it = parts.klass == chosen
+        found[COVER_BEFORE] = next(iter(_shares(parts.before[of_it], parts.share[of_it])))
+    return found | {LAND_COVER: chosen}, shares
 
 
 def _shares(klass: NDArray[Any], share: NDArray[Any]) -> dict[int, float]:

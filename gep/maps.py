@@ -221,7 +221,7 @@ def assemble(
     """Make the map `name` of all its parts: a COG at `out` and its QGIS style `.qml` beside it.
 
     The same parts give the same bytes, and how the grid was cut into windows does not show. Raises `GepError` if a
-    part is missing or the disk is full; nothing then stands under a final name.
+    part is missing or the disk is full; no half of a file then stands under a final name.
     """
     parts = [(_part(folder, number, name), window) for number, window in windows]
     scratch = folder / quote(name, safe="")
@@ -229,8 +229,8 @@ def assemble(
     raise_all(_missing(parts, whole=whole))
     try:
         levels = _pyramid(_gathered(grid, parts) if whole else _cut(grid, parts, _level(scratch, 0)), scratch)
-        breaks = _make(levels, _description(levels[0], grid, tags, style), out)
-        write_whole(out.with_suffix(".qml"), _qml(breaks, style).encode())
+        smallest = _make(levels, _description(levels[0], grid, tags, style), out)
+        write_whole(out.with_suffix(".qml"), _qml(_breaks(smallest), style).encode())
     finally:
         _clear(scratch)
 
@@ -367,19 +367,19 @@ def _description(level: _Level, grid: Grid, tags: Mapping[str, str], style: Styl
     return cog.Description(grid, dict(sorted(tags.items())), told, style.unit)
 
 
-def _make(levels: Sequence[_Level], said: cog.Description, out: Path) -> list[float]:
-    """Write the map under a temporary name, see that it is whole, and give it its name; its style's class limits."""
+def _make(levels: Sequence[_Level], said: cog.Description, out: Path) -> NDArray[Any]:
+    """Write the map under a temporary name, see that it is whole, and give it its name; its smallest level."""
     own = out.with_name(f".{out.name}.tmp")
     with _disk(out):
         try:
             with own.open("wb") as file:
                 content = (_content(at) for level in reversed(levels) for at in level.tiles)
                 cog.write(file, said, [level.image() for level in levels], content)
-            breaks = _seen(own, len(levels) - 1)
+            smallest = _seen(own, len(levels) - 1)
             own.replace(out)
         finally:
             own.unlink(missing_ok=True)
-    return breaks
+    return smallest
 
 
 def _content(at: _Placed) -> bytes:
@@ -388,13 +388,13 @@ def _content(at: _Placed) -> bytes:
         return file.read(at.size)
 
 
-def _seen(path: Path, overviews: int) -> list[float]:
-    """Read the last tile of each level as anyone would; class limits from the smallest."""
+def _seen(path: Path, overviews: int) -> NDArray[Any]:
+    """Read the last cell of each level as anyone would, and all of the smallest, which is returned."""
     for level in range(-1, overviews):
         with _opened(path, level) as dataset:
-            dataset.read(1, window=RasterWindow(dataset.width - 1, dataset.height - 1, 1, 1))
-    with _opened(path, overviews - 1) as smallest:
-        return _breaks(smallest.read(1))
+            last = RasterWindow(dataset.width - 1, dataset.height - 1, 1, 1)
+            found: NDArray[Any] = dataset.read(1, window=last if level < overviews - 1 else None)
+    return found
 
 
 def _opened(path: Path, level: int) -> Any:

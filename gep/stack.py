@@ -411,9 +411,11 @@ def derived(quantity: str, path: Path, grid: Grid | None = None) -> Source:
 def unknown_codes(source: Source, grid: Grid | None = None) -> dict[int, int]:
     """Raw codes of a class layer that are not in `source.codes`, with the number of their cells; reads it once.
 
-    With a `grid`, of what lies under it.
+    With a `grid`, of what lies under it. A code that is declared for places without data is among them, cells or not.
     """
     found: Counter[int] = Counter()
+    if source.absent is not None and int(source.absent) not in source.codes:
+        found[int(source.absent)] = 0
     plain = replace(source, codes=())
     part = under(source.grid, grid, 0) if grid else source.grid.window()
     for inner in source.grid.cut(part).windows(512, 2048):  # memory does not grow with the raster

@@ -147,10 +147,11 @@ def _joint(plan: Plan, zones: Zones, old: Source, workers: int | None) -> Floats
 
 def _joint_window(plan: Plan, zones: Zones, old: Source, window: Window) -> Floats:
     size = (len(zones.zones) + 1, len(plan.ecosystems), len(plan.ecosystems))
-    types = np.array(plan.ecosystem_of, np.int64)  # the last is of cells without a class, which have code −1
+    types = np.array(plan.ecosystem_of, np.int64)  # the last is of cells without a class, which are below 0
     with rasterio.Env(**maps.environment()):
         before, now = (
-            types[read(source, plan.grid, window, plan.cache).reshape(-1)] for source in (old, plan.sources[LAND_COVER])
+            types[np.maximum(read(source, plan.grid, window, plan.cache).reshape(-1), -1)]
+            for source in (old, plan.sources[LAND_COVER])
         )
     found, area = cover(zones, plan.grid, window), plan.grid.areas(window).reshape(-1)
     pair = before * size[1] + now

@@ -167,6 +167,22 @@ def test_unknown_class_codes_are_listed(tmp_path: Path) -> None:
     assert (problem.code, problem.facts["codes"]) == ("class-codes-unknown", "77 (3), 99 (1)")
 
 
+def test_a_code_for_places_without_data_must_be_in_the_legend(tmp_path: Path) -> None:
+    whole = np.maximum(layers()["land_cover"], 1)  # no cell is missing: only around it there is nothing
+    path = write_stack(tmp_path / "stack", rasters={"land_cover": whole})
+    text = path.read_text("utf-8")
+
+    def checked(code: int) -> None:
+        path.write_text(text.replace('legend = "legend.csv"', f'legend = "legend.csv"\nabsent = {code}'), "utf-8")
+        account.check(Request(path), partial=True)
+
+    checked(3)
+    with pytest.raises(GepError) as caught:
+        checked(99)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.facts["codes"]) == ("class-codes-unknown", "99 (0)")
+
+
 _KILLED = """
 import os, signal, sys, pathlib
 sys.path.insert(0, {root!r})

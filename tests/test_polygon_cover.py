@@ -18,7 +18,7 @@ import shapely
 from click.testing import CliRunner
 from pyproj import Transformer
 
-from gep import account, engine, extent, lazy, mosaic, stack, stocks
+from gep import account, engine, explain, extent, lazy, mosaic, stack, stocks
 from gep.account import Options
 from gep.cli import main
 from gep.engine import Plan, Sums
@@ -417,6 +417,13 @@ def test_fields_of_whole_rasters_see_the_largest_class_of_a_cell(tmp_path: Path,
         write_raster(path.parent / "road_2019.tif", np.zeros((ROWS, COLS), np.uint8), nodata=255)
     want, got_rarity = (pixels(path, "habitat_rarity") for path in made)
     np.testing.assert_array_equal(got_rarity, want)
+    for path in made:
+        told = explain.at_point(Request(path), "habitat_rarity", (104.05, 29.2), "en").splitlines()
+        before, now = (
+            next(line.partition(" = ")[2].partition("  ←")[0] for line in told if f" {name} =" in line)
+            for name in ("previous_land_cover", "land_cover")
+        )
+        assert before == now != "missing"
 
 
 def test_a_grid_layer_cannot_be_polygons(tmp_path: Path) -> None:
