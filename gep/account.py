@@ -233,7 +233,8 @@ def account(request: Request, options: Options, progress: Progress = lambda *_: 
 
 
 def _account(request: Request, options: Options, progress: Progress) -> Outcome:
-    database = options.ledger or str(options.out / "ledger.sqlite")
+    own = options.out / "ledger.sqlite"
+    database = options.ledger or str(own)
     checked = check(request, partial=options.partial)
     with _room(options, database):
         prepared = {y: prepare(checked.inputs, y, targets(checked, y, options), options.block) for y in checked.lines}
@@ -252,6 +253,8 @@ def _account(request: Request, options: Options, progress: Progress) -> Outcome:
         files += _tables(run, database, options.out)
         for left in options.out.glob(".run-*"):  # also what a killed run of other inputs left behind
             shutil.rmtree(left)
+        for draft in ledger.abandoned(own):
+            draft.unlink(missing_ok=True)
     return Outcome(run, database, tuple(files))
 
 

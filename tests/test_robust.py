@@ -62,7 +62,7 @@ def undisturbed(stack_path: Path, tmp_path_factory: pytest.TempPathFactory) -> d
 
 # What is done in an account, in the order of its phases: a kill falls before or after one of these calls.
 _STEPS = [
-    (engine, "compute"), (maps, "_write"), (maps, "_make"), (writing, "append_run"), (account, "_final"),
+    (engine, "compute"), (maps, "write_whole"), (maps, "_make"), (writing, "append_run"), (account, "_final"),
     (exports, "export"), (shutil, "rmtree"),
 ]  # fmt: skip
 
@@ -145,6 +145,15 @@ def test_killed_at_any_moment_again_and_again_it_ends_as_if_undisturbed(
     with Ledger.open(str(out / "ledger.sqlite"), create=False) as opened:
         assert opened.verify() == []
         assert len(opened.runs()) == 1
+
+
+def test_what_a_process_killed_while_it_made_the_ledger_left_is_removed(
+    stack_path: Path, tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    for name in (".ledger.sqlite.0a1b2c3d4e5f.new", ".ledger.sqlite.0a1b2c3d4e5f.new-journal", ".mine.new"):
+        (tmp_path / name).write_bytes(b"")
+    run(stack_path, tmp_path)
+    assert files(tmp_path) == undisturbed | {".mine.new": b""}
 
 
 # --- crowded -------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from gep.ledger.records import (
 from gep.ledger.rows import entries_hash
 from gep.ledger.schema import SCHEMA
 from gep.ledger.store import Ledger
+from gep.ledger.writing import abandoned
 
 __all__ = [
     "DIGITS",
@@ -52,6 +53,7 @@ __all__ = [
     "Review",
     "Run",
     "Total",
+    "abandoned",
     "canonical",
     "decimal_text",
     "door",

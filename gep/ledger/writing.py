@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from gep.ledger.wholes import Wholes
 from gep.words import printable
 
 _BATCH: Final = 500  # lines
+_DRAFT: Final = ".{name}.{mark}.new"
 
 
 def append_run(connection: sa.Connection, where: str, row: dict[str, Any], lines: list[dict[str, Any]]) -> Run:
@@ -126,12 +128,20 @@ def refused(where: str, run: Run, entries: Sequence[Entry]) -> Iterator[Problem]
         yield from arithmetic(place)
 
 
+def abandoned(path: Path) -> Iterator[Path]:
+    """The drafts of a ledger, with SQLite's own files, that processes left when they were killed while they made it.
+
+    Ask where no other process can be making it.
+    """
+    return path.parent.glob(_DRAFT.format(name=escape(path.name), mark="*") + "*")
+
+
 def born(path: Path, row: dict[str, Any], lines: list[dict[str, Any]]) -> Run | None:
     """A new ledger file with its first run, made beside its place and then put there whole.
 
     None if the place was taken meanwhile, or the file system cannot link (then SQLite's own transaction must do).
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
+    draft = path.with_name(_DRAFT.format(name=path.name, mark=secrets.token_hex(6)))
     engine = engine_of(address(draft), str(path))
     try:
         with transaction(engine, str(path), writes=True) as connection:
