@@ -33,6 +33,7 @@ _RULES = ("replace", "refine", "within", "fill")  # of polygons that lie over ot
 Decay = Literal["linear", "exponential"]
 TOLERANCE = 1e-3  # the part of a township that may lie outside its unit
 _LOOSEST = 0.05  # the most of a zone that a stack may let lie outside its unit
+_CODES = 2**31 - 1  # a class layer is read as 32-bit integers
 _VECTORS = (".gdb", ".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml")
 
 
@@ -669,12 +670,21 @@ def _raster(keys: _Keys, quantity: Quantity, folder: Path) -> Layer | None:
         crs=keys.text("crs"),
         resample=_resample(keys, quantity),
         legend=keys.text("legend"),
-        absent=keys.number("absent", "0"),
+        absent=_absent(keys, quantity),
         qc=_qc(keys, folder),
     )
     layer = _with_preset(layer, keys)
     _check_unit(layer, quantity, keys)
     return layer
+
+
+def _absent(keys: _Keys, quantity: Quantity) -> float | None:
+    """What places without data mean: a value, or a class's code, which is a whole number and not cut to one."""
+    found = keys.number("absent", "0")
+    if found is None or quantity.kind != "class" or (found == int(found) and abs(found) <= _CODES):
+        return found
+    keys.wrong("absent", "0")
+    return None
 
 
 def located(path: str, folder: Path) -> str:

@@ -172,7 +172,7 @@ def test_a_code_for_places_without_data_must_be_in_the_legend(tmp_path: Path) ->
     path = write_stack(tmp_path / "stack", rasters={"land_cover": whole})
     text = path.read_text("utf-8")
 
-    def checked(code: int) -> None:
+    def checked(code: float) -> None:
         path.write_text(text.replace('legend = "legend.csv"', f'legend = "legend.csv"\nabsent = {code}'), "utf-8")
         account.check(Request(path), partial=True)
 
@@ -181,6 +181,10 @@ def test_a_code_for_places_without_data_must_be_in_the_legend(tmp_path: Path) ->
         checked(99)
     (problem,) = caught.value.problems
     assert (problem.code, problem.facts["codes"]) == ("class-codes-unknown", "99 (0)")
+    for code in (2.5, 1e300, 2**40):  # no code: neither cut to one nor a traceback
+        with pytest.raises(GepError) as caught:
+            checked(code)
+        assert {(p.code, p.facts["key"]) for p in caught.value.problems} == {("stack-value-wrong", "absent")}
 
 
 _KILLED = """
