@@ -5,7 +5,11 @@
 accounts a full landscape (`--plain`: a plain one) with maps, each time in a process of its own, fields prepared
 beforehand, and takes the quickest of `--times` runs of each. Start-up, and what the first window of a process compiles
 or loads, are done before the clock starts. Only a machine whose cores are idle says anything; CPU beside the clock
-tells how idle they were: with one thread both are the same. The table is printed and written to `last-threads.md`.
+tells how idle they were: with one thread both are the same.
+
+What the machine itself gives is measured in the same turns: two accounts at once, a process and a thread each, which
+share no lock, only processor and memory. As much as two of them are quicker than one after the other, two threads can
+be at most. The table is printed and written to `last-threads.md`.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +31,10 @@ from measure import machine, run
 
 HERE = Path(__file__).parent
 PARTS = ("pass", "assembly")
+COLUMNS = (
+    "one: clock s", "CPU s", "two: clock s", "CPU s", "one by two, clock", "two accounts at once: clock s",
+    "CPU s each", "the most that two threads could give",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -46,16 +55,17 @@ def measured(folder: Path, size: int, times: int, *, full: bool) -> str:
     stack = floor.landscape(folder, size, full=full)
     floor.child("prepare", stack)
     _timed(floor.landscape(folder, 200, full=full), folder, 1)  # compiles what is compiled once
-    turns = [{workers: _timed(stack, folder, workers) for workers in (1, 2)} for _ in range(times)]  # as in sizes.py
-    best = {workers: {part: min(turn[workers][part] for turn in turns) for part in PARTS} for workers in (1, 2)}
+    ways = {"one": partial(_timed, workers=1), "two": partial(_timed, workers=2), "beside": _beside}
+    turns = [{way: measure(stack, folder) for way, measure in ways.items()} for _ in range(times)]  # as in sizes.py
+    best = {way: {part: min(turn[way][part] for turn in turns) for part in PARTS} for way in ways}
     lines = [
         f"# One thread and two at {size:,} × {size:,} cells, {'every service' if full else 'a plain landscape'}",
         "",
         machine(),
         "",
-        "| part | one: clock s | CPU s | two: clock s | CPU s | one beside two, clock |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-        *(f"| {part} | {_figures(best[1][part], best[2][part])} |" for part in PARTS),
+        f"| part | {' | '.join(COLUMNS)} |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        *(f"| {part} | {_figures(*(best[way][part] for way in ways))} |" for part in PARTS),
         "",
         f"The quickest of {times} runs each, in turn. Wanted: 1.8 for the pass and for assembly.",
         "",
@@ -63,17 +73,25 @@ def measured(folder: Path, size: int, times: int, *, full: bool) -> str:
     return "\n".join(lines)
 
 
-def _figures(one: list[float], two: list[float]) -> str:
-    return f"{one[0]:.2f} | {one[1]:.2f} | {two[0]:.2f} | {two[1]:.2f} | **{one[0] / two[0]:.2f}**"
+def _figures(one: list[float], two: list[float], beside: list[float]) -> str:
+    threads = f"{one[0]:.2f} | {one[1]:.2f} | {two[0]:.2f} | {two[1]:.2f} | **{one[0] / two[0]:.2f}**"
+    return f"{threads} | {beside[0]:.2f} | {beside[1]:.2f} | {2 * one[0] / beside[0]:.2f}"
 
 
-def _timed(stack: Path, folder: Path, workers: int) -> dict[str, list[float]]:
+def _timed(stack: Path, folder: Path, workers: int, out: str = "threads") -> dict[str, list[float]]:
     """Clock and CPU seconds of each part of an account in a process of its own."""
-    out, found = folder / "threads", {}
-    shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, str(Path(__file__).resolve()), "timed", str(stack), str(out), str(workers)]
+    found: dict[str, list[float]] = {}
+    shutil.rmtree(folder / out, ignore_errors=True)
+    command = [sys.executable, str(Path(__file__).resolve()), "timed", str(stack), str(folder / out), str(workers)]
     run(command, found)
     return found
+
+
+def _beside(stack: Path, folder: Path) -> dict[str, list[float]]:
+    """Two accounts of a thread each at once: the means of what their parts take."""
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(partial(_timed, stack, folder, 1), ("threads", "threads-beside")))
+    return {part: [sum(pair) / 2 for pair in zip(*(found[part] for found in both), strict=True)] for part in PARTS}
 
 
 def timed(stack: Path, out: Path, workers: int) -> None:

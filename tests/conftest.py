@@ -1,4 +1,4 @@
-"""A small stack to run things on, and a cache of the session's own."""
+"""A small stack to run things on, and a cache of the test run's own."""
 
 from __future__ import annotations
 
@@ -165,8 +165,9 @@ def write_stack(folder: Path, more: str = "", rasters: Mapping[str, Any] | None 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compiled code and fields of this session only."""
-    path = tmp_path_factory.mktemp("cache")
+    """Compiled code and fields of this test run only; its processes share them, as those of users do."""
+    base = tmp_path_factory.getbasetemp()
+    path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     os.environ["GEP_CACHE"] = str(path)
     return path
 
