@@ -282,6 +282,7 @@ class _Writer:
         self.rows: dict[str, int] = {}
         self.constants: list[str] = []
         self.lines: list[str] = []
+        self.places: list[int] = []
         self.row: list[str] = []  # what the loop being written does for each cell
         self.group: list[Node] = []
         self.depth = 0
@@ -290,10 +291,15 @@ class _Writer:
         self._write()
         weights, extra = self._new_row("weights"), self._new_row("extra")
         outputs = self._outputs(wanted)
+        none, weighed, further = (self._place(number) for number in (0, weights, extra))
         return _TEMPLATE.format(
             imports="\n".join(self._imports()),
             arguments=", ".join(self._arguments()),
             constants="\n".join("    " + line for line in [*self._scratch(), *self.constants, *outputs]),
+            places=self.places,
+            none=none,
+            weighed=weighed,
+            further=further,
             chunk=CHUNK,
             cover=self.classes.index(LAND_COVER),
             rows="\n".join(_ROW.format(c=c) for c in range(len(self.classes))),
@@ -411,8 +417,14 @@ class _Writer:
         if value not in self.rows:  # bins of a constant
             constant = self._at(value)
             self.constants.append(f"x[{self._new_row(value)} : {self.rows[value] + CHUNK}] = {constant}")
-        found = f"look_up(t{i}, e{i}, {keys}, x, ({self.rows[value]}, {row}), count)  # {node.name}"
+        at = self._place(self.rows[value]), self._place(row)
+        found = f"look_up(t{i}, e{i}, {keys}, x, ({', '.join(at)}), count)  # {node.name}"
         self.lines.append("    " * self.depth + found)
+
+    def _place(self, number: int) -> str:
+        """A number as an item of an array: numba would compile what is called with a literal anew for each."""
+        self.places.append(number)
+        return f"places[{len(self.places) - 1}]"
 
     def _flush(self) -> None:
         """End the loop being written; write the gathered nodes as one over the steps, which makes the year's values."""
@@ -540,7 +552,7 @@ def block(
     # is the one at `origin` of the maps
     n = 0
 {constants}
-    places = np.array([{weights}, {extra}], np.int64)  # from an array: numba would compile for each literal anew
+    places = np.array({places}, np.int64)
     for start in range(0, area.size, {chunk}):
         count = min({chunk}, area.size - start)
         here = slice(start, start + count)  # views of it count from 0, so that no index is looked at for its sign
@@ -549,13 +561,13 @@ def block(
         for i in range(count):
             x[{weights} + i] = areas[i] * shares[i]
 {body}
-        end = 0
+        end = {none}
         while end < count:
             first, c, z = end, k{cover}[end], zones[end]
             while end < count and k{cover}[end] == c and zones[end] == z:
                 end += 1
             run = (c, first, end)
-            tally(x, outputs, scope, run, places[0], (hi, lo, z * ecosystems + ecosystem[c]))
+            tally(x, outputs, scope, run, {weighed}, (hi, lo, z * ecosystems + ecosystem[c]))
         for m in range(mapped.size):
             draw(x, outputs[mapped[m]], scope[mapped[m]], k{cover}, maps[m, origin + start : origin + start + count])
         while n < extra_cell.size and extra_cell[n] < start + count:  # a further zone of a cell
@@ -563,7 +575,7 @@ def block(
             x[{extra} + i] = area[start + i] * extra_share[n]
             c = k{cover}[i]
             j = extra_zone[n] * ecosystems + ecosystem[c]
-            tally(x, outputs, scope, (c, i, i + 1), places[1], (hi, lo, j))
+            tally(x, outputs, scope, (c, i, i + 1), {further}, (hi, lo, j))
             n += 1
 {counted}
 '''

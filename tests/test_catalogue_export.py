@@ -16,20 +16,20 @@ import shapely
 from click.testing import CliRunner
 
 from gep import landscape, productlist
-from gep.account import Options, account
 from gep.cli import main
 from gep.errors import GepError
 from gep.ledger import OUTSIDE, Ledger, run_id, short, yuan
-from gep.prepare import Request
 from gep.productlist import Asked, Product
 from gep.words import LANGS
+
+from . import plain
 
 
 @pytest.fixture(scope="module")
 def county(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("county")
     stack = landscape.write(folder, 60, 1, [2020, 2022])
-    account(Request(stack), Options(folder / "out", maps=False))
+    plain.run(["account", str(stack), "--out", str(folder / "out"), "--no-maps"])
     return folder
 
 

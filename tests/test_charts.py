@@ -22,7 +22,7 @@ from gep.errors import GepError
 from gep.report import charts, fonts, plotting
 from gep.report.charts import Frame
 from gep.report.money import Row, Unit, money, plain, share
-from gep.report.picture import DPI, Picture
+from gep.report.picture import DPI, KINDS, PNG, SVG, Picture
 from gep.words import Lang
 
 YI = 10**8
@@ -172,9 +172,22 @@ def test_the_users_settings_and_the_systems_fonts_do_not_show(tmp_path: Path) ->
     assert told[0] == told[1] != ""
 
 
-def test_a_missing_glyph_is_an_error() -> None:
+def test_drawn_as_one_kind_alone_it_is_the_same_bytes() -> None:
+    both, png, svg, none = (
+        charts.bars([("甲", yi(1))], Frame("标题", "zh", kinds=kinds))
+        for kinds in (KINDS, frozenset({PNG}), frozenset({SVG}), frozenset[str]())
+    )
+    assert (png.png, svg.svg) == (both.png, both.svg)
+    assert (png.svg, svg.png, none.png, none.svg) == ("", b"", b"", "")
+    assert png.alt == svg.alt == none.alt == both.alt
+
+
+@pytest.mark.parametrize("kind", [PNG, SVG])
+def test_a_missing_glyph_is_an_error(kind: str) -> None:
     with pytest.raises(GepError) as caught:
-        charts.bars([("沐川县", yi(1)), ("金口河\U00013000区", yi(1))], Frame("\U00013001", "zh"))
+        charts.bars(
+            [("沐川县", yi(1)), ("金口河\U00013000区", yi(1))], Frame("\U00013001", "zh", kinds=frozenset({kind}))
+        )
     assert {(p.code, p.where) for p in caught.value.problems} == {
         ("glyph-missing", "金口河\U00013000区"),
         ("glyph-missing", "\U00013001"),

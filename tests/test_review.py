@@ -19,14 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gep import closing, opinions, panel, plausibility, questions, recompute
-from gep.account import Options, account
 from gep.cli import main
 from gep.errors import GepError
 from gep.ledger import Entry, Ledger, Run, fen, run_id
 from gep.opinions import Review
-from gep.prepare import Request
 from gep.statistics import Statistic
 from gep.words import LANGS
+
+from . import plain
 
 YEARS = ("2020", "2022")
 
@@ -38,7 +38,7 @@ def county(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("county")
     stack = landscape.write(folder, 60, 1, [2020, 2022])
-    account(Request(stack), Options(folder / "out", maps=False))
+    plain.run(["account", str(stack), "--out", str(folder / "out"), "--no-maps"])
     return folder
 
 

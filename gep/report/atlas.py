@@ -22,7 +22,7 @@ from gep.quantities import quantities
 from gep.report import cartography, classes, surfaces
 from gep.report.cartography import Sheet
 from gep.report.money import Value, money, total
-from gep.report.picture import Picture
+from gep.report.picture import KINDS, Picture
 from gep.report.surfaces import Surface
 from gep.tables import ecosystem_types
 from gep.words import Lang, say
@@ -46,7 +46,8 @@ def base(entry: Entry) -> str:
 class Atlas:
     """What the maps in `folder` and a run's lines of a year show; `review` is the maps' review number, if there is one.
 
-    `beside` are other years whose maps are looked at beside these: classes are then those of all together.
+    `beside` are other years whose maps are looked at beside these: classes are then those of all together. `kinds` is
+    what the maps are drawn as.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Atlas:
     lang: Lang
     review: str = ""
     beside: tuple[Atlas, ...] = field(default=())
+    kinds: frozenset[str] = KINDS
 
     # --- what there is -----------------------------------------------------------------------------------------
 
@@ -252,6 +254,7 @@ class Atlas:
             review=self.review,
             told=shown,
             told_unit=unit.name if told else "",
+            kinds=self.kinds,
         )
 
 

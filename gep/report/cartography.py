@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gep import palette
 from gep.borders import Border
 from gep.report.classes import Scale, painted
-from gep.report.picture import INK, PALE, Picture, draw
+from gep.report.picture import INK, KINDS, PALE, Picture, draw
 from gep.report.plotting import wrapped
 from gep.report.surfaces import Surface
 from gep.tables import ecosystem_types
@@ -46,7 +46,8 @@ _TOWNSHIP = "township"
 class Sheet:
     """What stands around a map: title, language, source and notice, the review number or "".
 
-    `told` gives a figure in `told_unit` for a zone's code; `crs` is that of the borders and the map.
+    `told` gives a figure in `told_unit` for a zone's code; `crs` is that of the borders and the map; `kinds` is
+    what it is drawn as.
     """
 
     title: str
@@ -58,6 +59,7 @@ class Sheet:
     review: str = ""
     told: Mapping[str, str] = field(default_factory=dict)
     told_unit: str = ""
+    kinds: frozenset[str] = KINDS
 
     @property
     def units(self) -> list[Border]:
@@ -183,7 +185,7 @@ def _drawn(what: _Image | Mapping[str, str], legend: _Legend, sheet: Sheet) -> P
 
     shown = "; ".join(entry.label for entry in legend.entries)
     alt = say("atlas-alt", sheet.lang, title=sheet.title, unit=legend.heading, classes=shown)
-    return draw(WIDTH, height, alt, paint)
+    return draw(WIDTH, height, alt, paint, sheet.kinds)
 
 
 def _drawable(borders: Sequence[Border], finest: float) -> list[Border]:

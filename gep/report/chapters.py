@@ -31,6 +31,7 @@ from gep.report.model import (
     Table,
     Text,
 )
+from gep.report.picture import KINDS
 from gep.report.plates import Folder, Plates
 from gep.report.reading import Reading
 from gep.words import say, texts
@@ -46,9 +47,15 @@ _NAMED = 4  # of many items
 _REASONS = 2  # of why something is left out
 
 
-def document(facts: Facts, extras: Extras, maps: Folder = _NO_MAPS, progress: Progress = lambda *_: None) -> Document:
-    """The whole report of one year of a ledger, with maps where there is a folder of them."""
-    return _Writer(Making(facts), extras, maps, progress).document()
+def document(
+    facts: Facts,
+    extras: Extras,
+    maps: Folder = _NO_MAPS,
+    progress: Progress = lambda *_: None,
+    kinds: frozenset[str] = KINDS,
+) -> Document:
+    """The whole report of one year of a ledger, with maps where there is a folder of them; `kinds` as `draw` has it."""
+    return _Writer(Making(facts, kinds), extras, maps, progress).document()
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gep.report import plotting
 from gep.report.money import Row, Unit, Value, money, share, total
-from gep.report.picture import Picture, axes, draw
+from gep.report.picture import KINDS, Picture, axes, draw
 from gep.report.plotting import COLOURS, Bar
 from gep.words import Lang, say
 
@@ -34,11 +34,15 @@ _TOP = 8  # series told apart by colour; beyond, the smallest are one
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around a chart: its title (may be empty), the language, the unit (else what fits the values)."""
+    """What stands around a chart: its title (may be empty), the language, the unit (else what fits the values).
+
+    `kinds` is what it is drawn as.
+    """
 
     title: str
     lang: Lang
     unit: Unit | None = None
+    kinds: frozenset[str] = KINDS
 
     def of(self, values: Iterable[Value]) -> Unit:
         return self.unit or money(values, self.lang)
@@ -61,7 +65,9 @@ def structure(classes: Mapping[str, Sequence[Row]], names: Mapping[str, str], fr
     def paint(figure: Figure) -> Mapping[str, str]:
         return plotting.horizontal(_framed(figure, frame, unit), shown, unit, frame.lang)
 
-    return draw(WIDTH, _height(len(shown)), _alt(frame, unit, [(bar.label, bar.value) for bar in shown]), paint)
+    return draw(
+        WIDTH, _height(len(shown)), _alt(frame, unit, [(bar.label, bar.value) for bar in shown]), paint, frame.kinds
+    )
 
 
 def bars(rows: Sequence[Row], frame: Frame, colours: Sequence[str] = ()) -> Picture:
@@ -72,7 +78,7 @@ def bars(rows: Sequence[Row], frame: Frame, colours: Sequence[str] = ()) -> Pict
     def paint(figure: Figure) -> Mapping[str, str]:
         return plotting.horizontal(_framed(figure, frame, unit), shown, unit, frame.lang)
 
-    return draw(WIDTH, _height(len(rows)), _alt(frame, unit, rows), paint)
+    return draw(WIDTH, _height(len(rows)), _alt(frame, unit, rows), paint, frame.kinds)
 
 
 def stacked(
@@ -94,7 +100,7 @@ def stacked(
         return plotting.stack(_framed(figure, frame, unit), sums, parts, unit, frame.lang)
 
     spoken = [f"{label} {plotting.summed(value, lacking, unit, frame.lang)}" for label, value, lacking in sums]
-    return draw(WIDTH, _height(len(labels)) + 1.2, _said(frame, unit, spoken), paint)
+    return draw(WIDTH, _height(len(labels)) + 1.2, _said(frame, unit, spoken), paint, frame.kinds)
 
 
 def years(labels: Sequence[str], series: Mapping[str, Sequence[Value]], frame: Frame) -> Picture:
@@ -106,7 +112,7 @@ def years(labels: Sequence[str], series: Mapping[str, Sequence[Value]], frame: F
         return plotting.lines(_framed(figure, frame, unit, along="y"), labels, kept, unit, frame.lang)
 
     spoken = [(f"{name} {year}", v) for name, values in kept.items() for year, v in zip(labels, values, strict=True)]
-    return draw(WIDTH, 8.0, _alt(frame, unit, spoken), paint)
+    return draw(WIDTH, 8.0, _alt(frame, unit, spoken), paint, frame.kinds)
 
 
 def waterfall(start: Row, steps: Sequence[Row], end: Row, frame: Frame) -> Picture:
@@ -123,7 +129,7 @@ def waterfall(start: Row, steps: Sequence[Row], end: Row, frame: Frame) -> Pictu
     def paint(figure: Figure) -> Mapping[str, str]:
         return plotting.falls(_framed(figure, frame, unit, along="y"), rows, unit, frame.lang)
 
-    return draw(WIDTH, 8.5, _alt(frame, unit, rows), paint)
+    return draw(WIDTH, 8.5, _alt(frame, unit, rows), paint, frame.kinds)
 
 
 def beside(rows: Sequence[tuple[str, Value, Value]], names: tuple[str, str], frame: Frame) -> Picture:
@@ -134,7 +140,7 @@ def beside(rows: Sequence[tuple[str, Value, Value]], names: tuple[str, str], fra
         return plotting.pairs(_framed(figure, frame, unit), rows, names, unit, frame.lang)
 
     spoken = [(f"{label} {name}", value) for label, *pair in rows for name, value in zip(names, pair, strict=True)]
-    return draw(WIDTH, _height(2 * len(rows)) + 0.8, _alt(frame, unit, spoken), paint)
+    return draw(WIDTH, _height(2 * len(rows)) + 0.8, _alt(frame, unit, spoken), paint, frame.kinds)
 
 
 def _largest_first(rows: Iterable[Row]) -> list[Row]:

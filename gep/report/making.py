@@ -17,6 +17,7 @@ from gep.report import numbers
 from gep.report.facts import COUNTED, SATELLITE, Facts, Sum, base, ecosystem_name
 from gep.report.model import Column, Divided, How, Number, Picked, Range, Row, Table, There
 from gep.report.numbers import Scale
+from gep.report.picture import KINDS
 from gep.words import listed, say, texts
 from gep.years import is_year
 
@@ -29,9 +30,10 @@ _GIVEN = ("statistic", "layer", "table")
 
 @dataclass(frozen=True)
 class Making:
-    """The facts of a report, and how they are said and shown."""
+    """The facts of a report, and how they are said and shown; `kinds` is what its figures are drawn as."""
 
     facts: Facts
+    kinds: frozenset[str] = KINDS
 
     def text(self, key: str, **named: str | int) -> str:
         """A text of the report's language."""

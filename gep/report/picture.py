@@ -1,4 +1,4 @@
-"""A picture for print and for the screen: one drawing as PNG and as SVG, the same bytes wherever it is drawn.
+"""A picture for print and for the screen: one drawing as PNG, as SVG or both, the same bytes wherever it is drawn.
 
 matplotlib's defaults, the user's own settings and the system's fonts do not show: a drawing is made under settings of
 our own, one at a time, with the two fonts of `gep.report.fonts`, and a character that neither has is a problem.
@@ -29,6 +29,9 @@ _CM = 2.54
 INK, PALE, GRID = "#222222", "#595959", "#d9d9d9"
 _ONE_AT_A_TIME = threading.Lock()  # matplotlib's settings are global
 
+PNG, SVG = "png", "svg"
+KINDS = frozenset({PNG, SVG})
+
 # What a painter draws on, and gives back: a text for the pointer by the `gid` of the artist it stands at.
 Painter = Callable[["Figure"], Mapping[str, str]]
 
@@ -38,7 +41,8 @@ class Picture:
     """A drawing.
 
     The SVG has its letters as outlines, starts with `<svg`, keeps its ids to itself, so that several can stand in one
-    HTML page, and answers to the pointer with `<title>`s. `alt` says in words what it shows.
+    HTML page, and answers to the pointer with `<title>`s. `alt` says in words what it shows. What was not to be drawn
+    is empty.
     """
 
     png: bytes
@@ -48,8 +52,8 @@ class Picture:
     alt: str
 
 
-def draw(width_cm: float, height_cm: float, alt: str, paint: Painter) -> Picture:
-    """What a painter draws on an empty figure of this size.
+def draw(width_cm: float, height_cm: float, alt: str, paint: Painter, kinds: frozenset[str] = KINDS) -> Picture:
+    """What a painter draws on an empty figure of this size, as PNG, as SVG, as both or, for its words alone, as none.
 
     Raises `GepError` with every text that has a character without a glyph.
     """
@@ -57,6 +61,9 @@ def draw(width_cm: float, height_cm: float, alt: str, paint: Painter) -> Picture
     from matplotlib.figure import Figure
     from matplotlib.image import imsave
 
+    if not kinds:
+        return Picture(b"", "", width_cm, height_cm, alt)
+    png, svg = io.BytesIO(), io.StringIO()
     with _ONE_AT_A_TIME, _settings():
         figure = Figure(figsize=(width_cm / _CM, height_cm / _CM), dpi=DPI, layout="constrained")
         canvas = FigureCanvasAgg(figure)
@@ -66,14 +73,18 @@ def draw(width_cm: float, height_cm: float, alt: str, paint: Painter) -> Picture
             )  # of painters that measure texts: they are checked next
             tips = paint(figure)
         raise_all(fonts.missing(_texts(figure)))
-        canvas.draw()  # type: ignore[no-untyped-call]
+        if PNG in kinds:
+            canvas.draw()  # type: ignore[no-untyped-call]
+            cells: Any = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+            unsaid: Any = {"Software": None}
+            imsave(png, cells, format="png", dpi=DPI, metadata=unsaid)
+        else:
+            figure.draw_without_rendering()
         raise_all(fonts.missing(_texts(figure)))  # also what ticks say, which drawing alone decides
-        png, svg = io.BytesIO(), io.StringIO()
-        cells: Any = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
-        unsaid: Any = {"Software": None}
-        imsave(png, cells, format="png", dpi=DPI, metadata=unsaid)
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return Picture(png.getvalue(), _own(svg.getvalue(), alt, tips), width_cm, height_cm, alt)
+        if SVG in kinds:
+            figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    drawn = _own(svg.getvalue(), alt, tips) if SVG in kinds else ""
+    return Picture(png.getvalue(), drawn, width_cm, height_cm, alt)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ _STEPS = 7  # of a change that stand by themselves
 
 
 def _frame(m: Making) -> Frame:
-    return Frame("", m.facts.lang, Unit(m.money.size, m.money.unit))
+    return Frame("", m.facts.lang, Unit(m.money.size, m.money.unit), m.kinds)
 
 
 def _yuan(m: Making, picked: Picked) -> Value:

@@ -39,10 +39,11 @@ class Plates:
         return self._atlas(self.m.facts.main)
 
     def _atlas(self, account: Account) -> Atlas | None:
-        if self.folder.path is None:
+        m, folder = self.m, self.folder
+        if folder.path is None:
             return None
         entries = [line.entry for line in account.lines]
-        return Atlas(self.folder.path, account.run, account.year, entries, self.m.facts.lang, self.folder.review)
+        return Atlas(folder.path, account.run, account.year, entries, m.facts.lang, folder.review, kinds=m.kinds)
 
     def _figure(self, key: str, picture: Picture | None, *sources: str, **named: str) -> Iterator[Figure]:
         if picture is not None:

@@ -15,9 +15,12 @@ from gep.report import chapters, extras, facts, pdf, plates, web, word, workbook
 from gep.report.chapters import Progress
 from gep.report.extras import Extras, Listed
 from gep.report.model import Document
+from gep.report.picture import KINDS, PNG, SVG
 from gep.words import Lang
 
-FORMATS = (".docx", ".pdf", ".html", ".xlsx")
+# Each format, and what its figures are drawn as.
+_DRAWN = {".docx": frozenset({PNG}), ".pdf": frozenset({SVG}), ".html": frozenset({SVG}), ".xlsx": frozenset[str]()}
+FORMATS = tuple(_DRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def write(asked: Asked, out: Path, progress: Progress = lambda *_: None) -> Docu
     raise_all(_refused(asked, out))
     if asked.template is not None:
         paper.opened(asked.template)  # what is wrong with it is known before anything is drawn
-    document = document_of(asked, progress)
+    document = document_of(asked, progress, _DRAWN[out.suffix.lower()])
     part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     try:
         _writer(asked, out.suffix.lower())(document, part)
@@ -60,8 +63,8 @@ def write(asked: Asked, out: Path, progress: Progress = lambda *_: None) -> Docu
     return document
 
 
-def document_of(asked: Asked, progress: Progress = lambda *_: None) -> Document:
-    """The report as data."""
+def document_of(asked: Asked, progress: Progress = lambda *_: None, kinds: frozenset[str] = KINDS) -> Document:
+    """The report as data, its figures drawn as PNG, as SVG, as both or not at all."""
     found = facts.read(asked.ledger, asked.year, asked.lang, asked.run)
     beside = Extras(
         dual=extras.beside(asked.ledger, found, asked.statistics),
@@ -70,7 +73,7 @@ def document_of(asked: Asked, progress: Progress = lambda *_: None) -> Document:
         products=extras.products(asked.products, found),
     )
     maps = plates.Folder(plates.folder(asked.maps, asked.ledger), asked.review)
-    return chapters.document(found, beside, maps, progress)
+    return chapters.document(found, beside, maps, progress, kinds)
 
 
 def _refused(asked: Asked, out: Path) -> list[Problem]:
