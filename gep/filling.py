@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gep import exports, words
 
@@ -66,15 +67,15 @@ def _sheet(sheet: Any, table: Table) -> None:
     sheet["A1"].font, sheet["A1"].data_type = Font(size=14, bold=True, color=_HEAD), "s"
     sheet.append([column.head for column in table.columns])
     _heads(sheet, table.columns)
+    last, known = 2 + len(table.rows), dict[_Style, Any]()
     for number, row in enumerate(table.rows):
         sheet.append([_text(cell) for cell in row])
-        _row(sheet, table, marked=number in table.marked)
-    last = sheet.max_row
-    for line in table.below:
+        _row(sheet, 3 + number, table.columns, known, marked=number in table.marked)
+    for at, line in enumerate(table.below, last + 1):
         sheet.append([_text(line)])
-        sheet.cell(sheet.max_row, 1).data_type = "s"
-        sheet.cell(sheet.max_row, 1).alignment = Alignment(vertical="center")
-        sheet.row_dimensions[sheet.max_row].height = 22
+        sheet.cell(at, 1).data_type = "s"
+        sheet.cell(at, 1).alignment = Alignment(vertical="center")
+        sheet.row_dimensions[at].height = 22
     _choices(sheet, table.columns, last)
     _page(sheet, table.columns, last)
 
@@ -95,23 +96,41 @@ def _heads(sheet: Any, columns: Sequence[Column]) -> None:
     sheet.row_dimensions[2].height = 30
 
 
-def _row(sheet: Any, table: Table, *, marked: bool) -> None:
+def _row(sheet: Any, at: int, columns: Sequence[Column], known: dict[_Style, Any], *, marked: bool) -> None:
+    """Style a row; a style is made once and then `known`, for making one takes longer than all else."""
+    made = sheet[at]
+    for cell, column in zip(made, columns, strict=True):
+        number = not isinstance(cell.value, str) and cell.value is not None
+        shown = _format(cell.value) if number and not isinstance(cell.value, int) else ""
+        if not number and cell.value is not None:
+            cell.data_type = "s"  # a name is never a formula
+        style = _Style(number, shown, _ROOM if column.room else _RED if marked else "")
+        if style not in known:
+            known[style] = _styled(cell, style)
+        cell._style = copy(known[style])  # noqa: SLF001  (openpyxl has no other way to give a cell another's style)
+    sheet.row_dimensions[at].height = _height(
+        [str("" if c.value is None else c.value) for c in made], [c.width for c in columns]
+    )
+
+
+class _Style(NamedTuple):
+    """How a cell looks: as a number or as text, its number format and its ground, "" for the usual ones."""
+
+    number: bool
+    shown: str
+    ground: str
+
+
+def _styled(cell: Any, style: _Style) -> Any:
     from openpyxl.styles import Alignment, Font, PatternFill
 
-    made = sheet[sheet.max_row]
-    for cell, column in zip(made, table.columns, strict=True):
-        number = not isinstance(cell.value, str) and cell.value is not None
-        cell.border, cell.font = _border(), Font(size=9)
-        cell.alignment = Alignment(wrap_text=True, vertical="center", horizontal="right" if number else None)
-        if number and not isinstance(cell.value, int):
-            cell.number_format = _format(cell.value)
-        elif not number and cell.value is not None:
-            cell.data_type = "s"  # a name is never a formula
-        if column.room or marked:
-            cell.fill = PatternFill("solid", fgColor=_ROOM if column.room else _RED)
-    sheet.row_dimensions[sheet.max_row].height = _height(
-        [str("" if c.value is None else c.value) for c in made], [c.width for c in table.columns]
-    )
+    cell.border, cell.font = _border(), Font(size=9)
+    cell.alignment = Alignment(wrap_text=True, vertical="center", horizontal="right" if style.number else None)
+    if style.shown:
+        cell.number_format = style.shown
+    if style.ground:
+        cell.fill = PatternFill("solid", fgColor=style.ground)
+    return cell._style  # noqa: SLF001
 
 
 def _format(number: float | Decimal) -> str:
