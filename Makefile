@@ -41,7 +41,7 @@ $(READY): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) with $(PY): $$(grep -c '==' requirements.lock) locked packages, a minute or two, once." >&2
 	@rm -rf $(VENV)
 	@$(PY) -m venv $(VENV)
-	@{ $(PIP) --no-compile --no-deps --require-hashes --only-binary :all: -r requirements.lock 2>$(VENV)/pip.log && touch $(VENV)/.locked; } \
+	@{ $(PIP) --no-deps --require-hashes --only-binary :all: -r requirements.lock 2>$(VENV)/pip.log && touch $(VENV)/.locked; } \
 	  | awk '/^(Collecting|Processing) / { printf "."; fflush() } /^Installing/ { printf " unpacking "; fflush() } END { print "" }' >&2
 	@test -f $(VENV)/.locked || { cat $(VENV)/pip.log >&2; exit 1; }
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable .

@@ -8,8 +8,8 @@ or loads, are done before the clock starts. Only a machine whose cores are idle 
 tells how idle they were: with one thread both are the same.
 
 What the machine itself gives is measured in the same turns: two accounts at once, a process and a thread each, which
-share no lock, only processor and memory. As much as two of them are quicker than one after the other, two threads can
-be at most. The table is printed and written to `last-threads.md`.
+share no lock, only processor and memory. About as much as two of them are quicker than one after the other, two threads
+could be. The table is printed and written to `last-threads.md`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 PARTS = ("pass", "assembly")
 COLUMNS = (
     "one: clock s", "CPU s", "two: clock s", "CPU s", "one by two, clock", "two accounts at once: clock s",
-    "CPU s each", "the most that two threads could give",
+    "CPU s each", "two accounts by one after the other",
 )  # fmt: skip
 
 

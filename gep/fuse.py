@@ -41,9 +41,12 @@ OUT, IN, MISSING = 0, 1, 2  # a class's place in an output's scope
 
 
 def scalar(func: Callable[..., float]) -> Callable[..., float]:
-    """A formula as the block function calls it: compiled, or plain Python that answers NaN where numpy would."""
-    if not os.environ.get("NUMBA_DISABLE_JIT", "0").strip("0"):
-        return _compiled(func)
+    """A formula as the block function calls it: compiled, or plain Python where numba is switched off."""
+    return plain(func) if os.environ.get("NUMBA_DISABLE_JIT", "0").strip("0") else _compiled(func)
+
+
+def plain(func: Callable[..., float]) -> Callable[..., float]:
+    """A formula in plain Python that answers NaN where numpy would."""
 
     @functools.wraps(func)
     def guarded(*args: float) -> float:

@@ -7,16 +7,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-# What reads, samples and packs cells is compiled; formulas, whose text is made later, are not.
+# The block functions take from `fuse` what compiles them, when they are loaded; all else is compiled as ever.
 RUN = """
-import json, os, sys
-import numba
-from gep import account, fields
-fields.fields()
-os.environ["NUMBA_DISABLE_JIT"], numba.config.DISABLE_JIT = "1", 1
+import json, sys
+from gep import fuse
 from gep.cli import main
+fuse.kernel, fuse.scalar = lambda block: block, fuse.plain
 for command in json.loads(sys.argv[1]):
-    main(command, standalone_mode=False)
+    code = main(command, standalone_mode=False)
+    if code:
+        sys.exit(code)
 """
 
 

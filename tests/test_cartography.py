@@ -75,6 +75,16 @@ def frame_of(picture: Picture, how: Sheet) -> Iterator[Any]:
             yield frame
 
 
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_drawn_as_one_kind_alone_a_map_is_the_same_bytes(kind: str) -> None:
+    scale = Scale((1.0, 2.0), ("#ffffff", "#888888", "#000000"), "t")
+    both, alone = (
+        cartography.classed(halves(0.5, 2.5), scale, sheet(kinds=kinds)) for kinds in ({"png", "svg"}, {kind})
+    )
+    assert getattr(alone, kind) == getattr(both, kind)
+    assert {"png": alone.svg, "svg": alone.png}[kind] in ("", b"")
+
+
 def corner(zone: Any) -> tuple[float, float]:
     """A place in a zone away from its name and borders."""
     return zone.bounds[0] + 0.2 * SIDE, zone.bounds[1] + 0.2 * SIDE
